@@ -1,0 +1,45 @@
+"""Keyed randomness: every draw comes from a generator named by what it is for.
+
+Nothing depends on how many numbers were drawn before, so any epoch, batch or purpose can be
+redrawn on its own: a run that was stopped and resumed, and a plan printed without training,
+see the same numbers as one that never stopped.
+"""
+
+from __future__ import annotations
+
+import zlib
+
+import numpy as np
+import torch
+
+__all__ = ["keyed_generator", "keyed_random_state", "keyed_seed"]
+
+
+def keyed_seed(seed: int, *key: int | str) -> int:
+    """Return the seed that belongs to a key.
+
+    Parameters
+    ----------
+    seed : int
+        Root seed of the run, non-negative.
+    *key : int or str
+        What the numbers are for, as in ``keyed_seed(seed, "noise", epoch, batch)``.
+
+    Returns
+    -------
+    int
+        In [0, 2**32), the range that NumPy's and torch's generators both take.
+    """
+    words = [zlib.crc32(part.encode()) if isinstance(part, str) else int(part) for part in key]
+    # The length goes in because SeedSequence pads with zeros: (1,) and (1, 0) would be one key.
+    return int(np.random.SeedSequence([int(seed), len(words), *words]).generate_state(1)[0])
+
+
+def keyed_random_state(seed: int, *key: int | str) -> np.random.RandomState:
+    """Return a NumPy generator for a key (of the kind that scikit-learn passes around)."""
+    return np.random.RandomState(keyed_seed(seed, *key))
+
+
+def keyed_generator(device: torch.device | str, seed: int, *key: int | str) -> torch.Generator:
+    """Return a torch generator for a key, on the device where the numbers are drawn."""
+    return torch.Generator(device=device).manual_seed(keyed_seed(seed, *key))
