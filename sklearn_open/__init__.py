@@ -1,3 +1,8 @@
 """Oversampling with pure noise images (OPeN) and DAR-BN, for scikit-learn."""
 
+from sklearn_open.classifier import OPeNClassifier
+from sklearn_open.over_sampling import PureNoiseOverSampler
+
+__all__ = ["OPeNClassifier", "PureNoiseOverSampler", "__version__"]
+
 __version__ = "0.1.0.dev0"

@@ -8,11 +8,19 @@ see the same numbers as one that never stopped.
 from __future__ import annotations
 
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import numpy as np
 import torch
 
-__all__ = ["keyed_generator", "keyed_random_state", "keyed_seed"]
+__all__ = [
+    "forked_global_rng",
+    "keyed_generator",
+    "keyed_random_state",
+    "keyed_seed",
+    "seed_global_rng",
+]
 
 
 def keyed_seed(seed: int, *key: int | str) -> int:
@@ -43,3 +51,19 @@ def keyed_random_state(seed: int, *key: int | str) -> np.random.RandomState:
 def keyed_generator(device: torch.device | str, seed: int, *key: int | str) -> torch.Generator:
     """Return a torch generator for a key, on the device where the numbers are drawn."""
     return torch.Generator(device=device).manual_seed(keyed_seed(seed, *key))
+
+
+@contextmanager
+def forked_global_rng(device: torch.device) -> Iterator[None]:
+    """Leave torch's global generators (CPU and `device`) as they were found."""
+    devices = [device] if device.type == "cuda" else []
+    with torch.random.fork_rng(devices=devices):
+        yield
+
+
+def seed_global_rng(device: torch.device, seed: int) -> None:
+    """Seed torch's global generators of the CPU and of `device`, and no other device's."""
+    torch.default_generator.manual_seed(seed)
+    if device.type == "cuda":
+        with torch.cuda.device(device):
+            torch.cuda.manual_seed(seed)

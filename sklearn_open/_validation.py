@@ -1,0 +1,233 @@
+"""The door: every accepted spelling of images and labels becomes one internal form here.
+
+Images become an array of shape (n, n_channels, height, width), uint8 or float32; a table stays
+(n, n_features). Labels become codes 0 to n_classes - 1. Nothing behind this module checks again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from scipy import sparse
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import column_or_1d, validate_data
+
+__all__ = ["Layout", "check_image_shape", "check_images", "encode_labels"]
+
+COLOUR_CHANNELS = (1, 3, 4)  # gray, RGB, RGBA: what a last axis is taken for channels by
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Where the channels of an array of images are.
+
+    Parameters
+    ----------
+    kind : {"table", "gray", "channels_first", "channels_last"}
+        For arrays (n, n_features), (n, height, width), (n, n_channels, height, width) and
+        (n, height, width, n_channels).
+    """
+
+    kind: str
+
+    @classmethod
+    def of(cls, shape: tuple[int, ...]) -> Layout:
+        """Tell the layout from an array's shape.
+
+        A 4-D array has its channels last when its last axis has 1, 3 or 4 entries and its second
+        axis has not.
+
+        Raises
+        ------
+        ValueError
+            When there are not two to four axes.
+        """
+        if len(shape) == 2:
+            return cls("table")
+        if len(shape) == 3:
+            return cls("gray")
+        if len(shape) == 4:
+            last = shape[3] in COLOUR_CHANNELS and shape[1] not in COLOUR_CHANNELS
+            return cls("channels_last" if last else "channels_first")
+        raise ValueError(
+            f"Found array with dim {len(shape)}, shape {shape}. Expected 2D array or images: pass "
+            "(n, height, width), (n, height, width, channels), (n, channels, height, width), or a "
+            "table (n, n_features). Reshape your data with X.reshape(len(X), -1)."
+        )
+
+    def channels_first(self, X: np.ndarray) -> np.ndarray:
+        """Return a view of shape (n, n_channels, height, width); a table is returned as it is."""
+        if self.kind == "gray":
+            return X[:, None]
+        return np.moveaxis(X, 3, 1) if self.kind == "channels_last" else X
+
+    def restore(self, X: np.ndarray) -> np.ndarray:
+        """Undo `channels_first`."""
+        if self.kind == "gray":
+            return X[:, 0]
+        return np.ascontiguousarray(np.moveaxis(X, 1, 3)) if self.kind == "channels_last" else X
+
+
+def check_image_shape(image_shape: Sequence[int] | None) -> tuple[int, ...] | None:
+    """Return (n_channels, height, width), or None for None.
+
+    Raises
+    ------
+    ValueError
+        For anything but two or three positive integers.
+    """
+    if image_shape is None:
+        return None
+    shape = tuple(int(side) for side in image_shape)
+    if len(shape) not in (2, 3) or min(shape) < 1:
+        raise ValueError(
+            f"image_shape={image_shape!r} is not the shape of an image. Pass (n_channels, height, "
+            "width), or (height, width) for gray images."
+        )
+    return (1, *shape) if len(shape) == 2 else shape
+
+
+def check_images(
+    estimator: Any,
+    X: Any,
+    y: Any = "no_validation",
+    *,
+    image_shape: tuple[int, ...] | None,
+    reset: bool = False,
+) -> np.ndarray:
+    """Return rows in the internal form, or refuse them.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Gets `n_features_in_` and, for data frames, `feature_names_in_`.
+    X : array-like or torch.Tensor
+        Images or a table; see `Layout`.
+    y : array-like, None or "no_validation"
+        Labels, of which only the number is checked here; "no_validation" when predicting.
+    image_shape : tuple of int or None
+        Shape (n_channels, height, width) that rows must have, and that a table is reshaped to.
+        None takes what comes.
+    reset : bool, default=False
+        Whether the features are those of new data, not compared with the ones fitted.
+
+    Returns
+    -------
+    numpy.ndarray of shape (n, n_channels, height, width) or (n, n_features)
+        uint8, or else float32.
+
+    Raises
+    ------
+    ValueError
+        For NaN or infinite values, wrong shapes and anything scikit-learn refuses.
+    """
+    if y is None:
+        # scikit-learn's checks know this sentence
+        raise ValueError(
+            f"This {type(estimator).__name__} estimator requires y to be passed, but the target y "
+            "is None."
+        )
+    if isinstance(X, torch.Tensor):
+        X = X.detach().cpu().numpy()
+    if not (hasattr(X, "columns") or sparse.issparse(X)):
+        X = np.asanyarray(X)
+    if len(np.shape(X)) > 2:
+        X = Layout.of(X.shape).channels_first(X)
+        image_shape = image_shape or X.shape[1:]
+        if X.shape[1:] != image_shape:
+            raise ValueError(
+                f"X holds images of shape {X.shape[1:]} (channels, height, width), but "
+                f"{image_shape} is needed{' (image_shape)' if reset else ', as in fit'}: resize "
+                "the images, or fit on images of the new shape."
+            )
+        X = X.reshape(len(X), -1)
+    table = validate_data(
+        estimator, X, reset=reset, dtype=[np.float32, np.uint8], ensure_all_finite=False
+    )
+    _check_finite(table)
+    if not isinstance(y, str):
+        _check_lengths(table, y)
+    return table if image_shape is None else _as_images(table, image_shape)
+
+
+def _as_images(table: np.ndarray, image_shape: tuple[int, ...]) -> np.ndarray:
+    if table.shape[1] != int(np.prod(image_shape)):
+        raise ValueError(
+            f"X has {table.shape[1]} values in a row, which does not make images of shape "
+            f"{image_shape} (channels, height, width): {int(np.prod(image_shape))} are needed. "
+            "Set image_shape to the shape of your images."
+        )
+    return table.reshape(len(table), *image_shape)
+
+
+def _check_finite(table: np.ndarray) -> None:
+    if table.dtype == np.uint8:
+        return
+    with np.errstate(invalid="ignore", over="ignore"):
+        if np.isfinite(table.sum(dtype=np.float64)):
+            return
+    bad = np.flatnonzero(~np.isfinite(table).all(axis=1))
+    raise ValueError(
+        f"Input X contains NaN or infinity (or a value too large for float32) in {len(bad)} of "
+        f"{len(table)} rows, the first of them row {bad[0]}. Drop these rows or fill the values "
+        "in, with sklearn.impute.SimpleImputer or numpy.nan_to_num."
+    )
+
+
+def _check_lengths(table: np.ndarray, y: Any) -> None:
+    if len(table) != np.shape(y)[0]:
+        raise ValueError(
+            f"X has {len(table)} rows and y has {np.shape(y)[0]} labels. Pass one label for each "
+            "row."
+        )
+
+
+def encode_labels(y: Any, classes: Any = None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Turn labels of any kind into codes.
+
+    Parameters
+    ----------
+    y : array-like of shape (n,)
+        Labels.
+    classes : array-like or None, default=None
+        All labels there are, in the order of the columns of `predict_proba`; None takes the
+        sorted labels of `y`.
+
+    Returns
+    -------
+    classes : numpy.ndarray of shape (n_classes,)
+    codes : numpy.ndarray of shape (n,), dtype int64
+    labels : numpy.ndarray of shape (n,)
+        `y` as an array.
+
+    Raises
+    ------
+    ValueError
+        For continuous or multi-output targets, a single class, or a label not in `classes`.
+    """
+    if isinstance(y, torch.Tensor):
+        y = y.detach().cpu().numpy()
+    labels = column_or_1d(y, warn=True)
+    check_classification_targets(labels)
+    found, codes = np.unique(labels, return_inverse=True)
+    if classes is not None:
+        known = np.asarray(classes)
+        code_of = {label: code for code, label in enumerate(known.tolist())}
+        unknown = [label for label in found.tolist() if label not in code_of]
+        if unknown:
+            raise ValueError(
+                f"y holds the labels {unknown}, which are not in classes={known.tolist()}. Add "
+                "them to classes, or leave classes out."
+            )
+        codes = np.array([code_of[label] for label in found.tolist()])[codes]
+        found = known
+    if len(found) < 2:
+        raise ValueError(
+            f"y holds one class only, {found.tolist()[0]!r}. A classifier needs at least two: check "
+            "your labels or the split that made them."
+        )
+    return found, codes.astype(np.int64), labels

@@ -1,0 +1,19 @@
+"""Networks that turn images into logits; none of them knows of noise.
+
+Any other ``torch.nn.Module`` that returns logits works as well: the norm layers of whatever
+network the classifier is given are converted, the network's own code is not touched.
+"""
+
+from sklearn_open.backbones._resnet import CifarResNet, resnet32
+from sklearn_open.backbones._small import SmallCNN, SmallMLP
+from sklearn_open.backbones._wide_resnet import WideResNet, wrn16_2, wrn28_10
+
+__all__ = [
+    "CifarResNet",
+    "SmallCNN",
+    "SmallMLP",
+    "WideResNet",
+    "resnet32",
+    "wrn16_2",
+    "wrn28_10",
+]

@@ -1,0 +1,116 @@
+"""The one order in which a batch is made: augment natural rows, draw noise, normalise all."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from sklearn_open._pixels import PixelScale
+from sklearn_open._random import keyed_generator
+from sklearn_open.augment import Augmentation
+from sklearn_open.noise import NoiseFamily
+
+__all__ = ["BatchTransform", "check_normalize"]
+
+
+def check_normalize(
+    normalize: Any, mean: np.ndarray, std: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the mean and deviation to normalise by, in unit scale.
+
+    Parameters
+    ----------
+    normalize : "dataset", None or pair of array-likes
+        "dataset" takes the statistics given, None changes nothing, a pair ``(mean, std)`` of one
+        number per channel is taken as it is.
+    mean, std : numpy.ndarray of shape (n_channels,)
+        Channel statistics of the training set.
+
+    Raises
+    ------
+    ValueError
+        For anything else.
+    """
+    if normalize is None:
+        return np.zeros_like(mean), np.ones_like(std)
+    if isinstance(normalize, str) and normalize == "dataset":
+        return mean, np.where(std > 0, std, 1.0)  # a constant channel is only centred
+    try:
+        given_mean, given_std = (np.asarray(part, dtype=float) for part in normalize)
+        given_mean = np.broadcast_to(given_mean, mean.shape)
+        given_std = np.broadcast_to(given_std, std.shape)
+        if np.all(given_std > 0):
+            return given_mean, given_std
+    except (TypeError, ValueError):
+        pass
+    raise ValueError(
+        f"normalize={normalize!r} is not understood. Pass 'dataset' (statistics of the training "
+        f"set), None, or a pair (mean, std) with one number for each of the {len(mean)} channels, "
+        "in units where pixels lie in [0, 1], all of std positive."
+    )
+
+
+@dataclass(frozen=True)
+class BatchTransform:
+    """Turns gathered pixels into what the network is fed.
+
+    Parameters
+    ----------
+    scale : PixelScale
+        Feasible range of the pixels.
+    mean, std : numpy.ndarray of shape (n_channels,)
+        What unit-scale pixels are normalised by.
+    augment : callable or None
+        See `sklearn_open.augment`; natural rows only.
+    noise : NoiseFamily or None
+        Fitted; None when no row is ever noise.
+    seed : int
+        Root seed of the run.
+    """
+
+    scale: PixelScale
+    mean: np.ndarray
+    std: np.ndarray
+    augment: Augmentation | None
+    noise: NoiseFamily | None
+    seed: int
+
+    def train(
+        self, natural: torch.Tensor, noise_codes: torch.Tensor, epoch: int, batch: int
+    ) -> torch.Tensor:
+        """Return a training batch, natural rows first.
+
+        Parameters
+        ----------
+        natural : torch.Tensor of shape (n_natural, n_channels, ...)
+            Pixels in their own units.
+        noise_codes : torch.Tensor of shape (n_noise,)
+            Classes that the noise rows are labelled with.
+        epoch, batch : int
+            What the random numbers are keyed by: fresh in every batch, the same when repeated.
+
+        Returns
+        -------
+        torch.Tensor of shape (n_natural + n_noise, n_channels, ...), dtype float32
+        """
+        x = self.scale.to_unit(natural)
+        if self.augment is not None:
+            x = self.augment(x, keyed_generator(x.device, self.seed, "augment", epoch, batch))
+        if len(noise_codes) and self.noise is not None:
+            generator = keyed_generator(x.device, self.seed, "noise", epoch, batch)
+            x = torch.cat([x, self.noise.sample(noise_codes, tuple(x.shape[1:]), generator)])
+        return self._normalize(x)
+
+    def evaluate(self, pixels: torch.Tensor) -> torch.Tensor:
+        """Return rows to predict on: normalised, nothing else."""
+        return self._normalize(self.scale.to_unit(pixels))
+
+    def _normalize(self, x: torch.Tensor) -> torch.Tensor:
+        def per_channel(values: np.ndarray) -> torch.Tensor:
+            tensor = torch.as_tensor(values, dtype=torch.float32, device=x.device)
+            return tensor.reshape(-1, *[1] * (x.ndim - 2))
+
+        return (x - per_channel(self.mean)) / per_channel(self.std)

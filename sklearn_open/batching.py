@@ -1,0 +1,188 @@
+"""From validated arrays to batches on the device."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import torch
+from torch.utils.data import Dataset, Subset
+
+from sklearn_open.batch_transform import BatchTransform
+from sklearn_open.plan import EpochPlanner
+
+__all__ = ["Batch", "EpochBatches", "EvalBatches", "ImageDataset", "TrainSet", "taken"]
+
+
+class ImageDataset(Dataset):  # type: ignore[type-arg]
+    """Validated rows with their labels.
+
+    Parameters
+    ----------
+    X : numpy.ndarray of shape (n, n_channels, ...)
+        Pixels in their own units, uint8 or float32.
+    codes : numpy.ndarray of shape (n,) or None
+        Classes 0 to n_classes - 1; None when predicting.
+    y : numpy.ndarray of shape (n,) or None
+        The user's labels.
+    """
+
+    def __init__(
+        self, X: np.ndarray, codes: np.ndarray | None = None, y: np.ndarray | None = None
+    ) -> None:
+        self.X = X
+        self.codes = codes
+        self.y = y
+
+    def __len__(self) -> int:
+        return len(self.X)
+
+    def __getitem__(self, i: int) -> tuple[np.ndarray, object]:
+        return self.X[i], 0 if self.y is None else self.y[i]
+
+
+def taken(dataset: ImageDataset | Subset) -> ImageDataset:  # type: ignore[type-arg]
+    """Return a split of a data set, as skorch's splitters make it, as a data set of its own.
+
+    Raises
+    ------
+    TypeError
+        For a split that was not made from validated rows.
+    """
+    if isinstance(dataset, ImageDataset):
+        return dataset
+    whole = getattr(dataset, "dataset", None)
+    if not isinstance(whole, ImageDataset) or whole.codes is None or whole.y is None:
+        raise TypeError(
+            f"train_split returned a {type(dataset).__name__} that was not split from X. Use a "
+            "splitter such as skorch.dataset.ValidSplit, or train_split=None."
+        )
+    rows = np.asarray(dataset.indices)
+    return ImageDataset(whole.X[rows], whole.codes[rows], whole.y[rows])
+
+
+class TrainSet(ImageDataset):
+    """Rows to train on, with what turns them into epochs.
+
+    Parameters
+    ----------
+    X, codes, y
+        As for `ImageDataset`. Rows past the planner's own are synthetic ones that only its
+        resampler's plans name.
+    planner : EpochPlanner
+        Makes the plan of any epoch.
+    """
+
+    def __init__(
+        self, X: np.ndarray, codes: np.ndarray, y: np.ndarray, planner: EpochPlanner
+    ) -> None:
+        super().__init__(X, codes, y)
+        self.planner = planner
+
+
+class Batch(tuple):  # type: ignore[type-arg]
+    """An ``(X, y)`` pair, as skorch expects, that knows how many of its last rows are noise."""
+
+    n_noise: int
+
+    def __new__(cls, X: torch.Tensor, y: torch.Tensor, n_noise: int = 0) -> Batch:
+        """Make the pair."""
+        batch = super().__new__(cls, (X, y))
+        batch.n_noise = n_noise
+        return batch
+
+
+class _Store:
+    """Pixels and classes where batches are gathered: on a GPU when they fit, else in memory."""
+
+    def __init__(self, dataset: ImageDataset, device: torch.device) -> None:
+        self.X = dataset.X
+        self.codes = torch.zeros(len(dataset), dtype=torch.int64)
+        if dataset.codes is not None:
+            self.codes = torch.from_numpy(dataset.codes)
+        self.device = device
+        self.codes = self.codes.to(device)
+        self.resident = _resident(dataset.X, device)
+
+    def take(self, index: np.ndarray) -> torch.Tensor:
+        if self.resident is not None:
+            return self.resident[torch.from_numpy(index).to(self.device)]
+        return torch.from_numpy(self.X[index]).to(self.device)
+
+
+def _resident(X: np.ndarray, device: torch.device) -> torch.Tensor | None:
+    """Put all pixels on a GPU if they take at most half of its free memory."""
+    if device.type != "cuda" or X.nbytes > torch.cuda.mem_get_info(device)[0] // 2:
+        return None
+    return torch.tensor(X, device=device)
+
+
+class EpochBatches:
+    """Training batches; every iteration is one epoch with a plan of its own.
+
+    Parameters
+    ----------
+    dataset : TrainSet
+        Rows and planner.
+    transform : BatchTransform
+        Makes what the network is fed.
+    device : torch.device
+        Where batches are made.
+    epoch : callable
+        Returns the number of the epoch that an iteration is for.
+    """
+
+    def __init__(
+        self,
+        dataset: TrainSet,
+        transform: BatchTransform,
+        device: torch.device,
+        epoch: Callable[[], int],
+    ) -> None:
+        self.dataset = dataset
+        self.transform = transform
+        self.epoch = epoch
+        self._store = _Store(dataset, device)
+
+    def __iter__(self) -> Iterator[Batch]:
+        epoch = self.epoch()
+        for b, (index, n_noise) in enumerate(self.dataset.planner.plan(epoch).batches()):
+            rows = torch.from_numpy(index).to(self._store.device)
+            codes = self._store.codes[rows]
+            n_natural = len(index) - n_noise
+            natural = self._store.take(index[:n_natural])
+            yield Batch(self.transform.train(natural, codes[n_natural:], epoch, b), codes, n_noise)
+
+
+class EvalBatches:
+    """Batches in the order of the rows, normalised only.
+
+    Parameters
+    ----------
+    dataset : ImageDataset
+        Rows, with or without labels.
+    transform : BatchTransform
+        The transform that training used.
+    device : torch.device
+        Where batches are made.
+    batch_size : int
+        Largest number of rows in a batch.
+    """
+
+    def __init__(
+        self,
+        dataset: ImageDataset,
+        transform: BatchTransform,
+        device: torch.device,
+        batch_size: int,
+    ) -> None:
+        self.dataset = dataset
+        self.transform = transform
+        self.batch_size = batch_size
+        self._store = _Store(dataset, device)
+
+    def __iter__(self) -> Iterator[Batch]:
+        for start in range(0, len(self.dataset), self.batch_size):
+            index = np.arange(start, min(start + self.batch_size, len(self.dataset)))
+            pixels = self.transform.evaluate(self._store.take(index))
+            yield Batch(pixels, self._store.codes[start : start + len(index)])

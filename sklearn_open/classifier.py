@@ -1,0 +1,596 @@
+"""OPeNClassifier: the wiring of validation, plan, batches, routes and skorch's training loop."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from skorch import NeuralNetClassifier
+from skorch.utils import to_tensor
+from sklearn.utils import check_random_state
+
+from sklearn_open._building import build_module, check_output_width, main_output
+from sklearn_open._hardware import PRECISIONS, autocast_dtype, resolve_device
+from sklearn_open._pixels import PixelScale, channel_statistics
+from sklearn_open._random import forked_global_rng, keyed_seed, seed_global_rng
+from sklearn_open._resampling import DEFAULT_DELTA, build_resampler, rebalance
+from sklearn_open._validation import check_image_shape, check_images, encode_labels
+from sklearn_open.augment import check_augment
+from sklearn_open.batch_transform import BatchTransform, check_normalize
+from sklearn_open.batching import (
+    Batch,
+    EpochBatches,
+    EvalBatches,
+    ImageDataset,
+    TrainSet,
+    taken,
+)
+from sklearn_open.callbacks import StepSchedule, TrainingProgress
+from sklearn_open.nn import convert_norm
+from sklearn_open.nn._dar_bn import check_noise_grad
+from sklearn_open.nn._routing import forward_natural_first, map_rows
+from sklearn_open.noise import check_noise
+from sklearn_open.over_sampling import PureNoiseOverSampler
+from sklearn_open.plan import EpochPlan, EpochPlanner, resolve_epoch
+
+__all__ = ["OPeNClassifier"]
+
+# Weight of each auxiliary head's loss (GoogLeNet, Szegedy et al. 2015, section 5).
+AUXILIARY_LOSS_WEIGHT = 0.3
+
+
+class OPeNClassifier(NeuralNetClassifier):  # type: ignore[misc]
+    r"""Image classifier for imbalanced data: oversampling with pure noise images (OPeN).
+
+    Trains any CNN. From `start_epoch` on, minority classes are over-sampled, partly with images of
+    pure noise, and every batch norm layer of the network routes noise and natural rows apart
+    (DAR-BN). The defaults are the paper's recipe for CIFAR-10-LT and CIFAR-100-LT.
+
+    Parameters
+    ----------
+    module : class, callable, torch.nn.Module or None, default=None
+        The network, from images (n, n_channels, height, width) to logits (n, n_classes). A class or
+        a factory function is called with ``module__...`` parameters, and with ``num_classes`` and
+        the number of channels (``in_channels``, ``in_chans``) where it takes them. An instance is
+        copied. None makes a small CNN, or a small MLP for a table.
+    delta : float, default=1/3
+        Share of the added samples that is pure noise, in [0, 1]. 0 is deferred over-sampling.
+        Short for ``resampler__delta``.
+    resampler : class, instance or None, default=PureNoiseOverSampler
+        Makes the rebalanced data set that epochs are taken from. None is plain training (ERM). Any
+        sampler of imbalanced-learn works: those that pick rows by label alone
+        (`RandomOverSampler`, `RandomUnderSampler`) draw anew in every epoch, from the classifier's
+        `random_state`; others (`SMOTE`, ...) run once, on flattened pixels, before training.
+    start_epoch : int or float, default=0.8
+        First rebalanced epoch (int, from 0), or the share of `max_epochs` before it (float);
+        earlier epochs are plain training. The paper defers to epoch 160 of 200.
+    noise_grad : {"head", "all"}, default="head"
+        What noise rows train. "head": what lies behind the last norm layer, as in the paper's
+        listing. "all": everything but gamma and beta of the norm layers, as in its Eq. 13.
+    composition : {"even", "bernoulli"}, default="even"
+        "even": each epoch's noise rows are dealt evenly over its batches. "bernoulli": every row is
+        drawn on its own, Algorithm 1 literally.
+    epoch_length : {"n_samples", "resampled"}, default="n_samples"
+        Rows of a rebalanced epoch: as many as there are training samples, or as many as the
+        resampler returns (largest class times number of classes).
+    augment : str, callable or None, default=None
+        Applied to natural rows only, batch by batch: "flip_crop", "cutout", "simclr" (the paper's
+        recipe for small images), "autoaugment", or a callable from and to a float batch
+        (n, n_channels, height, width) in [0, 1].
+    normalize : "dataset", pair of array-likes or None, default="dataset"
+        Mean and deviation per channel that all rows are normalised by, noise included: of the
+        training set, as given (in units where pixels lie in [0, 1]), or none.
+    precision : {"auto", "float32", "bf16"}, default="auto"
+        "auto" is bf16 autocast for images where the hardware has it, else float32.
+    device : str or torch.device, default="auto"
+        "auto" is the GPU where CUDA has one, else the CPU.
+    image_shape : tuple of int or None, default=None
+        Shape (n_channels, height, width), or (height, width), of the images in a table's rows.
+        None takes a table for a table and tells the layout of images from their shape.
+    random_state : int, RandomState instance or None, default=None
+        Fixes initial weights, plans, augmentation, noise and dropout. Global random states are
+        left as found (None draws one number from NumPy's).
+    warmup_epochs : int or float, default=0.025
+        Epochs, or share of `max_epochs`, of linear warm-up; see `StepSchedule`.
+    lr_milestones : sequence of int or float, default=(0.8, 0.9)
+        Epochs, or shares of `max_epochs`, at which the learning rate drops.
+    lr_decay : float, default=0.01
+        Factor at each milestone.
+    criterion : class, default=torch.nn.CrossEntropyLoss
+        The loss, the mean over all rows of a batch, noise rows included.
+    optimizer : class, default=torch.optim.SGD
+        With SGD, ``optimizer__momentum`` is 0.9 and ``optimizer__weight_decay`` 2e-4 unless set.
+    lr : float, default=0.1
+        Learning rate.
+    max_epochs : int, default=200
+        Number of epochs. Everything given as a share stretches with it.
+    batch_size : int, default=128
+        Largest number of rows in a batch; batches of an epoch differ by one row at most.
+    train_split : None or callable, default=None
+        None trains on all rows. skorch's `ValidSplit` holds rows out, minority samples included.
+    classes : array-like or None, default=None
+        All labels there are, when `y` may lack some.
+    **kwargs : dict
+        Everything else that `skorch.NeuralNetClassifier` takes, among it ``module__...``,
+        ``optimizer__...``, ``resampler__...``, ``callbacks``, ``warm_start``, ``compile`` and
+        ``verbose`` (0: silent, 1: a line per epoch, 2: also a progress bar with the time left).
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        Labels, in the order of the columns of `predict_proba`.
+    module_ : torch.nn.Module
+        The trained network.
+    image_shape_ : tuple of int
+        Shape (n_channels, height, width) of an image, or (n_features,) of a table's row.
+    n_features_in_ : int
+        Number of values in a row.
+    history_ : skorch.history.History
+        Loss, learning rate and times of every epoch.
+    planner_ : EpochPlanner
+        Makes the plan of any epoch; see `epoch_plan`.
+    resampler_ : sampler or None
+        The resampler that was used.
+    device_ : torch.device
+        Where the network is.
+    seed_ : int
+        Root of all random numbers of this fit.
+
+    See Also
+    --------
+    PureNoiseOverSampler : The resampler on its own.
+    sklearn_open.nn.forward_mixed : DAR-BN in a training loop of your own.
+
+    References
+    ----------
+    .. [1] S. Zada, I. Benou, M. Irani, "Pure Noise to the Rescue of Insufficient Data: Improving
+       Imbalanced Classification by Training on Random Noise Images", ICML 2022.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from sklearn_open import OPeNClassifier
+    >>> from sklearn_open.datasets import make_long_tailed
+    >>> digits = load_digits()
+    >>> X, y = make_long_tailed(digits.images, digits.target, imbalance_ratio=10)
+    >>> clf = OPeNClassifier(max_epochs=5, random_state=0, verbose=0).fit(X, y)
+    >>> clf.predict(digits.images).shape
+    (1797,)
+    """
+
+    prefixes_: ClassVar[list[str]] = [*NeuralNetClassifier.prefixes_, "resampler"]
+    _noise_rows_ = 0  # how many of the last rows of the batch in work are noise
+
+    def __init__(
+        self,
+        module: Any = None,
+        *,
+        delta: float = DEFAULT_DELTA,
+        resampler: Any = PureNoiseOverSampler,
+        start_epoch: int | float = 0.8,
+        noise_grad: str = "head",
+        composition: str = "even",
+        epoch_length: str = "n_samples",
+        augment: str | Callable[[torch.Tensor], torch.Tensor] | None = None,
+        normalize: Any = "dataset",
+        precision: str = "auto",
+        device: Any = "auto",
+        image_shape: Sequence[int] | None = None,
+        random_state: Any = None,
+        warmup_epochs: int | float = 0.025,
+        lr_milestones: Sequence[int | float] = (0.8, 0.9),
+        lr_decay: float = 0.01,
+        criterion: Any = torch.nn.CrossEntropyLoss,
+        optimizer: Any = torch.optim.SGD,
+        lr: float = 0.1,
+        max_epochs: int = 200,
+        batch_size: int = 128,
+        train_split: Any = None,
+        classes: Any = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(
+            module,
+            criterion=criterion,
+            optimizer=optimizer,
+            lr=lr,
+            max_epochs=max_epochs,
+            batch_size=batch_size,
+            train_split=train_split,
+            classes=classes,
+            device=device,
+            **kwargs,
+        )
+        self.delta = delta
+        self.resampler = resampler
+        self.start_epoch = start_epoch
+        self.noise_grad = noise_grad
+        self.composition = composition
+        self.epoch_length = epoch_length
+        self.augment = augment
+        self.normalize = normalize
+        self.precision = precision
+        self.image_shape = image_shape
+        self.random_state = random_state
+        self.warmup_epochs = warmup_epochs
+        self.lr_milestones = lr_milestones
+        self.lr_decay = lr_decay
+
+    # --- fitting: everything that can be refused is refused before anything is initialised ---
+
+    def fit(self, X: Any, y: Any = None, **fit_params: Any) -> OPeNClassifier:
+        """Train on images and labels.
+
+        Parameters
+        ----------
+        X : array-like or torch.Tensor
+            Images (n, height, width), (n, height, width, n_channels) or (n, n_channels, height,
+            width), uint8 or float in any range; or a table (n, n_features).
+        y : array-like of shape (n,)
+            Labels of any kind.
+        **fit_params : dict
+            Passed on to the network's ``forward`` and to `train_split`.
+
+        Returns
+        -------
+        OPeNClassifier
+            The fitted estimator itself.
+
+        Raises
+        ------
+        ValueError
+            For parameters, images or labels that cannot be trained on; nothing was changed then.
+        """
+        goes_on = self.warm_start and self.initialized_
+        dataset = self._check_training_data(X, y, goes_on=goes_on)
+        return super().fit(dataset, dataset.y, **fit_params)
+
+    def partial_fit(
+        self, X: Any, y: Any = None, classes: Any = None, **fit_params: Any
+    ) -> OPeNClassifier:
+        """Train for `max_epochs` more epochs, from where the network is.
+
+        Parameters
+        ----------
+        X, y
+            As for `fit`.
+        classes : array-like or None, default=None
+            All labels there are; read by the first call only.
+        **fit_params : dict
+            As for `fit`.
+
+        Returns
+        -------
+        OPeNClassifier
+            The estimator itself.
+        """
+        if not isinstance(X, ImageDataset):
+            X = self._check_training_data(X, y, goes_on=self.initialized_, classes=classes)
+        return super().partial_fit(X, X.y, **fit_params)
+
+    def _check_training_data(
+        self, X: Any, y: Any, *, goes_on: bool, classes: Any = None
+    ) -> ImageDataset:
+        self._check_settings()
+        resampler = build_resampler(self.resampler, self.delta, **self.get_params_for("resampler"))
+        self._check_composition(resampler)
+        goes_on = goes_on and hasattr(self, "image_shape_")
+        if goes_on:
+            classes, image_shape = self.classes_, self._shape_of_images
+        else:
+            classes = classes if self.classes is None else self.classes
+            image_shape = check_image_shape(self.image_shape)
+        images = check_images(self, X, y, image_shape=image_shape, reset=not goes_on)
+        found, codes, labels = encode_labels(y, classes)
+        n_channels = images.shape[1]
+        check_normalize(self.normalize, np.zeros(n_channels), np.ones(n_channels))
+        check_augment(self.augment)
+
+        if not goes_on:
+            vars(self).pop("transform_", None)  # it holds the statistics of earlier data
+        self.resampler_ = resampler
+        self.classes_inferred_ = found
+        self.image_shape_ = images.shape[1:]
+        return ImageDataset(images, codes, labels)
+
+    def _check_settings(self) -> None:
+        check_noise_grad(self.noise_grad)
+        choices = {
+            "composition": ("even", "bernoulli"),
+            "epoch_length": ("n_samples", "resampled"),
+            "precision": PRECISIONS,
+        }
+        for name, allowed in choices.items():
+            value = getattr(self, name)
+            if value not in allowed:
+                raise ValueError(
+                    f"{name}={value!r} is unknown. Use one of {', '.join(map(repr, allowed))}."
+                )
+        if isinstance(self.start_epoch, float) and not 0 <= self.start_epoch <= 1:
+            raise ValueError(
+                f"start_epoch={self.start_epoch} is a float, so it is a share of max_epochs, from "
+                "0 to 1. Pass an int for a number of epochs."
+            )
+
+    def _check_composition(self, resampler: Any) -> None:
+        ours = resampler is None or isinstance(resampler, PureNoiseOverSampler)
+        if self.composition == "bernoulli" and not ours:
+            raise ValueError(
+                "composition='bernoulli' is a drawing of PureNoiseOverSampler (Algorithm 1), but "
+                f"resampler is {resampler!r}. Use composition='even' with it."
+            )
+
+    @property
+    def _shape_of_images(self) -> tuple[int, ...] | None:
+        """Shape that images must have once fitted; None for a table."""
+        return self.image_shape_ if len(self.image_shape_) > 1 else None
+
+    def check_data(self, X: Any, y: Any = None) -> None:
+        """Do nothing: data were checked before anything was initialised."""
+
+    # --- skorch's components: network, optimiser, callbacks ---
+
+    def initialize(self) -> OPeNClassifier:
+        """Make network, optimiser and callbacks anew, from `random_state`."""
+        self.seed_ = int(check_random_state(self.random_state).randint(2**31 - 1))
+        with forked_global_rng(self.device_):
+            seed_global_rng(self.device_, keyed_seed(self.seed_, "init"))
+            return super().initialize()
+
+    def initialize_module(self) -> OPeNClassifier:
+        """Make the network, compare it with the data, and convert its batch norm layers."""
+        image_shape = getattr(self, "image_shape_", None)
+        n_classes = len(self.classes_) if image_shape is not None else None
+        module = build_module(self.module, self.get_params_for("module"), image_shape, n_classes)
+        if image_shape is not None and n_classes is not None:
+            check_output_width(module, image_shape, n_classes)
+        if self._uses_noise:
+            convert_norm(module, noise_grad=self.noise_grad)
+        if image_shape is not None and len(image_shape) == 3:
+            module = module.to(memory_format=torch.channels_last)
+        self.module_ = module
+        return self
+
+    @property
+    def _uses_noise(self) -> bool:
+        resampler = getattr(self, "resampler_", None)
+        return isinstance(resampler, PureNoiseOverSampler) and resampler.delta > 0
+
+    def get_params_for_optimizer(self, prefix: str, named_parameters: Any) -> Any:
+        """Return the optimiser's arguments, with the paper's defaults for SGD."""
+        args, kwargs = super().get_params_for_optimizer(prefix, named_parameters)
+        if self.optimizer is torch.optim.SGD:
+            kwargs = {"momentum": 0.9, "weight_decay": 2e-4, **kwargs}
+        return args, kwargs
+
+    @property
+    def _default_callbacks(self) -> list[tuple[str, Any]]:
+        *recorders, print_log = super()._default_callbacks
+        schedule = StepSchedule(self.warmup_epochs, self.lr_milestones, self.lr_decay)
+        ours = [("lr_schedule", schedule), ("progress", TrainingProgress())]
+        return [*recorders, *ours, print_log]
+
+    @property
+    def device_(self) -> torch.device:
+        """Where the network is, or will be."""
+        if self.device is None:
+            module = getattr(self, "module_", None)
+            first = None if module is None else next(module.parameters(), None)
+            return torch.device("cpu") if first is None else first.device
+        return resolve_device(self.device)
+
+    @contextmanager
+    def _concrete_device(self) -> Iterator[None]:
+        """Let skorch, which hands `device` to torch as it is, see what "auto" stands for."""
+        given = self.device
+        if given == "auto":
+            self.device = str(self.device_)
+        try:
+            yield
+        finally:
+            self.device = given
+
+    def _initialize_module(self, reason: str | None = None) -> Any:
+        with self._concrete_device():
+            return super()._initialize_module(reason)
+
+    def _initialize_criterion(self, reason: str | None = None) -> Any:
+        with self._concrete_device():
+            return super()._initialize_criterion(reason)
+
+    # --- data: plan -> batches -> what the network is fed ---
+
+    def get_dataset(self, X: Any, y: Any = None) -> ImageDataset:
+        """Return rows to predict on, checked against what was fitted."""
+        if isinstance(X, ImageDataset):
+            return X
+        self.check_is_fitted()
+        return ImageDataset(check_images(self, X, image_shape=self._shape_of_images))
+
+    def get_split_datasets(
+        self, X: Any, y: Any = None, **fit_params: Any
+    ) -> tuple[TrainSet, ImageDataset | None]:
+        """Return the rows to train on, with their plans, and those held out, if any."""
+        train, valid = super().get_split_datasets(X, y, **fit_params)
+        return self._train_set(taken(train)), None if valid is None else taken(valid)
+
+    def _train_set(self, data: ImageDataset) -> TrainSet:
+        if not hasattr(self, "transform_"):
+            self.transform_ = self._make_transform(data)
+        rows, draw = rebalance(self.resampler_, data, self.seed_)
+        self.planner_ = EpochPlanner(
+            codes=data.codes,
+            draw=draw,
+            start_epoch=resolve_epoch(self.start_epoch, self.max_epochs),
+            batch_size=self._batch_size(len(data)),
+            seed=self.seed_,
+            delta=getattr(self.resampler_, "delta", 0.0),
+            composition=self.composition,
+            epoch_length=self.epoch_length,
+        )
+        return TrainSet(rows.X, rows.codes, rows.y, self.planner_)
+
+    def _make_transform(self, data: ImageDataset) -> BatchTransform:
+        scale = PixelScale.of(data.X)
+        statistics = channel_statistics(data.X, scale)
+        mean, std = check_normalize(self.normalize, *statistics)
+        noise = None
+        if self._uses_noise:
+            noise = check_noise(self.resampler_.noise).fit(data.X, data.codes, scale)
+        augment = check_augment(self.augment)
+        return BatchTransform(scale, mean, std, augment, noise, self.seed_)
+
+    def _batch_size(self, n_rows: int) -> int:
+        return n_rows if self.batch_size == -1 else self.batch_size
+
+    def get_iterator(self, dataset: Any, training: bool = False) -> Any:
+        """Return what yields the batches of a data set."""
+        if training and isinstance(dataset, TrainSet):
+            return EpochBatches(
+                dataset, self.transform_, self.device_, lambda: len(self.history) - 1
+            )
+        return EvalBatches(dataset, self.transform_, self.device_, self._batch_size(len(dataset)))
+
+    def epoch_plan(self, epoch: int) -> EpochPlan:
+        """Return which rows an epoch sees, which of them as noise, in which batch.
+
+        Parameters
+        ----------
+        epoch : int
+            Number of the epoch, 0 the first. Any epoch can be asked for, trained or not.
+
+        Returns
+        -------
+        EpochPlan
+            With arrays ``index``, ``is_noise`` and ``bounds``.
+        """
+        self.check_is_fitted(["planner_"])
+        return self.planner_.plan(epoch)
+
+    # --- one step: natural route, noise route, one loss ---
+
+    def run_single_epoch(
+        self, iterator: Any, training: bool, prefix: str, step_fn: Any, **fit_params: Any
+    ) -> None:
+        """Run an epoch; in training, every step has random numbers of its own."""
+        if not isinstance(iterator, EpochBatches):
+            super().run_single_epoch(iterator, training, prefix, step_fn, **fit_params)
+            return
+        with forked_global_rng(self.device_):
+            steps = self._steps(iterator)
+            super().run_single_epoch(steps, training, prefix, step_fn, **fit_params)
+
+    def _steps(self, batches: EpochBatches) -> Iterator[Batch]:
+        epoch = len(self.history) - 1
+        try:
+            for b, batch in enumerate(batches):
+                # Dropout draws from torch's global generator.
+                seed_global_rng(self.device_, keyed_seed(self.seed_, "step", epoch, b))
+                # Known here, not in train_step, so that an overridden train_step, closures called
+                # more than once (LBFGS) and gradient accumulation all see the batch's own number.
+                self._noise_rows_ = batch.n_noise
+                yield batch
+        finally:
+            self._noise_rows_ = 0
+
+    def infer(self, x: Any, **fit_params: Any) -> Any:
+        """Call the network on a batch: on two routes while training with noise, else on one."""
+        x = to_tensor(x, device=self.device_)
+        if x.ndim == 4:
+            x = x.contiguous(memory_format=torch.channels_last)
+        n_noise = self._noise_rows_ if self.module_.training else 0
+        dtype = autocast_dtype(self.precision, self.device_, self.image_shape_)
+        with torch.autocast(self.device_.type, dtype=dtype, enabled=dtype is not None):
+            output = forward_natural_first(self.module_, x, n_noise, **fit_params)
+        return map_rows(lambda rows: rows[0].float(), output)
+
+    def get_loss(self, y_pred: Any, y_true: Any, *args: Any, **kwargs: Any) -> torch.Tensor:
+        """Return the loss of the logits, plus that of auxiliary heads (GoogLeNet, Inception)."""
+        y_true = to_tensor(y_true, device=self.device_)
+        loss = super().get_loss(main_output(y_pred), y_true, *args, **kwargs)
+        for name in getattr(y_pred, "_fields", ()):
+            head = getattr(y_pred, name)
+            if name.startswith("aux") and head is not None:
+                auxiliary = super().get_loss(head, y_true, *args, **kwargs)
+                loss = loss + AUXILIARY_LOSS_WEIGHT * auxiliary
+        return loss
+
+    def notify(self, method_name: str, **cb_kwargs: Any) -> None:
+        """Call the callbacks; scorers get the user's labels, not codes."""
+        if method_name == "on_batch_end":
+            pixels, codes = cb_kwargs["batch"]
+            cb_kwargs["batch"] = (pixels, self.classes_[codes.cpu().numpy()])
+        super().notify(method_name, **cb_kwargs)
+
+    # --- predicting ---
+
+    def predict(self, X: Any) -> np.ndarray:
+        """Return the most probable label of each row.
+
+        Parameters
+        ----------
+        X : array-like or torch.Tensor
+            Images of the shape that was fitted, in any accepted layout.
+
+        Returns
+        -------
+        ndarray of shape (n,)
+            Labels as they were given to `fit`.
+        """
+        return self.classes_[self.predict_proba(X).argmax(axis=1)]
+
+    def predict_proba(self, X: Any) -> np.ndarray:
+        """Return the probability of each class for each row.
+
+        Parameters
+        ----------
+        X : array-like or torch.Tensor
+            Images of the shape that was fitted, in any accepted layout.
+
+        Returns
+        -------
+        ndarray of shape (n, n_classes), dtype float32
+            Columns in the order of `classes_`.
+        """
+        return super().predict_proba(X)
+
+    def _get_predict_nonlinearity(self) -> Callable[[torch.Tensor], torch.Tensor]:
+        # skorch's "auto" knows torch's own losses only and would return logits for any other.
+        if self.predict_nonlinearity == "auto" and not isinstance(self.criterion_, torch.nn.NLLLoss):
+            return softmax
+        return super()._get_predict_nonlinearity()
+
+    # --- parameters and pickling ---
+
+    def set_params(self, **params: Any) -> OPeNClassifier:
+        """Set parameters; those of the resampler take effect at the next `fit`."""
+        ours = {name: params.pop(name) for name in list(params) if name.startswith("resampler__")}
+        super().set_params(**params)
+        for name, value in ours.items():
+            setattr(self, name, value)
+            self._params_to_validate.add(name)
+        return self
+
+    def _get_param_names(self) -> list[str]:
+        return [name for name in super()._get_param_names() if not name.startswith("_")]
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        given = state["device"]
+        if given == "auto":
+            state = {**state, "device": str(resolve_device("auto"))}
+        super().__setstate__(state)
+        if given == "auto":
+            self.device = given
+
+    def load_params(self, *args: Any, **kwargs: Any) -> None:
+        """Load what `save_params` saved; see skorch."""
+        with self._concrete_device():
+            super().load_params(*args, **kwargs)
+
+
+def softmax(logits: torch.Tensor) -> torch.Tensor:
+    """Turn logits (n, n_classes) into probabilities."""
+    return torch.softmax(logits, dim=-1)

@@ -1,0 +1,259 @@
+"""The long-tailed versions of CIFAR-10 and CIFAR-100."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from sklearn.datasets import get_data_home
+from sklearn.utils import Bunch
+
+from sklearn_open.datasets._long_tailed import make_long_tailed
+
+__all__ = ["fetch_cifar10_lt", "fetch_cifar100_lt"]
+
+_SUBSETS = ("train", "test")
+
+
+def fetch_cifar10_lt(
+    *,
+    subset: str = "train",
+    imbalance_ratio: float = 100,
+    profile: str = "exp",
+    selection: str = "ldam",
+    random_state: int | np.random.RandomState | None = 0,
+    data_home: str | os.PathLike[str] | None = None,
+    download_if_missing: bool = True,
+    return_X_y: bool = False,
+) -> Bunch | tuple[np.ndarray, np.ndarray]:
+    """Load CIFAR-10-LT, downloading CIFAR-10 if necessary.
+
+    The long-tailed training set with the defaults has 12,406 images, from 5,000 of the first class
+    (airplane) to 50 of the last (truck): image by image the subset of [1]_, with the counts of
+    [3]_ (Table 5). The test set is the full, balanced one of 10,000 images.
+
+    Parameters
+    ----------
+    subset : {"train", "test"}, default="train"
+        The long-tailed training set or the balanced test set. For the test set, the next four
+        parameters have no effect.
+    imbalance_ratio : float, default=100
+        Size of the largest class over the size of the smallest one. Finite, at least 1; 1 gives
+        all 50,000 images.
+    profile : {"exp", "step"}, default="exp"
+        How the class sizes fall, see :func:`long_tailed_counts`.
+    selection : {"ldam", "first", "random"}, default="ldam"
+        Which images of a class are kept, see :func:`make_long_tailed`. "ldam" is the selection of
+        [1]_, "first" that of [2]_.
+    random_state : int, RandomState instance or None, default=0
+        Seed of the selection. The published subsets have seed 0.
+    data_home : str or path-like, default=None
+        Folder for data sets, by default that of scikit-learn
+        (:func:`sklearn.datasets.get_data_home`). The files are in its subfolder ``sklearn_open``.
+    download_if_missing : bool, default=True
+        Whether to download the data (163 MiB) if they are not there. If False, missing data raise
+        an OSError.
+    return_X_y : bool, default=False
+        Whether to return ``(data, target)`` in place of a Bunch.
+
+    Returns
+    -------
+    data : :class:`~sklearn.utils.Bunch`
+        Dictionary-like object with the attributes:
+
+        - data : ndarray of shape (n_samples, 32, 32, 3), dtype uint8, values from 0 to 255
+        - target : ndarray of shape (n_samples,), dtype int64, values from 0 to 9
+        - target_names : list of 10 str
+        - DESCR : str, what was loaded
+
+    (data, target) : tuple of ndarray
+        The first two of these, if ``return_X_y=True``.
+
+    Raises
+    ------
+    OSError
+        If the data are missing or damaged and are not, or cannot be, downloaded.
+    ValueError
+        If an argument is outside the range given above.
+
+    References
+    ----------
+    .. [1] Cao, Wei, Gaidon, Arechiga, Ma, "Learning Imbalanced Datasets with
+       Label-Distribution-Aware Margin Loss" (LDAM), NeurIPS 2019.
+    .. [2] Kim, Jeong, Shin, "M2m: Imbalanced Classification via Major-to-minor Translation",
+       CVPR 2020.
+    .. [3] Zada, Benou, Irani, "Pure Noise to the Rescue of Insufficient Data", ICML 2022.
+
+    Examples
+    --------
+    >>> from sklearn_open.datasets import fetch_cifar10_lt
+    >>> X, y = fetch_cifar10_lt(return_X_y=True)  # doctest: +SKIP
+    >>> X.shape  # doctest: +SKIP
+    (12406, 32, 32, 3)
+    """
+    return _fetch(
+        "CIFAR10",
+        subset=subset,
+        data_home=data_home,
+        download_if_missing=download_if_missing,
+        return_X_y=return_X_y,
+        imbalance_ratio=imbalance_ratio,
+        profile=profile,
+        selection=selection,
+        random_state=random_state,
+    )
+
+
+def fetch_cifar100_lt(
+    *,
+    subset: str = "train",
+    imbalance_ratio: float = 100,
+    profile: str = "exp",
+    selection: str = "ldam",
+    random_state: int | np.random.RandomState | None = 0,
+    data_home: str | os.PathLike[str] | None = None,
+    download_if_missing: bool = True,
+    return_X_y: bool = False,
+) -> Bunch | tuple[np.ndarray, np.ndarray]:
+    """Load CIFAR-100-LT, downloading CIFAR-100 if necessary.
+
+    The long-tailed training set with the defaults has 10,847 images, from 500 of the first class
+    (apple) to 5 of the last (worm): image by image the subset of [1]_, with the counts of [3]_
+    (Table 5). The test set is the full, balanced one of 10,000 images.
+
+    Parameters
+    ----------
+    subset : {"train", "test"}, default="train"
+        The long-tailed training set or the balanced test set. For the test set, the next four
+        parameters have no effect.
+    imbalance_ratio : float, default=100
+        Size of the largest class over the size of the smallest one. Finite, at least 1; 1 gives
+        all 50,000 images.
+    profile : {"exp", "step"}, default="exp"
+        How the class sizes fall, see :func:`long_tailed_counts`.
+    selection : {"ldam", "first", "random"}, default="ldam"
+        Which images of a class are kept, see :func:`make_long_tailed`. "ldam" is the selection of
+        [1]_, "first" that of [2]_.
+    random_state : int, RandomState instance or None, default=0
+        Seed of the selection. The published subsets have seed 0.
+    data_home : str or path-like, default=None
+        Folder for data sets, by default that of scikit-learn
+        (:func:`sklearn.datasets.get_data_home`). The files are in its subfolder ``sklearn_open``.
+    download_if_missing : bool, default=True
+        Whether to download the data (161 MiB) if they are not there. If False, missing data raise
+        an OSError.
+    return_X_y : bool, default=False
+        Whether to return ``(data, target)`` in place of a Bunch.
+
+    Returns
+    -------
+    data : :class:`~sklearn.utils.Bunch`
+        Dictionary-like object with the attributes:
+
+        - data : ndarray of shape (n_samples, 32, 32, 3), dtype uint8, values from 0 to 255
+        - target : ndarray of shape (n_samples,), dtype int64, values from 0 to 99
+        - target_names : list of 100 str
+        - DESCR : str, what was loaded
+
+    (data, target) : tuple of ndarray
+        The first two of these, if ``return_X_y=True``.
+
+    Raises
+    ------
+    OSError
+        If the data are missing or damaged and are not, or cannot be, downloaded.
+    ValueError
+        If an argument is outside the range given above.
+
+    References
+    ----------
+    .. [1] Cao, Wei, Gaidon, Arechiga, Ma, "Learning Imbalanced Datasets with
+       Label-Distribution-Aware Margin Loss" (LDAM), NeurIPS 2019.
+    .. [2] Kim, Jeong, Shin, "M2m: Imbalanced Classification via Major-to-minor Translation",
+       CVPR 2020.
+    .. [3] Zada, Benou, Irani, "Pure Noise to the Rescue of Insufficient Data", ICML 2022.
+
+    Examples
+    --------
+    >>> from sklearn_open.datasets import fetch_cifar100_lt
+    >>> X, y = fetch_cifar100_lt(return_X_y=True)  # doctest: +SKIP
+    >>> X.shape  # doctest: +SKIP
+    (10847, 32, 32, 3)
+    """
+    return _fetch(
+        "CIFAR100",
+        subset=subset,
+        data_home=data_home,
+        download_if_missing=download_if_missing,
+        return_X_y=return_X_y,
+        imbalance_ratio=imbalance_ratio,
+        profile=profile,
+        selection=selection,
+        random_state=random_state,
+    )
+
+
+def _fetch(
+    name: str,
+    *,
+    subset: str,
+    data_home: str | os.PathLike[str] | None,
+    download_if_missing: bool,
+    return_X_y: bool,
+    **long_tailed: Any,
+) -> Bunch | tuple[np.ndarray, np.ndarray]:
+    if subset not in _SUBSETS:
+        raise ValueError(f"subset must be one of {_SUBSETS}; got {subset!r}.")
+    root = Path(get_data_home(data_home)) / "sklearn_open"
+    data, target, target_names = _read(name, root, subset == "train", download_if_missing)
+    if subset == "train":
+        data, target = make_long_tailed(data, target, **long_tailed)
+    if return_X_y:
+        return data, target
+    return Bunch(
+        data=data,
+        target=target,
+        target_names=target_names,
+        DESCR=_describe(name, subset, target, target_names, long_tailed),
+    )
+
+
+def _read(
+    name: str, root: Path, train: bool, download: bool
+) -> tuple[np.ndarray, np.ndarray, list[str]]:
+    """Read the full data set from `root`, downloading it first if it is not there."""
+    from torchvision import datasets  # slow to import, and not needed for other data
+
+    cls = getattr(datasets, name)
+    try:
+        dataset = cls(root, train=train, download=download)
+    # torchvision raises RuntimeError for missing files and for those with a wrong checksum.
+    except (OSError, RuntimeError) as error:
+        if download:
+            reason = f"could not be downloaded ({error})"
+            remedy = "call again"
+        else:
+            reason = "download_if_missing is False"
+            remedy = "pass download_if_missing=True, which then only unpacks it"
+        raise OSError(
+            f"{name} is missing or damaged in {str(root)!r} and {reason}. Put the file "
+            f"{cls.filename} from {cls.url} there and {remedy}."
+        ) from error
+    return dataset.data, np.asarray(dataset.targets, dtype=np.int64), list(dataset.classes)
+
+
+def _describe(
+    name: str,
+    subset: str,
+    target: np.ndarray,
+    target_names: list[str],
+    long_tailed: dict[str, Any],
+) -> str:
+    settings = ", ".join(f"{key}={value!r}" for key, value in long_tailed.items())
+    title = f"long-tailed ({settings})" if subset == "train" else "all images"
+    counts = np.bincount(target, minlength=len(target_names))
+    lines = [f"  {label}: {n}" for label, n in zip(target_names, counts, strict=True)]
+    header = f"{name}, {subset} set, {title}.\n\nImages per class:\n"
+    return "\n".join([header, *lines])

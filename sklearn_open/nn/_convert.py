@@ -1,0 +1,138 @@
+"""Turn a network's batch norm layers into routing ones, and back."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any, TypeVar
+
+from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm, _LazyNormBase
+
+from sklearn_open.exceptions import NoBatchNormWarning, UnsupportedNormError
+from sklearn_open.nn._dar_bn import DARNorm, check_noise_grad, dar_class
+
+__all__ = ["convert_norm", "revert_norm"]
+
+M = TypeVar("M", bound=nn.Module)
+
+NORMS = ("dar",)
+
+
+def convert_norm(module: M, norm: str = "dar", *, noise_grad: str = "head") -> M:
+    """Make every batch norm layer of a network route noise rows apart, in place.
+
+    A layer keeps its identity: parameters, buffers, state-dict keys, hooks, training flag, device
+    and dtype are untouched, and a layer that is registered twice stays one layer. Only its class
+    changes, to a subclass of the one it had, so subclasses (synchronised batch norm, timm's
+    ``BatchNormAct2d``, your own) go on doing what they do.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+        Any network; changed in place.
+    norm : {"dar"}, default="dar"
+        What the layers become: "dar" is Distribution-Aware Routing Batch Normalization (paper,
+        section 3.2).
+    noise_grad : {"head", "all"}, default="head"
+        What noise rows train; see `DARNorm`. Converting again changes it.
+
+    Returns
+    -------
+    torch.nn.Module
+        `module` itself.
+
+    Raises
+    ------
+    ValueError
+        For an unknown `norm` or `noise_grad`.
+    UnsupportedNormError
+        For a layer with batch statistics that cannot be converted, with its path: a lazy layer
+        that has not seen data, a scripted layer, or batch norm that is not a subclass of torch's.
+        Nothing has been changed then.
+
+    Warns
+    -----
+    NoBatchNormWarning
+        When there is no batch norm layer: noise and natural rows then share every layer.
+
+    See Also
+    --------
+    revert_norm : The way back.
+    noise_route : Send rows down the noise route.
+    forward_mixed : Call a network on rows of both kinds.
+
+    Examples
+    --------
+    >>> from torch import nn
+    >>> from sklearn_open.nn import convert_norm, revert_norm
+    >>> net = convert_norm(nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4)))
+    >>> type(net[1]).__name__
+    'DARBatchNorm2d'
+    >>> type(revert_norm(net)[1]).__name__
+    'BatchNorm2d'
+    """
+    if norm not in NORMS:
+        raise ValueError(f"norm={norm!r} is unknown. Use one of {', '.join(map(repr, NORMS))}.")
+    check_noise_grad(noise_grad)
+    layers = _batch_norm_layers(module)
+    if not layers:
+        warnings.warn(
+            f"{type(module).__name__} has no batch norm layer, so there is nothing to convert: "
+            "noise rows and natural rows share every layer of it.",
+            NoBatchNormWarning,
+            stacklevel=2,
+        )
+    for layer in layers:
+        if not isinstance(layer, DARNorm):
+            layer.__class__ = dar_class(type(layer))
+        layer.noise_grad = noise_grad
+    return module
+
+
+def revert_norm(module: M) -> M:
+    """Undo `convert_norm`, in place.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+        A network; layers that were not converted are left alone.
+
+    Returns
+    -------
+    torch.nn.Module
+        `module` itself, every layer with the class it had before.
+    """
+    for layer in module.modules():
+        if isinstance(layer, DARNorm):
+            layer.__class__ = layer.base_class  # type: ignore[assignment]
+            for name in ("noise_grad", "on_noise_route"):
+                layer.__dict__.pop(name, None)
+    return module
+
+
+def _batch_norm_layers(module: nn.Module) -> list[Any]:
+    layers = []
+    for path, layer in module.named_modules():
+        if isinstance(layer, _LazyNormBase):
+            raise UnsupportedNormError(
+                f"layer {path!r} is a {type(layer).__name__} that does not know its channels yet. "
+                "Call the network once on a batch before convert_norm."
+            )
+        if isinstance(layer, _BatchNorm):
+            layers.append(layer)
+        elif _mixes_rows(layer):
+            raise UnsupportedNormError(
+                f"layer {path!r} is a {type(layer).__name__}: it keeps batch statistics, but it is "
+                "not a subclass of torch's batch norm, so noise rows cannot be routed apart. "
+                "Replace it with a torch.nn.BatchNorm layer (or a subclass)."
+            )
+    return layers
+
+
+def _mixes_rows(layer: nn.Module) -> bool:
+    """Whether a layer that is not torch's batch norm keeps statistics over rows."""
+    per_row = isinstance(layer, nn.modules.instancenorm._InstanceNorm)
+    # torchvision's and timm's frozen layers have the buffers but never compute statistics.
+    frozen = type(layer).__name__.startswith("Frozen")
+    has_statistics = any(name in layer._buffers for name in ("running_mean", "running_var"))
+    return has_statistics and not per_row and not frozen

@@ -1,0 +1,142 @@
+"""Distribution-Aware Routing Batch Normalization (DAR-BN).
+
+Section 3.2 of Zada, Benou and Irani, "Pure Noise to the Rescue of Insufficient Data", ICML 2022.
+Natural rows and noise rows reach the layer in calls of their own (see `noise_route`), so the
+layer never sees a mask.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any, ClassVar
+
+import torch
+from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+__all__ = [
+    "NOISE_GRADS",
+    "DARBatchNorm1d",
+    "DARBatchNorm2d",
+    "DARBatchNorm3d",
+    "DARNorm",
+    "DARSyncBatchNorm",
+    "check_noise_grad",
+    "dar_class",
+]
+
+NOISE_GRADS = ("head", "all")
+
+
+def check_noise_grad(noise_grad: str) -> None:
+    """Raise ValueError unless `noise_grad` is one of `NOISE_GRADS`."""
+    if noise_grad not in NOISE_GRADS:
+        raise ValueError(
+            f"noise_grad={noise_grad!r} is unknown. Use 'head' (noise rows train only what lies "
+            "behind the last norm layer) or 'all' (only gamma and beta ignore noise rows)."
+        )
+
+
+class DARNorm:
+    r"""What makes a batch norm layer a DAR-BN layer; mixed in before the layer's own class.
+
+    On the natural route, and always in eval mode, the layer is its base class, bit for bit. On
+    the noise route of training mode, channel :math:`j` becomes (Eq. 11 and 13)
+
+    .. math:: \gamma_j \, \frac{x_j - \mathrm{E}(x_j)}{\sqrt{\mathrm{Var}(x_j) + \epsilon}}
+              + \beta_j
+
+    with the mean and the *biased* variance of the noise rows alone. Running statistics are not
+    touched, and :math:`\gamma, \beta` are constants. (The paper prints :math:`-\beta` in the
+    equations and :math:`+\beta` in its listing; framework batch norm, and this layer, add it.)
+
+    Attributes
+    ----------
+    noise_grad : {"head", "all"}
+        "head" computes the noise branch without gradient, as the paper's listing does: noise rows
+        then train only what lies behind the last norm layer. "all" treats only gamma and beta as
+        constants, as Eq. 13 says: gradients flow through the normalisation into earlier layers.
+    on_noise_route : bool
+        Whether calls are noise rows now. Set by `noise_route`, not by hand.
+
+    Notes
+    -----
+    The layer has the parameters, buffers and state-dict keys of its base class and no others.
+    """
+
+    base_class: ClassVar[type[_BatchNorm]]
+    noise_grad: str = "head"
+    on_noise_route: bool = False
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Normalise rows of one kind: natural rows, or noise rows on the noise route."""
+        if not (self.on_noise_route and self.training):  # type: ignore[attr-defined]
+            return super().forward(x)  # type: ignore[misc]
+        if self.noise_grad == "head":
+            with torch.no_grad():
+                return self._normalize_noise(x)
+        return self._normalize_noise(x)
+
+    def _normalize_noise(self, x: torch.Tensor) -> torch.Tensor:
+        if x.numel() == x.shape[1]:
+            # A single value per channel, which torch refuses to normalise. Seen twice it has the
+            # same mean and the same (zero) biased variance: the result is beta.
+            return self._normalize_noise(torch.cat([x, x]))[:1]
+        return self.base_class.forward(_noise_view(self), x)  # type: ignore[arg-type]
+
+    def __reduce_ex__(self, protocol: Any) -> tuple[Any, ...]:
+        # The class is made at run time, so pickle and deepcopy rebuild it from its base.
+        reduced = super().__reduce_ex__(protocol)
+        return (_new_layer, (self.base_class,), *reduced[2:])
+
+
+def _noise_view(layer: Any) -> nn.Module:
+    """Return the layer as its base class should see it for noise rows.
+
+    The view shares everything with the layer but holds constant gamma and beta and no running
+    statistics. Its base class's own `forward` then does the arithmetic of Eq. 11 and 13 together
+    with whatever else that class does (an activation, a sync across processes).
+    """
+    view: nn.Module = object.__new__(layer.base_class)
+    view.__dict__.update(layer.__dict__)
+    constants = {name: p if p is None else p.detach() for name, p in layer._parameters.items()}
+    view.__dict__["_parameters"] = constants
+    view.__dict__["_buffers"] = {
+        name: None if name in _RUNNING else b for name, b in layer._buffers.items()
+    }
+    view.__dict__["track_running_stats"] = False
+    return view
+
+
+_RUNNING = ("running_mean", "running_var", "num_batches_tracked")
+
+
+def _new_layer(base: type[_BatchNorm]) -> Any:
+    cls = dar_class(base)
+    return cls.__new__(cls)
+
+
+@lru_cache(maxsize=None)
+def dar_class(base: type[_BatchNorm]) -> type[Any]:
+    """Return the DAR-BN version of a batch norm class.
+
+    Parameters
+    ----------
+    base : type
+        `torch.nn.BatchNorm2d` or any other subclass of torch's batch norm that keeps torch's
+        names for its parameters and buffers.
+
+    Returns
+    -------
+    type
+        A subclass of `DARNorm` and `base`; the same object for the same `base`.
+    """
+    namespace = {"base_class": base, "__doc__": DARNorm.__doc__, "__module__": __name__}
+    return type(f"DAR{base.__name__}", (DARNorm, base), namespace)
+
+
+DARBatchNorm1d: Callable[..., nn.Module] = dar_class(nn.BatchNorm1d)
+DARBatchNorm2d: Callable[..., nn.Module] = dar_class(nn.BatchNorm2d)
+DARBatchNorm3d: Callable[..., nn.Module] = dar_class(nn.BatchNorm3d)
+DARSyncBatchNorm: Callable[..., nn.Module] = dar_class(nn.SyncBatchNorm)

@@ -1,0 +1,135 @@
+"""Two routes through one network: natural rows in one call, noise rows in another."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import nn
+
+from sklearn_open.nn._dar_bn import DARNorm
+
+__all__ = ["forward_mixed", "forward_natural_first", "map_rows", "noise_route"]
+
+
+@contextmanager
+def noise_route(module: nn.Module) -> Iterator[None]:
+    """Treat all rows of the calls made inside this context as noise.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+        A network converted by `convert_norm`. The route lives in its norm layers, so it
+        survives copying and pickling of the network; other networks are not affected.
+
+    Notes
+    -----
+    Activation checkpointing (`torch.utils.checkpoint`) calls layers again during the backward
+    pass, when the context has ended: do not combine the two.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from torch import nn
+    >>> from sklearn_open.nn import convert_norm, noise_route
+    >>> net = convert_norm(nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4)))
+    >>> with noise_route(net):
+    ...     out = net(torch.rand(2, 3, 8, 8))
+    >>> int(net[1].num_batches_tracked)
+    0
+    """
+    layers = [layer for layer in module.modules() if isinstance(layer, DARNorm)]
+    before = [layer.on_noise_route for layer in layers]
+    for layer in layers:
+        layer.on_noise_route = True
+    try:
+        yield
+    finally:
+        for layer, was in zip(layers, before, strict=True):
+            layer.on_noise_route = was
+
+
+def forward_mixed(module: nn.Module, x: torch.Tensor, noise_mask: torch.Tensor) -> Any:
+    """Call a network on a batch that mixes natural and noise rows.
+
+    The interface of the paper's listing, for people with a training loop of their own: where the
+    paper writes ``dar_bn(bn, x, noise_mask)`` in every layer, call this once on the network.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+        A network converted by `convert_norm`.
+    x : torch.Tensor of shape (n, ...)
+        Input rows, noise rows among them.
+    noise_mask : torch.Tensor of shape (n,), dtype bool
+        True where a row is noise. All False and all True are allowed.
+
+    Returns
+    -------
+    torch.Tensor, or tuple or mapping of tensors
+        What the network returns, with its rows in the order of `x`.
+
+    Raises
+    ------
+    ValueError
+        When `noise_mask` is not one boolean per row.
+    """
+    if noise_mask.dtype != torch.bool or noise_mask.shape != x.shape[:1]:
+        raise ValueError(
+            f"noise_mask has dtype {noise_mask.dtype} and shape {tuple(noise_mask.shape)}; needed "
+            f"is one torch.bool per row of x, shape ({x.shape[0]},)."
+        )
+    order = torch.argsort(noise_mask.to(torch.uint8), stable=True)
+    out = forward_natural_first(module, x[order], int(noise_mask.sum()))
+    back = torch.argsort(order)
+    return map_rows(lambda rows: rows[0].index_select(0, back), out)
+
+
+def forward_natural_first(module: nn.Module, x: torch.Tensor, n_noise: int, **kwargs: Any) -> Any:
+    """Call a network on a batch whose last `n_noise` rows are noise.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+        A network converted by `convert_norm`.
+    x : torch.Tensor of shape (n, ...)
+        Natural rows first, noise rows last.
+    n_noise : int
+        Number of noise rows, from 0 to n.
+    **kwargs : dict
+        Passed on to the network in both calls.
+
+    Returns
+    -------
+    torch.Tensor, or tuple or mapping of tensors
+        What the network returns, natural rows first.
+    """
+    if n_noise == 0:
+        return module(x, **kwargs)
+    if n_noise == 0:
+        return module(x, **kwargs)
+    n_natural = x.shape[0] - n_noise
+    outputs = [module(x[:n_natural], **kwargs)] if n_natural else []
+    with noise_route(module):
+        outputs.append(module(x[n_natural:], **kwargs))
+    return map_rows(torch.cat, *outputs)
+
+
+def map_rows(fn: Any, *outputs: Any) -> Any:
+    """Apply `fn` to the list of corresponding tensors of network outputs of one structure."""
+    first = outputs[0]
+    if isinstance(first, torch.Tensor):
+        return fn(list(outputs))
+    if isinstance(first, Mapping):
+        return type(first)({k: map_rows(fn, *(o[k] for o in outputs)) for k in first})  # type: ignore[call-arg]
+    if isinstance(first, (tuple, list)):
+        parts = [map_rows(fn, *group) for group in zip(*outputs, strict=True)]
+        return type(first)(*parts) if hasattr(first, "_fields") else type(first)(parts)
+    if first is None:  # torchvision's auxiliary heads, when switched off
+        return None
+    raise TypeError(
+        f"the network returned a {type(first).__name__}; rows can be merged for tensors and for "
+        "tuples, lists and mappings of tensors."
+    )

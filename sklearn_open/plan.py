@@ -1,0 +1,218 @@
+"""The plan of an epoch: which rows are seen, which of them as noise, in which batch.
+
+NumPy only, and a pure function of (labels, settings, seed, epoch): any epoch's plan can be made,
+printed and checked without running the epochs before it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from sklearn_open._random import keyed_random_state
+
+__all__ = ["Draw", "EpochPlan", "EpochPlanner", "draw_pool", "resolve_epoch"]
+
+# A batch's natural rows give the statistics that batch norm learns: one row has no spread.
+MIN_NATURAL_ROWS = 2
+
+Draw = Callable[[np.random.RandomState], tuple[np.ndarray, np.ndarray]]
+
+
+@dataclass(frozen=True)
+class EpochPlan:
+    """Rows of one epoch in the order they are seen, natural rows first in every batch.
+
+    Attributes
+    ----------
+    index : numpy.ndarray of shape (n_rows,)
+        Row of the training set. For a noise row: a row of its class, whose label it takes.
+    is_noise : numpy.ndarray of shape (n_rows,), dtype bool
+        Whether the row's image is replaced with pure noise.
+    bounds : numpy.ndarray of shape (n_batches + 1,)
+        Batch ``b`` is rows ``bounds[b]`` to ``bounds[b + 1]``.
+    """
+
+    index: np.ndarray
+    is_noise: np.ndarray
+    bounds: np.ndarray
+
+    @property
+    def n_batches(self) -> int:
+        """Number of batches."""
+        return len(self.bounds) - 1
+
+    @property
+    def noise_share(self) -> float:
+        """Share of the epoch's rows that are noise."""
+        return float(self.is_noise.mean())
+
+    def batches(self) -> Iterator[tuple[np.ndarray, int]]:
+        """Yield ``(index, n_noise)`` of each batch; the last `n_noise` rows are noise."""
+        for start, stop in zip(self.bounds[:-1], self.bounds[1:], strict=True):
+            yield self.index[start:stop], int(self.is_noise[start:stop].sum())
+
+
+def draw_pool(
+    codes: np.ndarray,
+    n_new: Mapping[int, int],
+    delta: float,
+    random_state: np.random.RandomState,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Draw the rebalanced data set of section 3.1: originals, then each class's new rows.
+
+    Class c gets ``n_new[c]`` new rows, of which ``round(delta * n_new[c])`` are pure noise and the
+    rest duplicates of its own rows.
+
+    Parameters
+    ----------
+    codes : numpy.ndarray of shape (n,)
+        Class of every original row.
+    n_new : mapping of int to int
+        New rows per class, n_max - n_c in the paper.
+    delta : float
+        Share of the new rows that is noise, in [0, 1].
+    random_state : numpy.random.RandomState
+        The numbers drawn do not depend on `delta`, and are those that imbalanced-learn's
+        `RandomOverSampler` draws: with ``delta=0`` the result is the same as its.
+
+    Returns
+    -------
+    index : numpy.ndarray of shape (n + sum of n_new,)
+        Row of the original data; of a noise row, the duplicate that it replaces.
+    is_noise : numpy.ndarray of the same shape, dtype bool
+    """
+    index, is_noise = [np.arange(len(codes))], [np.zeros(len(codes), dtype=bool)]
+    for code, count in n_new.items():
+        rows = np.flatnonzero(codes == code)
+        index.append(random_state.choice(rows, size=count))
+        is_noise.append(np.arange(count) < round(delta * count))
+    return np.concatenate(index), np.concatenate(is_noise)
+
+
+def resolve_epoch(value: int | float, max_epochs: int) -> int:
+    """Turn an epoch given as a number of epochs (int) or a share of them (float) into an int.
+
+    A share is rounded down, so that a short training that is to change at 0.8 still changes.
+    """
+    if isinstance(value, (int, np.integer)):
+        return int(value)
+    return int(np.floor(value * max_epochs + 1e-9))  # 0.29 * 100 is 28.999999999999996
+
+
+@dataclass(frozen=True)
+class EpochPlanner:
+    """Makes the plan of any epoch.
+
+    Parameters
+    ----------
+    codes : numpy.ndarray of shape (n,)
+        Classes 0 to n_classes - 1 of the training rows.
+    draw : callable or None
+        ``draw(random_state) -> (index, is_noise)``, a rebalanced data set to take epochs from
+        (see `draw_pool`); None for plain training throughout.
+    start_epoch : int
+        First rebalanced epoch; earlier ones visit every training row once.
+    batch_size : int
+        Largest number of rows in a batch.
+    seed : int
+        Root seed of the run.
+    delta : float
+        Noise ratio; read by ``composition="bernoulli"`` only.
+    composition : {"even", "bernoulli"}
+        "even": rows of the rebalanced data set without replacement, and the epoch's noise rows
+        dealt evenly over its batches. "bernoulli": Algorithm 1 literally; classes uniform, rows
+        uniform within a class, each replaced with noise with probability (1 - rho) * delta (Eq. 1).
+    epoch_length : {"n_samples", "resampled"}
+        Rows of a rebalanced epoch: as many as the training set has, so that an epoch costs what it
+        did before; or the whole rebalanced data set.
+    """
+
+    codes: np.ndarray
+    draw: Draw | None
+    start_epoch: int
+    batch_size: int
+    seed: int
+    delta: float = 0.0
+    composition: str = "even"
+    epoch_length: str = "n_samples"
+
+    def plan(self, epoch: int) -> EpochPlan:
+        """Return the plan of an epoch (0 is the first)."""
+        rng = keyed_random_state(self.seed, "plan", epoch)
+        if self.draw is None or epoch < self.start_epoch:
+            index = rng.permutation(len(self.codes))
+            is_noise = np.zeros(len(index), dtype=bool)
+        elif self.composition == "bernoulli":
+            index, is_noise = self._bernoulli(self.draw, rng)
+            bounds = _even_bounds(len(index), self._n_batches(len(index)))
+            return _natural_first(index, is_noise, bounds)
+        else:
+            index, is_noise = self._from_pool(self.draw, rng)
+        return _deal(index, is_noise, self._n_batches(len(index)))
+
+    def _n_batches(self, n_rows: int) -> int:
+        return -(-n_rows // self.batch_size)
+
+    def _length(self, n_pool: int) -> int:
+        return n_pool if self.epoch_length == "resampled" else min(n_pool, len(self.codes))
+
+    def _from_pool(self, draw: Draw, rng: np.random.RandomState) -> tuple[np.ndarray, np.ndarray]:
+        index, is_noise = draw(rng)
+        taken = rng.permutation(len(index))[: self._length(len(index))]
+        index, is_noise = index[taken], is_noise[taken]
+        needed = min(MIN_NATURAL_ROWS * self._n_batches(len(index)), len(index))
+        return index, _keep_natural(is_noise, needed)
+
+    def _bernoulli(self, draw: Draw, rng: np.random.RandomState) -> tuple[np.ndarray, np.ndarray]:
+        pool_index, _ = draw(rng)
+        counts, balanced = np.bincount(self.codes), np.bincount(self.codes[pool_index])
+        weights = (balanced / counts)[self.codes]
+        n_rows = self._length(len(pool_index))
+        index = rng.choice(len(self.codes), size=n_rows, p=weights / weights.sum())
+        rho = (counts / balanced)[self.codes[index]]  # n_c / n_max for the default strategy
+        is_noise = rng.uniform(size=n_rows) < (1 - rho) * self.delta
+        for rows in np.array_split(np.arange(n_rows), self._n_batches(n_rows)):
+            is_noise[rows] = _keep_natural(is_noise[rows], min(MIN_NATURAL_ROWS, len(rows)))
+        return index, is_noise
+
+
+def _keep_natural(is_noise: np.ndarray, needed: int) -> np.ndarray:
+    """Turn the last noise rows back into the duplicates they replaced, if too few are natural."""
+    missing = needed - np.count_nonzero(~is_noise)
+    if missing <= 0:
+        return is_noise
+    is_noise = is_noise.copy()
+    is_noise[np.flatnonzero(is_noise)[-missing:]] = False
+    return is_noise
+
+
+def _even_bounds(n_rows: int, n_batches: int) -> np.ndarray:
+    """Batches of floor or ceil of n_rows / n_batches rows: never a lone last row."""
+    sizes = np.full(n_batches, n_rows // n_batches)
+    sizes[: n_rows % n_batches] += 1
+    return np.concatenate([[0], np.cumsum(sizes)])
+
+
+def _deal(index: np.ndarray, is_noise: np.ndarray, n_batches: int) -> EpochPlan:
+    """Give every batch floor or ceil of its share of the noise rows, natural rows first."""
+    bounds = _even_bounds(len(index), n_batches)
+    noise_bounds = _even_bounds(int(is_noise.sum()), n_batches)
+    # Larger batches take the larger noise shares, so natural shares differ by one row at most.
+    natural_bounds = bounds - noise_bounds
+    natural, noise = index[~is_noise], index[is_noise]
+    dealt, flags = np.empty_like(index), np.zeros(len(index), dtype=bool)
+    for b in range(n_batches):
+        middle = bounds[b] + natural_bounds[b + 1] - natural_bounds[b]
+        dealt[bounds[b] : middle] = natural[natural_bounds[b] : natural_bounds[b + 1]]
+        dealt[middle : bounds[b + 1]] = noise[noise_bounds[b] : noise_bounds[b + 1]]
+        flags[middle : bounds[b + 1]] = True
+    return EpochPlan(dealt, flags, bounds)
+
+
+def _natural_first(index: np.ndarray, is_noise: np.ndarray, bounds: np.ndarray) -> EpochPlan:
+    batch = np.repeat(np.arange(len(bounds) - 1), np.diff(bounds))
+    order = np.lexsort((is_noise, batch))  # stable: by batch, then natural before noise
+    return EpochPlan(index[order], is_noise[order], bounds)

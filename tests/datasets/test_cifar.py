@@ -1,0 +1,123 @@
+import hashlib
+import pickle
+import tarfile
+import urllib.error
+
+import numpy as np
+import pytest
+from numpy.testing import assert_array_equal
+from torchvision import datasets
+from torchvision.datasets import cifar
+
+from sklearn_open.datasets import fetch_cifar10_lt, fetch_cifar100_lt, make_long_tailed
+
+FETCHERS = {"CIFAR10": fetch_cifar10_lt, "CIFAR100": fetch_cifar100_lt}
+N_CLASSES = 4
+
+
+def write_pickle(file, content):
+    file.write_bytes(pickle.dumps(content))
+    return hashlib.md5(file.read_bytes()).hexdigest()
+
+
+def write_batch(file, n_per_class, labels_key, seed):
+    rng = np.random.RandomState(seed)
+    labels = rng.permutation(np.repeat(np.arange(N_CLASSES), n_per_class))
+    data = rng.randint(256, size=(len(labels), 3 * 32 * 32), dtype=np.uint8)
+    return data, labels, write_pickle(file, {"data": data, labels_key: labels.tolist()})
+
+
+@pytest.fixture(params=list(FETCHERS))
+def tiny(request, tmp_path, monkeypatch):
+    """Make a small archive in CIFAR's format that torchvision takes for the real one."""
+    cls = getattr(datasets, request.param)
+    labels_key = "labels" if request.param == "CIFAR10" else "fine_labels"
+    folder = tmp_path / "sklearn_open" / cls.base_folder
+    folder.mkdir(parents=True)
+    data, labels, train_md5 = write_batch(folder / "tiny_train", 20, labels_key, seed=0)
+    _, _, test_md5 = write_batch(folder / "tiny_test", 5, labels_key, seed=1)
+    names = [f"class {i}" for i in range(N_CLASSES)]
+    meta = {**cls.meta, "filename": "tiny_meta"}
+    meta["md5"] = write_pickle(folder / "tiny_meta", {meta["key"]: names})
+    monkeypatch.setattr(cls, "train_list", [["tiny_train", train_md5]])
+    monkeypatch.setattr(cls, "test_list", [["tiny_test", test_md5]])
+    monkeypatch.setattr(cls, "meta", meta)
+    images = data.reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1)
+    return FETCHERS[request.param], tmp_path, images, labels
+
+
+def test_train(tiny):
+    fetch, data_home, images, labels = tiny
+    bunch = fetch(data_home=data_home, imbalance_ratio=10, download_if_missing=False)
+    X, y = make_long_tailed(images, labels, imbalance_ratio=10)
+    assert_array_equal(bunch.data, X)
+    assert_array_equal(bunch.target, y)
+    assert bunch.data.dtype == np.uint8
+    assert bunch.target.dtype == np.int64
+    assert_array_equal(np.bincount(y), [20, 9, 4, 2])
+    assert bunch.target_names == [f"class {i}" for i in range(N_CLASSES)]
+    assert "imbalance_ratio=10" in bunch.DESCR
+    assert "class 2: 4" in bunch.DESCR
+
+
+def test_arguments_reach_the_selection(tiny):
+    fetch, data_home, images, labels = tiny
+    kwargs = {"profile": "step", "imbalance_ratio": 4, "selection": "random", "random_state": 7}
+    X, y = fetch(data_home=data_home, return_X_y=True, **kwargs)
+    expected, y_expected = make_long_tailed(images, labels, **kwargs)
+    assert_array_equal(X, expected)
+    assert_array_equal(y, y_expected)
+
+
+def test_test_set_is_whole(tiny):
+    fetch, data_home, *_ = tiny
+    bunch = fetch(subset="test", data_home=data_home)
+    assert bunch.data.shape == (20, 32, 32, 3)
+    assert_array_equal(np.bincount(bunch.target), [5] * N_CLASSES)
+    assert "all images" in bunch.DESCR
+
+
+# Older torchvision unpacks without naming a filter, which Python 3.12 and 3.13 warn about.
+@pytest.mark.filterwarnings("ignore:Python 3.14 will:DeprecationWarning")
+def test_archive_put_there_by_hand(tiny, monkeypatch):
+    fetch, data_home, *_ = tiny
+    cls = datasets.CIFAR10 if fetch is fetch_cifar10_lt else datasets.CIFAR100
+    root = data_home / "sklearn_open"
+    with tarfile.open(root / cls.filename, "w:gz") as archive:
+        archive.add(root / cls.base_folder, cls.base_folder)
+    for file in (root / cls.base_folder).iterdir():
+        file.unlink()
+    md5 = hashlib.md5((root / cls.filename).read_bytes()).hexdigest()
+    monkeypatch.setattr(cls, "tgz_md5", md5)
+    assert fetch(subset="test", data_home=data_home).data.shape == (20, 32, 32, 3)
+
+
+def test_damaged_data(tiny):
+    fetch, data_home, *_ = tiny
+    next(data_home.rglob("tiny_train")).write_bytes(b"damaged")
+    with pytest.raises(OSError, match="missing or damaged"):
+        fetch(data_home=data_home, download_if_missing=False)
+
+
+@pytest.mark.parametrize(
+    ("fetch", "archive"),
+    [
+        (fetch_cifar10_lt, "cifar-10-python.tar.gz"),
+        (fetch_cifar100_lt, "cifar-100-python.tar.gz"),
+    ],
+)
+def test_missing_data(tmp_path, monkeypatch, fetch, archive):
+    with pytest.raises(OSError, match=f"Put the file {archive} .* download_if_missing=True"):
+        fetch(data_home=tmp_path, download_if_missing=False)
+
+    def offline(*args, **kwargs):
+        raise urllib.error.URLError("no network")
+
+    monkeypatch.setattr(cifar, "download_and_extract_archive", offline)
+    with pytest.raises(OSError, match=f"no network.* Put the file {archive} .* and call again"):
+        fetch(data_home=tmp_path)
+
+
+def test_unknown_subset(tmp_path):
+    with pytest.raises(ValueError, match=r"subset must be one of .* got 'val'"):
+        fetch_cifar10_lt(subset="val", data_home=tmp_path)

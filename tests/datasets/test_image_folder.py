@@ -1,0 +1,170 @@
+import os
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.testing import assert_array_equal
+from PIL import Image
+
+from sklearn_open.datasets import load_image_folder
+
+
+def pixels(seed, shape=(6, 5, 3)):
+    return np.random.RandomState(seed).randint(256, size=shape, dtype=np.uint8)
+
+
+def write(folder, name, array):
+    file = folder / name
+    file.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(array).save(file)
+
+
+def zipped(folder):
+    file = folder.parent / f"{folder.name}.zip"
+    with zipfile.ZipFile(file, "w") as archive:
+        for path in folder.rglob("*"):
+            archive.write(path, path.relative_to(folder))
+    return file
+
+
+# Written neither in the order of the classes nor in that of the files; "cat 2/" sorts before
+# "cat/" as a string.
+NAMES = ["dog/b.png", "cat/10.png", "cat/9.PNG", "cat 2/z.png", "dog/a.png"]
+SORTED = ["cat/10.png", "cat/9.PNG", "cat 2/z.png", "dog/a.png", "dog/b.png"]
+
+
+@pytest.fixture
+def animals(tmp_path):
+    folder = tmp_path / "animals"
+    for name in NAMES:
+        write(folder, name, pixels(NAMES.index(name)))
+    return folder
+
+
+@pytest.fixture
+def split(tmp_path):
+    folder = tmp_path / "split"
+    for i, name in enumerate(["train/cat/1.png", "train/dog/1.png", "test/cat/1.png"]):
+        write(folder, name, pixels(i))
+    return folder
+
+
+@pytest.mark.parametrize("source", [Path, str, zipped])
+def test_folder_and_zip(animals, source):
+    bunch = load_image_folder(source(animals))
+    assert bunch.filenames == SORTED
+    assert bunch.target_names == ["cat", "cat 2", "dog"]
+    assert_array_equal(bunch.target, [0, 0, 1, 2, 2])
+    assert bunch.target.dtype == np.int64
+    assert bunch.data.dtype == np.uint8
+    assert_array_equal(bunch.data, [pixels(NAMES.index(name)) for name in SORTED])
+    assert "cat 2: 1" in bunch.DESCR
+
+
+def test_return_X_y(animals):
+    X, y = load_image_folder(animals, return_X_y=True)
+    assert X.shape == (5, 6, 5, 3)
+    assert_array_equal(y, [0, 0, 1, 2, 2])
+
+
+def test_more_images_than_one_task_takes(tmp_path):
+    for i in range(200):
+        write(tmp_path, f"{'ab'[i % 2]}/{i:03}.png", np.full((2, 2, 3), i, dtype=np.uint8))
+    data = load_image_folder(tmp_path).data
+    assert_array_equal(data[:, 0, 0, 0], [*range(0, 200, 2), *range(1, 200, 2)])
+
+
+def test_mode(tmp_path):
+    grey = pixels(0, (4, 3))
+    write(tmp_path, "a/grey.png", grey)
+    assert_array_equal(load_image_folder(tmp_path, mode="L").data, [grey])
+    assert_array_equal(load_image_folder(tmp_path).data, [np.stack([grey] * 3, axis=-1)])
+    with pytest.raises(ValueError, match=r"mode must be one of .* got 'RGBA'"):
+        load_image_folder(tmp_path, mode="RGBA")
+
+
+def test_size(tmp_path):
+    write(tmp_path, "a/1.png", pixels(0, (6, 5, 3)))
+    write(tmp_path, "a/2.png", pixels(1, (3, 8, 3)))
+    with pytest.raises(
+        ValueError, match=r"'a/1.png' is \(6, 5\) and 'a/2.png' is \(3, 8\) .* size=\(height, width"
+    ):
+        load_image_folder(tmp_path)
+    data = load_image_folder(tmp_path, size=(4, 7)).data
+    assert data.shape == (2, 4, 7, 3)
+    resized = Image.fromarray(pixels(0)).resize((7, 4), Image.Resampling.BILINEAR)
+    assert_array_equal(data[0], np.asarray(resized))
+
+
+@pytest.mark.parametrize("size", [64, (0, 4), (1, 2, 3)])
+def test_bad_size(animals, size):
+    with pytest.raises(ValueError, match="size must be a tuple"):
+        load_image_folder(animals, size=size)
+
+
+@pytest.mark.parametrize("source", [Path, zipped])
+def test_subset(split, source):
+    path = source(split)
+    bunch = load_image_folder(path, subset="train")
+    assert bunch.filenames == ["train/cat/1.png", "train/dog/1.png"]
+    assert bunch.target_names == ["cat", "dog"]
+    assert load_image_folder(path, subset="test/").data.shape == (1, 6, 5, 3)
+    for subset in (None, "val", "train/cat"):
+        with pytest.raises(ValueError, match=r"one of \['test', 'train'\]"):
+            load_image_folder(path, subset=subset)
+
+
+def test_unknown_subset_of_class_folders(animals):
+    with pytest.raises(ValueError, match=r"subset='train' .* one of \[None\]"):
+        load_image_folder(animals, subset="train")
+
+
+def test_folders_of_images_beside_images(split):
+    write(split, "samples/1.png", pixels(0))
+    with pytest.raises(ValueError, match=r"both images and folders .* \['test', 'train'\]"):
+        load_image_folder(split)
+
+
+def test_other_files_are_ignored(animals):
+    for name in (".git/a.png", "__MACOSX/cat/a.png", "cat/._10.png", "cat/notes.txt", "top.png"):
+        (animals / name).parent.mkdir(parents=True, exist_ok=True)
+        (animals / name).write_bytes(b"no image")
+    (animals / "empty").mkdir()
+    assert load_image_folder(animals).filenames == SORTED
+    assert load_image_folder(zipped(animals)).filenames == SORTED
+
+
+@pytest.mark.parametrize("source", [Path, zipped])
+def test_broken_image(animals, source):
+    whole = (animals / "cat/10.png").read_bytes()
+    (animals / "dog/a.png").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(ValueError, match=r"'dog/a.png' cannot be read .* replace or remove"):
+        load_image_folder(source(animals))
+
+
+def test_no_images(tmp_path):
+    (tmp_path / "cat").mkdir()
+    with pytest.raises(ValueError, match="Found no images in class folders"):
+        load_image_folder(tmp_path)
+
+
+def test_no_such_source(tmp_path):
+    with pytest.raises(FileNotFoundError, match="does not exist"):
+        load_image_folder(tmp_path / "nowhere")
+    (tmp_path / "list.txt").write_text("a.png 0")
+    with pytest.raises(ValueError, match="neither a folder nor a zip file"):
+        load_image_folder(tmp_path / "list.txt")
+
+
+def test_real_zip():
+    default = Path(__file__).parents[3] / "shared" / "data"
+    file = Path(os.environ.get("SKLEARN_OPEN_DATA", default)) / "cifar10-images.zip"
+    if not file.exists():
+        pytest.skip(f"no cifar10-images.zip in {file.parent} (set SKLEARN_OPEN_DATA)")
+    bunch = load_image_folder(file, subset="test")
+    assert bunch.data.shape == (10_000, 32, 32, 3)
+    assert bunch.target_names[0] == "airplane"
+    assert bunch.target_names[-1] == "truck"
+    assert_array_equal(np.bincount(bunch.target), [1000] * 10)
+    assert 110 < bunch.data.mean() < 130
