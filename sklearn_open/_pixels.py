@@ -42,11 +42,11 @@ class PixelScale:
         X : numpy.ndarray of shape (n, n_features) or (n, n_channels, height, width)
         """
         if X.dtype == np.uint8:
-            return cls(np.float64(0), np.float64(255))  # type: ignore[arg-type]
+            return cls(np.float64(0), np.float64(255))
         axis = 0 if X.ndim == 2 else None
         low, high = X.min(axis=axis).astype(np.float64), X.max(axis=axis).astype(np.float64)
         if X.dtype.kind in "fb" and np.all(low >= 0) and np.all(high <= 1):
-            return cls(np.float64(0), np.float64(1))  # type: ignore[arg-type]
+            return cls(np.float64(0), np.float64(1))
         return cls(low, high)
 
     @property

@@ -68,9 +68,7 @@ def build_resampler(resampler: Any, delta: float, **params: Any) -> Any:
     return sampler
 
 
-def rebalance(
-    sampler: Any, data: ImageDataset, seed: int
-) -> tuple[ImageDataset, Draw | None]:
+def rebalance(sampler: Any, data: ImageDataset, seed: int) -> tuple[ImageDataset, Draw | None]:
     """Return the rows to train on and what draws rebalanced data sets from them.
 
     Parameters

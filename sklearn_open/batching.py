@@ -14,34 +14,39 @@ from sklearn_open.plan import EpochPlanner
 __all__ = ["Batch", "EpochBatches", "EvalBatches", "ImageDataset", "TrainSet", "taken"]
 
 
-class ImageDataset(Dataset):  # type: ignore[type-arg]
+class ImageDataset(Dataset):
     """Validated rows with their labels.
 
     Parameters
     ----------
     X : numpy.ndarray of shape (n, n_channels, ...)
         Pixels in their own units, uint8 or float32.
-    codes : numpy.ndarray of shape (n,) or None
-        Classes 0 to n_classes - 1; None when predicting.
-    y : numpy.ndarray of shape (n,) or None
-        The user's labels.
+    codes : numpy.ndarray of shape (n,) or None, default=None
+        Classes 0 to n_classes - 1; zeros when predicting.
+    y : numpy.ndarray of shape (n,) or None, default=None
+        The user's labels; the codes when predicting.
     """
 
     def __init__(
         self, X: np.ndarray, codes: np.ndarray | None = None, y: np.ndarray | None = None
     ) -> None:
         self.X = X
-        self.codes = codes
-        self.y = y
+        self.codes = np.zeros(len(X), dtype=np.int64) if codes is None else codes
+        self.y = self.codes if y is None else y
 
     def __len__(self) -> int:
         return len(self.X)
 
     def __getitem__(self, i: int) -> tuple[np.ndarray, object]:
-        return self.X[i], 0 if self.y is None else self.y[i]
+        return self.X[i], self.y[i]
+
+    @property
+    def arrays(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Rows, codes and labels."""
+        return self.X, self.codes, self.y
 
 
-def taken(dataset: ImageDataset | Subset) -> ImageDataset:  # type: ignore[type-arg]
+def taken(dataset: ImageDataset | Subset) -> ImageDataset:
     """Return a split of a data set, as skorch's splitters make it, as a data set of its own.
 
     Raises
@@ -52,13 +57,13 @@ def taken(dataset: ImageDataset | Subset) -> ImageDataset:  # type: ignore[type-
     if isinstance(dataset, ImageDataset):
         return dataset
     whole = getattr(dataset, "dataset", None)
-    if not isinstance(whole, ImageDataset) or whole.codes is None or whole.y is None:
+    if not isinstance(whole, ImageDataset):
         raise TypeError(
             f"train_split returned a {type(dataset).__name__} that was not split from X. Use a "
             "splitter such as skorch.dataset.ValidSplit, or train_split=None."
         )
     rows = np.asarray(dataset.indices)
-    return ImageDataset(whole.X[rows], whole.codes[rows], whole.y[rows])
+    return ImageDataset(*(array[rows] for array in whole.arrays))
 
 
 class TrainSet(ImageDataset):
@@ -80,7 +85,7 @@ class TrainSet(ImageDataset):
         self.planner = planner
 
 
-class Batch(tuple):  # type: ignore[type-arg]
+class Batch(tuple):
     """An ``(X, y)`` pair, as skorch expects, that knows how many of its last rows are noise."""
 
     n_noise: int
@@ -97,11 +102,8 @@ class _Store:
 
     def __init__(self, dataset: ImageDataset, device: torch.device) -> None:
         self.X = dataset.X
-        self.codes = torch.zeros(len(dataset), dtype=torch.int64)
-        if dataset.codes is not None:
-            self.codes = torch.from_numpy(dataset.codes)
+        self.codes = torch.from_numpy(dataset.codes).to(device)
         self.device = device
-        self.codes = self.codes.to(device)
         self.resident = _resident(dataset.X, device)
 
     def take(self, index: np.ndarray) -> torch.Tensor:

@@ -13,7 +13,7 @@ from sklearn_open.plan import resolve_epoch
 __all__ = ["StepSchedule", "TrainingProgress"]
 
 
-class StepSchedule(Callback):  # type: ignore[misc]
+class StepSchedule(Callback):
     """Linear warm-up, then the learning rate drops at milestones.
 
     The rate is a function of the epoch's number alone, so training that goes on later follows the
@@ -59,7 +59,7 @@ class StepSchedule(Callback):  # type: ignore[misc]
         net.history.record("lr", net.optimizer_.param_groups[0]["lr"])
 
 
-class TrainingProgress(Callback):  # type: ignore[misc]
+class TrainingProgress(Callback):
     """A progress bar with the time left for the whole training, at ``verbose=2`` and above."""
 
     def on_train_begin(self, net: Any, **kwargs: Any) -> None:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from typing import Any, ClassVar
 
 import numpy as np
 import torch
+from sklearn.utils import check_random_state
 from skorch import NeuralNetClassifier
 from skorch.utils import to_tensor
-from sklearn.utils import check_random_state
 
 from sklearn_open._building import build_module, check_output_width, main_output
 from sklearn_open._hardware import PRECISIONS, autocast_dtype, resolve_device
@@ -42,7 +41,7 @@ __all__ = ["OPeNClassifier"]
 AUXILIARY_LOSS_WEIGHT = 0.3
 
 
-class OPeNClassifier(NeuralNetClassifier):  # type: ignore[misc]
+class OPeNClassifier(NeuralNetClassifier):
     r"""Image classifier for imbalanced data: oversampling with pure noise images (OPeN).
 
     Trains any CNN. From `start_epoch` on, minority classes are over-sampled, partly with images of
@@ -290,7 +289,7 @@ class OPeNClassifier(NeuralNetClassifier):  # type: ignore[misc]
         check_augment(self.augment)
 
         if not goes_on:
-            vars(self).pop("transform_", None)  # it holds the statistics of earlier data
+            self.__dict__.pop("transform_", None)  # it holds the statistics of earlier data
         self.resampler_ = resampler
         self.classes_inferred_ = found
         self.image_shape_ = images.shape[1:]
@@ -374,32 +373,25 @@ class OPeNClassifier(NeuralNetClassifier):  # type: ignore[misc]
         return [*recorders, *ours, print_log]
 
     @property
+    def device(self) -> Any:
+        """The device to train on, as skorch and torch understand it: never "auto".
+
+        `get_params`, and so `clone`, returns what was given.
+        """
+        given = self.__dict__["device"]
+        return str(resolve_device(given)) if given == "auto" else given
+
+    @device.setter
+    def device(self, given: Any) -> None:
+        self.__dict__["device"] = given
+
+    @property
     def device_(self) -> torch.device:
         """Where the network is, or will be."""
-        if self.device is None:
-            module = getattr(self, "module_", None)
-            first = None if module is None else next(module.parameters(), None)
-            return torch.device("cpu") if first is None else first.device
-        return resolve_device(self.device)
-
-    @contextmanager
-    def _concrete_device(self) -> Iterator[None]:
-        """Let skorch, which hands `device` to torch as it is, see what "auto" stands for."""
-        given = self.device
-        if given == "auto":
-            self.device = str(self.device_)
-        try:
-            yield
-        finally:
-            self.device = given
-
-    def _initialize_module(self, reason: str | None = None) -> Any:
-        with self._concrete_device():
-            return super()._initialize_module(reason)
-
-    def _initialize_criterion(self, reason: str | None = None) -> Any:
-        with self._concrete_device():
-            return super()._initialize_criterion(reason)
+        if self.device is not None:
+            return torch.device(self.device)
+        first = next(self.module_.parameters(), None) if hasattr(self, "module_") else None
+        return torch.device("cpu") if first is None else first.device
 
     # --- data: plan -> batches -> what the network is fed ---
 
@@ -509,7 +501,6 @@ class OPeNClassifier(NeuralNetClassifier):  # type: ignore[misc]
 
     def get_loss(self, y_pred: Any, y_true: Any, *args: Any, **kwargs: Any) -> torch.Tensor:
         """Return the loss of the logits, plus that of auxiliary heads (GoogLeNet, Inception)."""
-        y_true = to_tensor(y_true, device=self.device_)
         loss = super().get_loss(main_output(y_pred), y_true, *args, **kwargs)
         for name in getattr(y_pred, "_fields", ()):
             head = getattr(y_pred, name)
@@ -559,7 +550,9 @@ class OPeNClassifier(NeuralNetClassifier):  # type: ignore[misc]
 
     def _get_predict_nonlinearity(self) -> Callable[[torch.Tensor], torch.Tensor]:
         # skorch's "auto" knows torch's own losses only and would return logits for any other.
-        if self.predict_nonlinearity == "auto" and not isinstance(self.criterion_, torch.nn.NLLLoss):
+        if self.predict_nonlinearity == "auto" and not isinstance(
+            self.criterion_, torch.nn.NLLLoss
+        ):
             return softmax
         return super()._get_predict_nonlinearity()
 
@@ -577,18 +570,16 @@ class OPeNClassifier(NeuralNetClassifier):  # type: ignore[misc]
     def _get_param_names(self) -> list[str]:
         return [name for name in super()._get_param_names() if not name.startswith("_")]
 
+    def get_params(self, deep: bool = True, **kwargs: Any) -> dict[str, Any]:
+        """Return the parameters as they were given."""
+        return {**super().get_params(deep=deep, **kwargs), "device": self.__dict__["device"]}
+
     def __setstate__(self, state: dict[str, Any]) -> None:
         given = state["device"]
-        if given == "auto":
-            state = {**state, "device": str(resolve_device("auto"))}
-        super().__setstate__(state)
+        concrete = str(resolve_device(given)) if given == "auto" else given
+        super().__setstate__({**state, "device": concrete})
         if given == "auto":
             self.device = given
-
-    def load_params(self, *args: Any, **kwargs: Any) -> None:
-        """Load what `save_params` saved; see skorch."""
-        with self._concrete_device():
-            super().load_params(*args, **kwargs)
 
 
 def softmax(logits: torch.Tensor) -> torch.Tensor:

@@ -23,14 +23,14 @@ __all__ = ["PureNoiseOverSampler", "check_delta"]
 
 def check_delta(delta: Any) -> None:
     """Raise ValueError unless `delta` is a number in [0, 1]."""
-    if not isinstance(delta, Real) or isinstance(delta, bool) or not 0 <= delta <= 1:
+    if isinstance(delta, bool) or not isinstance(delta, Real) or not 0 <= float(delta) <= 1:
         raise ValueError(
             f"delta={delta!r} is not a share. It is the part of the added samples that is pure "
             "noise: pass a number from 0 (none) to 1 (all); the paper uses 1/3."
         )
 
 
-class PureNoiseOverSampler(BaseOverSampler):  # type: ignore[misc]
+class PureNoiseOverSampler(BaseOverSampler):
     r"""Over-sample minority classes with duplicates and pure noise images (OPeN).
 
     The rebalanced data set of section 3.1: class :math:`c` gets

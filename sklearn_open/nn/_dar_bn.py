@@ -8,7 +8,7 @@ layer never sees a mask.
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import lru_cache
+from functools import cache
 from typing import Any, ClassVar
 
 import torch
@@ -117,8 +117,8 @@ def _new_layer(base: type[_BatchNorm]) -> Any:
     return cls.__new__(cls)
 
 
-@lru_cache(maxsize=None)
-def dar_class(base: type[_BatchNorm]) -> type[Any]:
+@cache
+def dar_class(base: Any) -> type[Any]:
     """Return the DAR-BN version of a batch norm class.
 
     Parameters
