@@ -103,7 +103,7 @@ def check_output_width(module: nn.Module, image_shape: tuple[int, ...], n_classe
     shape = tuple(getattr(logits, "shape", ()))
     if shape != (2, n_classes):
         raise ValueError(
-            f"module {name} returns an output of shape {shape} for 2 rows; needed is (2, "
-            f"{n_classes}), one logit for each of the {n_classes} classes in y. Give its last layer "
-            f"{n_classes} outputs (module__num_classes, or the parameter it has for that)."
+            f"module {name} returns an output of shape {shape} for 2 rows; needed is "
+            f"(2, {n_classes}), one logit for each of the {n_classes} classes in y. Give its last "
+            f"layer {n_classes} outputs (module__num_classes, or the parameter it has for that)."
         )

@@ -227,7 +227,7 @@ def encode_labels(y: Any, classes: Any = None) -> tuple[np.ndarray, np.ndarray, 
         found = known
     if len(found) < 2:
         raise ValueError(
-            f"y holds one class only, {found.tolist()[0]!r}. A classifier needs at least two: check "
-            "your labels or the split that made them."
+            f"y holds one class only, {found.tolist()[0]!r}. A classifier needs at least two: "
+            "check your labels or the split that made them."
         )
     return found, codes.astype(np.int64), labels

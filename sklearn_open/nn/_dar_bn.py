@@ -8,7 +8,6 @@ layer never sees a mask.
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cache
 from typing import Any, ClassVar
 
 import torch
@@ -113,11 +112,9 @@ _RUNNING = ("running_mean", "running_var", "num_batches_tracked")
 
 
 def _new_layer(base: type[_BatchNorm]) -> Any:
-    cls = dar_class(base)
-    return cls.__new__(cls)
+    return object.__new__(dar_class(base))
 
 
-@cache
 def dar_class(base: Any) -> type[Any]:
     """Return the DAR-BN version of a batch norm class.
 
@@ -132,8 +129,14 @@ def dar_class(base: Any) -> type[Any]:
     type
         A subclass of `DARNorm` and `base`; the same object for the same `base`.
     """
-    namespace = {"base_class": base, "__doc__": DARNorm.__doc__, "__module__": __name__}
-    return type(f"DAR{base.__name__}", (DARNorm, base), namespace)
+    if base not in _CLASSES:
+        namespace = {"base_class": base, "__doc__": DARNorm.__doc__, "__module__": __name__}
+        bases: tuple[Any, ...] = (DARNorm, base)
+        _CLASSES.setdefault(base, type(f"DAR{base.__name__}", bases, namespace))
+    return _CLASSES[base]
+
+
+_CLASSES: dict[Any, type[Any]] = {}
 
 
 DARBatchNorm1d: Callable[..., nn.Module] = dar_class(nn.BatchNorm1d)
