@@ -174,6 +174,6 @@ def _draw(pyplot: Any, scores: dict[str, np.ndarray], path: Path) -> None:
     ax.set_ylim(0, 105)
     ax.set_ylabel("test accuracy, %")
     ax.set_title(f"Digits, imbalance ratio {IMBALANCE_RATIO}: accuracy by class size")
-    ax.legend(loc="lower right", fontsize="small")
+    figure.legend(loc="outside lower center", fontsize="small")
     figure.savefig(path, dpi=120)
     pyplot.close(figure)

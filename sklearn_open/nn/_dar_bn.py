@@ -27,6 +27,9 @@ __all__ = [
 
 NOISE_GRADS = ("head", "all")
 
+_RUNNING = ("running_mean", "running_var", "num_batches_tracked")
+_CLASSES: dict[Any, type[Any]] = {}  # base class -> its DAR-BN version
+
 
 def check_noise_grad(noise_grad: str) -> None:
     """Raise ValueError unless `noise_grad` is one of `NOISE_GRADS`."""
@@ -108,9 +111,6 @@ def _noise_view(layer: Any) -> nn.Module:
     return view
 
 
-_RUNNING = ("running_mean", "running_var", "num_batches_tracked")
-
-
 def _new_layer(base: type[_BatchNorm]) -> Any:
     return object.__new__(dar_class(base))
 
@@ -134,9 +134,6 @@ def dar_class(base: Any) -> type[Any]:
         bases: tuple[Any, ...] = (DARNorm, base)
         _CLASSES.setdefault(base, type(f"DAR{base.__name__}", bases, namespace))
     return _CLASSES[base]
-
-
-_CLASSES: dict[Any, type[Any]] = {}
 
 
 DARBatchNorm1d: Callable[..., nn.Module] = dar_class(nn.BatchNorm1d)
