@@ -35,11 +35,12 @@ class Layout:
     kind: str
 
     @classmethod
-    def of(cls, shape: tuple[int, ...]) -> Layout:
+    def of(cls, shape: tuple[int, ...], image_shape: tuple[int, ...] | None = None) -> Layout:
         """Tell the layout from an array's shape.
 
-        A 4-D array has its channels last when its last axis has 1, 3 or 4 entries and its second
-        axis has not.
+        A 4-D array has its channels last when that is how it matches `image_shape` (n_channels,
+        height, width); where that is not known, when its last axis has 1, 3 or 4 entries and its
+        second axis has not.
 
         Raises
         ------
@@ -52,6 +53,8 @@ class Layout:
             return cls("gray")
         if len(shape) == 4:
             last = shape[3] in COLOUR_CHANNELS and shape[1] not in COLOUR_CHANNELS
+            if image_shape is not None and image_shape in (shape[1:], _channels_moved(shape)):
+                last = shape[1:] != image_shape
             return cls("channels_last" if last else "channels_first")
         raise ValueError(
             f"Found array with dim {len(shape)}, shape {shape}. Expected 2D array or images: pass "
@@ -70,6 +73,10 @@ class Layout:
         if self.kind == "gray":
             return X[:, 0]
         return np.ascontiguousarray(np.moveaxis(X, 1, 3)) if self.kind == "channels_last" else X
+
+
+def _channels_moved(shape: tuple[int, ...]) -> tuple[int, ...]:
+    return (shape[3], shape[1], shape[2])
 
 
 def check_image_shape(image_shape: Sequence[int] | None) -> tuple[int, ...] | None:
@@ -136,7 +143,7 @@ def check_images(
     if not (hasattr(X, "columns") or sparse.issparse(X)):
         X = np.asanyarray(X)
     if len(np.shape(X)) > 2:
-        X = Layout.of(X.shape).channels_first(X)
+        X = Layout.of(X.shape, image_shape).channels_first(X)
         image_shape = image_shape or X.shape[1:]
         if X.shape[1:] != image_shape:
             raise ValueError(
@@ -145,9 +152,10 @@ def check_images(
                 "the images, or fit on images of the new shape."
             )
         X = X.reshape(len(X), -1)
-    table = validate_data(
-        estimator, X, reset=reset, dtype=[np.float32, np.uint8], ensure_all_finite=False
-    )
+    with np.errstate(over="ignore", invalid="ignore"):  # the result is checked right below
+        table = validate_data(
+            estimator, X, reset=reset, dtype=[np.float32, np.uint8], ensure_all_finite=False
+        )
     _check_finite(table)
     if not isinstance(y, str):
         _check_lengths(table, y)

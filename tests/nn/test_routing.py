@@ -223,5 +223,5 @@ def test_outputs_that_cannot_be_merged_are_an_error():
 )
 def test_a_wrong_mask_is_refused(mask):
     dar = convert_norm(nn.Sequential(nn.BatchNorm1d(3)))
-    with pytest.raises(ValueError, match="one torch.bool per row"):
+    with pytest.raises(ValueError, match=r"one torch\.bool per row"):
         forward_mixed(dar, torch.randn(4, 3), mask)

@@ -1,0 +1,44 @@
+"""Data and settings shared by the tests."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from sklearn.datasets import load_digits
+
+from sklearn_open.datasets import make_long_tailed
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _two_threads():
+    torch.set_num_threads(min(2, torch.get_num_threads()))
+
+
+@pytest.fixture(scope="session")
+def digits_lt():
+    """Long-tailed digits: images (n, 8, 8) float64 in 0..16, and labels."""
+    digits = load_digits()
+    return make_long_tailed(digits.images, digits.target, imbalance_ratio=20)
+
+
+@pytest.fixture(scope="session")
+def images():
+    """Sixty small RGB images in three classes of 36, 18 and 6, that can be told apart."""
+    rng = np.random.RandomState(0)
+    y = np.repeat([0, 1, 2], [36, 18, 6])
+    X = rng.randint(0, 120, (60, 3, 8, 8))
+    X[np.arange(60), y] += 100
+    order = rng.permutation(60)
+    return X[order].astype(np.uint8), y[order]
+
+
+@pytest.fixture(scope="session")
+def data_home():
+    """Folder of the real data sets; tests that need it are skipped where it is absent."""
+    root = Path(__file__).parents[1]
+    home = Path(os.environ.get("SKLEARN_OPEN_DATA", root.parent / "shared" / "data"))
+    if not home.is_dir():
+        pytest.skip(f"real data are not at {home}; set SKLEARN_OPEN_DATA")
+    return home

@@ -1,0 +1,87 @@
+"""The order in which a batch is made: augment natural rows, draw noise, normalise all."""
+
+import numpy as np
+import pytest
+import torch
+
+from sklearn_open._pixels import PixelScale, channel_statistics
+from sklearn_open.augment import check_augment
+from sklearn_open.batch_transform import BatchTransform, check_normalize
+from sklearn_open.noise import check_noise
+
+
+def make(images, augment=None, normalize="dataset", noise="gaussian"):
+    X, y = images
+    scale = PixelScale.of(X)
+    mean, std = check_normalize(normalize, *channel_statistics(X, scale))
+    family = check_noise(noise).fit(X, y, scale)
+    return BatchTransform(scale, mean, std, check_augment(augment), family, seed=0)
+
+
+def test_noise_lives_in_the_normalised_space_of_the_images(images):
+    X, _ = images
+    transform = make(images)
+    out = transform.train(torch.from_numpy(X), torch.zeros(500, dtype=torch.int64), 0, 0)
+    natural, noise = out[: len(X)], out[len(X) :]
+    torch.testing.assert_close(natural.mean((0, 2, 3)), torch.zeros(3), rtol=0, atol=1e-5)
+    torch.testing.assert_close(natural.std((0, 2, 3)), torch.ones(3), rtol=0, atol=1e-3)
+    # Clipping to [0, 1] happens before normalising: no value lies outside black and white.
+    black, white = (transform.evaluate(torch.full((1, 3, 1, 1), v)) for v in (0, 255))
+    assert (noise >= black - 1e-5).all()
+    assert (noise <= white + 1e-5).all()
+    assert (noise == black).any()
+    torch.testing.assert_close(noise.mean((0, 2, 3)), torch.zeros(3), rtol=0, atol=0.1)
+    torch.testing.assert_close(noise.std((0, 2, 3)), torch.ones(3), rtol=0, atol=0.1)
+
+
+def test_augmentation_never_touches_noise(images):
+    X, _ = images
+    seen = []
+
+    def black(batch):
+        seen.append(batch.shape[0])
+        assert batch.min() >= 0
+        assert batch.max() <= 1
+        return torch.zeros_like(batch)
+
+    codes = torch.zeros(5, dtype=torch.int64)
+    natural = torch.from_numpy(X[:7])
+    plain = make(images).train(natural, codes, 1, 2)
+    augmented = make(images, augment=black).train(natural, codes, 1, 2)
+    assert seen == [7]
+    torch.testing.assert_close(augmented[7:], plain[7:], rtol=0, atol=0)
+    zeros = make(images).evaluate(torch.zeros(7, 3, 8, 8))
+    torch.testing.assert_close(augmented[:7], zeros)
+
+
+def test_noise_and_augmentation_are_fresh_in_every_batch_and_repeatable(images):
+    X, _ = images
+    transform = make(images, augment="flip_crop")
+    codes = torch.zeros(3, dtype=torch.int64)
+
+    def batch(epoch, b):
+        return transform.train(torch.from_numpy(X[:6]), codes, epoch, b)
+
+    first = batch(0, 0)
+    torch.testing.assert_close(batch(0, 0), first, rtol=0, atol=0)
+    for other in (batch(0, 1), batch(1, 0)):
+        assert not torch.equal(other[:6], first[:6])
+        assert not torch.equal(other[6:], first[6:])
+
+
+def test_evaluation_changes_nothing_but_the_scale(images):
+    X, _ = images
+    out = make(images, augment="simclr", normalize=None).evaluate(torch.from_numpy(X))
+    torch.testing.assert_close(out, torch.from_numpy(X).float() / 255)
+
+
+def test_normalize():
+    mean, std = np.array([0.5, 0.2]), np.array([0.1, 0.0])
+    np.testing.assert_array_equal(check_normalize("dataset", mean, std)[1], [0.1, 1.0])
+    np.testing.assert_array_equal(check_normalize(None, mean, std), [[0, 0], [1, 1]])
+    given = ([0.4, 0.4], [0.2, 0.2])
+    np.testing.assert_array_equal(check_normalize(given, mean, std), given)
+    np.testing.assert_array_equal(check_normalize((0.5, 0.25), mean, std), [[0.5] * 2, [0.25] * 2])
+    for bad in ["imagenet", ([0.5] * 3, [0.2] * 3), ([0.5] * 2, [0.2, 0]), 3, ([1],)]:
+        with pytest.raises(ValueError, match=r"normalize=.* is not understood.*2 channels"):
+            check_normalize(bad, mean, std)

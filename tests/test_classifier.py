@@ -1,0 +1,491 @@
+"""OPeNClassifier, end to end."""
+
+import copy
+import pickle
+import random
+from collections import namedtuple
+
+import numpy as np
+import pytest
+import torch
+import torchvision
+from imblearn.over_sampling import SMOTE, RandomOverSampler
+from imblearn.under_sampling import RandomUnderSampler
+from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
+from sklearn.model_selection import GridSearchCV
+from skorch.dataset import ValidSplit
+from torch import nn
+from torch.nn import functional as F
+
+from sklearn_open import OPeNClassifier, PureNoiseOverSampler
+from sklearn_open.backbones import SmallCNN, WideResNet, wrn28_10
+from sklearn_open.exceptions import NoBatchNormWarning
+from sklearn_open.nn import DARNorm
+
+
+def make(module=None, **kwargs):
+    settings = {"max_epochs": 3, "start_epoch": 1, "lr": 0.05, "batch_size": 16}
+    return OPeNClassifier(module, **{**settings, "random_state": 0, "verbose": 0, **kwargs})
+
+
+def tiny_net(num_classes=3, in_channels=3):
+    return WideResNet(depth=10, widen_factor=1, num_classes=num_classes, in_channels=in_channels)
+
+
+def weights(clf):
+    return torch.cat([p.detach().flatten() for p in clf.module_.parameters()])
+
+
+class TestDefaults:
+    def test_the_paper_s_recipe(self):
+        params = OPeNClassifier().get_params()
+        expected = {
+            "delta": 1 / 3,
+            "resampler": PureNoiseOverSampler,
+            "start_epoch": 0.8,
+            "noise_grad": "head",
+            "composition": "even",
+            "max_epochs": 200,
+            "batch_size": 128,
+            "lr": 0.1,
+            "warmup_epochs": 5 / 200,
+            "lr_milestones": (160 / 200, 180 / 200),
+            "lr_decay": 0.01,
+            "train_split": None,
+            "device": "auto",
+            "precision": "auto",
+        }
+        assert {name: params[name] for name in expected} == expected
+
+    def test_sgd_has_the_paper_s_momentum_and_decay(self, images):
+        group = make(max_epochs=1).fit(*images).optimizer_.param_groups[0]
+        assert (group["momentum"], group["weight_decay"], group["nesterov"]) == (0.9, 2e-4, False)
+        clf = make(max_epochs=1, optimizer__momentum=0.5).fit(*images)
+        assert clf.optimizer_.param_groups[0]["momentum"] == 0.5
+
+    def test_other_optimizers_keep_their_own(self, images):
+        clf = make(max_epochs=1, optimizer=torch.optim.Adam, lr=1e-3).fit(*images)
+        assert clf.optimizer_.param_groups[0]["weight_decay"] == 0
+
+    def test_it_learns(self, digits_lt):
+        X, y = digits_lt
+        clf = make(max_epochs=15, start_epoch=0.6, lr_decay=0.1, batch_size=64).fit(X, y)
+        assert clf.score(X, y) > 0.97
+
+
+class TestInputs:
+    def test_layouts_give_the_same_network(self, images):
+        X, y = images
+        first, last = make().fit(X, y), make().fit(np.moveaxis(X, 1, 3), y)
+        assert first.image_shape_ == last.image_shape_ == (3, 8, 8)
+        assert torch.equal(weights(first), weights(last))
+        proba = first.predict_proba(X)
+        np.testing.assert_array_equal(first.predict_proba(np.moveaxis(X, 1, 3)), proba)
+        np.testing.assert_array_equal(first.predict_proba(torch.from_numpy(X)), proba)
+
+    def test_uint8_and_unit_floats_are_the_same_images(self, images):
+        X, y = images
+        bytes_, floats = make().fit(X, y), make().fit(X / 255, y)
+        torch.testing.assert_close(weights(bytes_), weights(floats), rtol=1e-2, atol=1e-3)
+
+    def test_gray_images_and_tables(self, images):
+        X, y = images
+        gray = X[:, 0]
+        assert make().fit(gray, y).image_shape_ == (1, 8, 8)
+        assert make().fit(gray.reshape(60, 64), y).image_shape_ == (64,)
+        table = make(image_shape=(8, 8)).fit(gray.reshape(60, 64), y)
+        assert table.image_shape_ == (1, 8, 8)
+        assert torch.equal(weights(table), weights(make().fit(gray, y)))
+        assert table.predict(gray).shape == table.predict(gray.reshape(60, 64)).shape
+
+    @pytest.mark.parametrize(
+        "labels", [["cat", "bird", "dog"], [30, 5, 700], [2.0, 0.0, 1.0], ["x", 3, None]]
+    )
+    def test_labels_come_back_as_they_went_in(self, images, labels):
+        X, y = images
+        names = np.array(labels, dtype=object if None in labels else None)[y]
+        if None in labels:
+            names = names.astype(str).astype(object)
+        clf = make().fit(X, names)
+        assert set(clf.predict(X)) <= set(names)
+        np.testing.assert_array_equal(clf.classes_, np.unique(names))
+        np.testing.assert_array_equal(
+            clf.predict(X), clf.classes_[clf.predict_proba(X).argmax(axis=1)]
+        )
+
+    def test_boolean_labels(self, images):
+        X, y = images
+        assert make().fit(X, y == 0).predict(X).dtype == bool
+
+    def test_probabilities(self, images):
+        proba = make().fit(*images).predict_proba(images[0])
+        assert proba.dtype == np.float32
+        np.testing.assert_allclose(proba.sum(axis=1), 1, rtol=1e-5)
+
+
+class TestModules:
+    @pytest.mark.parametrize(
+        "module", [tiny_net, SmallCNN, torchvision.models.resnet18, nn.Module], ids=str
+    )
+    def test_classes_functions_and_instances(self, images, module):
+        if module is nn.Module:
+            module = tiny_net()
+        clf = make(module, max_epochs=1, start_epoch=0).fit(*images)
+        assert clf.predict_proba(images[0]).shape == (60, 3)
+        assert any(isinstance(layer, DARNorm) for layer in clf.module_.modules())
+
+    def test_an_instance_is_never_trained(self, images):
+        net = tiny_net()
+        before = copy.deepcopy(net.state_dict())
+        clf = make(net).fit(*images)
+        assert clf.module is net
+        for name, value in net.state_dict().items():
+            assert torch.equal(value, before[name])
+        assert not any(isinstance(layer, DARNorm) for layer in net.modules())
+
+    def test_facts_are_passed_on_unless_given(self, images):
+        X, y = images
+        clf = make(WideResNet, module__depth=10, module__widen_factor=1, max_epochs=1)
+        clf.fit(X[:, :2], y)
+        assert next(clf.module_.parameters()).shape[1] == 2
+        wider = make(tiny_net, module__num_classes=4, classes=[0, 1, 2, 3], max_epochs=1)
+        assert wider.fit(X, y).predict_proba(X).shape == (60, 4)
+
+    def test_a_network_without_batch_norm_warns_and_trains(self, images):
+        net = nn.Sequential(nn.Flatten(), nn.Linear(192, 3))
+        with pytest.warns(NoBatchNormWarning, match="Sequential has no batch norm"):
+            clf = make(net).fit(*images)
+        assert clf.predict(images[0]).shape == (60,)
+        make(net, delta=0).fit(*images)  # without noise there is nothing to warn of
+
+    def test_tables_reach_a_network_as_they_are(self, images):
+        class Table(nn.Module):
+            def __init__(self, in_features, num_classes):
+                super().__init__()
+                self.layers = nn.Sequential(nn.BatchNorm1d(in_features), nn.Linear(64, num_classes))
+
+            def forward(self, x):
+                assert x.ndim == 2
+                return self.layers(x)
+
+        X, y = images
+        make(Table).fit(X[:, 0].reshape(60, 64), y)
+
+    def test_auxiliary_heads_are_trained(self, images):
+        Outputs = namedtuple("Outputs", ["logits", "aux_logits"])
+
+        class WithHead(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.body = nn.Sequential(nn.Flatten(), nn.Linear(192, 8), nn.BatchNorm1d(8))
+                self.main, self.head = nn.Linear(8, 3), nn.Linear(8, 3)
+
+            def forward(self, x):
+                z = self.body(x)
+                return Outputs(self.main(z), self.head(z)) if self.training else self.main(z)
+
+        clf = make(WithHead())
+        clf.fit(*images)
+        assert not torch.equal(clf.module_.head.weight, clf.module.head.weight)
+        logits, y = torch.randn(4, 3), torch.tensor([0, 1, 2, 0])
+        loss = clf.get_loss(Outputs(logits, 2 * logits), y)
+        expected = F.cross_entropy(logits, y) + 0.3 * F.cross_entropy(2 * logits, y)
+        torch.testing.assert_close(loss, expected)
+
+    def test_wide_resnet_28_10_on_real_images(self, data_home):
+        from sklearn_open.datasets import load_image_folder
+
+        X, y = load_image_folder(data_home / "cifar10-images.zip", subset="test", return_X_y=True)
+        rows = np.r_[0:40, 1000:1016, 2000:2008]
+        clf = OPeNClassifier(module=wrn28_10, delta=1 / 3, max_epochs=1, verbose=0)
+        clf.fit(X[rows], y[rows])
+        assert clf.epoch_plan(0).is_noise.any()
+        assert set(clf.predict(X[rows][:8])) <= {0, 1, 2}
+
+
+class TestTraining:
+    @pytest.mark.parametrize("noise_grad", ["head", "all"])
+    def test_it_equals_a_loop_written_out(self, images, noise_grad):
+        """Plan, noise, two routes and optimiser, against the paper's listing with masks."""
+        X, y = images
+        clf = make(tiny_net, start_epoch=1, precision="float32", noise_grad=noise_grad)
+        clf.fit(X, y)
+
+        net = make(tiny_net, max_epochs=0).fit(X, y).module_  # the same initial weights
+        for layer in net.modules():
+            if isinstance(layer, nn.BatchNorm2d):
+                layer.__class__ = Listing
+                layer.noise_grad = noise_grad
+        optimizer = torch.optim.SGD(net.parameters(), lr=0.05, momentum=0.9, weight_decay=2e-4)
+        pixels, labels = torch.from_numpy(X), torch.from_numpy(y)
+        for epoch in range(3):
+            for group in optimizer.param_groups:
+                group["lr"] = 0.05 if epoch < 2 else 0.05 * 0.01
+            for b, (index, n_noise) in enumerate(clf.epoch_plan(epoch).batches()):
+                natural = index[: len(index) - n_noise]
+                codes = labels[index]
+                x = clf.transform_.train(pixels[natural], codes[len(natural) :], epoch, b)
+                Listing.mask = torch.arange(len(index)) >= len(natural)
+                optimizer.zero_grad()
+                F.cross_entropy(net(x), codes).backward()
+                optimizer.step()
+        for got, expected in zip(clf.module_.parameters(), net.parameters(), strict=True):
+            torch.testing.assert_close(got, expected, rtol=1e-4, atol=1e-5)
+        for got, expected in zip(clf.module_.buffers(), net.buffers(), strict=True):
+            torch.testing.assert_close(got, expected, rtol=1e-4, atol=1e-5)
+
+    def test_delta_zero_is_the_random_over_sampler_bit_by_bit(self, images):
+        ours, theirs = make(delta=0), make(resampler=RandomOverSampler)
+        assert torch.equal(weights(ours.fit(*images)), weights(theirs.fit(*images)))
+        assert ours.history[:, "train_loss"] == theirs.history[:, "train_loss"]
+        assert not torch.equal(weights(make().fit(*images)), weights(ours))
+
+    def test_before_the_start_all_methods_are_one(self, images):
+        methods = [{"resampler": None}, {"delta": 0}, {"delta": 1}, {"composition": "bernoulli"}]
+        losses = [make(start_epoch=2, **m).fit(*images).history[:, "train_loss"] for m in methods]
+        assert all(loss[:2] == losses[0][:2] for loss in losses)
+        assert len({loss[2] for loss in losses}) == 4
+
+    def test_random_state_fixes_everything_and_nothing_else_is_touched(self, images):
+        states = torch.get_rng_state(), np.random.get_state()[1].copy(), random.getstate()
+        dropout = {"module__depth": 10, "module__widen_factor": 1, "module__dropout": 0.5}
+        first, second, other = (
+            make(WideResNet, augment="cutout", random_state=seed, **dropout).fit(*images)
+            for seed in (0, 0, 1)
+        )
+        assert torch.equal(weights(first), weights(second))
+        assert not torch.equal(weights(first), weights(other))
+        assert torch.equal(torch.get_rng_state(), states[0])
+        np.testing.assert_array_equal(np.random.get_state()[1], states[1])
+        assert random.getstate() == states[2]
+
+    def test_noise_reaches_the_network_on_its_route_only(self, images):
+        seen = []
+
+        class Watch(nn.BatchNorm2d):
+            def forward(self, x):
+                if self.training:
+                    seen.append(len(x))
+                return super().forward(x)
+
+        net = nn.Sequential(Watch(3), nn.Flatten(), nn.Linear(192, 3))
+        clf = make(net, start_epoch=0, max_epochs=1).fit(*images)
+        plan = clf.epoch_plan(0)
+        routes = []
+        for index, n_noise in plan.batches():
+            routes += [len(index) - n_noise] + [n_noise] * (n_noise > 0)
+        assert seen == routes
+        assert plan.is_noise.any()
+        assert int(clf.module_[0].num_batches_tracked) == plan.n_batches
+
+    @pytest.mark.parametrize(
+        "resampler", [RandomUnderSampler, SMOTE(k_neighbors=2), PureNoiseOverSampler(delta=0.5)]
+    )
+    def test_other_resamplers(self, images, resampler):
+        X, y = images
+        clf = make(resampler=resampler).fit(X, np.array(["a", "b", "c"])[y])
+        assert clf.predict(X).shape == (60,)
+        plan = clf.epoch_plan(2)
+        if isinstance(resampler, SMOTE):
+            assert plan.index.min() >= 60  # rows that the sampler made
+        assert plan.is_noise.any() == isinstance(resampler, PureNoiseOverSampler)
+
+    def test_an_under_sampler_makes_epochs_short(self, images):
+        clf = make(resampler=RandomUnderSampler).fit(*images)
+        assert len(clf.epoch_plan(0).index) == 60
+        assert len(clf.epoch_plan(1).index) == 18
+
+    def test_resampler_parameters(self, images):
+        clf = make(resampler__sampling_strategy={2: 20}, resampler__noise="uniform").fit(*images)
+        pool = clf.resampler_.draw(images[1], np.random.RandomState(0))[0]
+        assert len(pool) == 60 + 14
+        assert make(resampler__delta=0.7).fit(*images).resampler_.delta == 0.7
+
+    @pytest.mark.parametrize("augment", ["flip_crop", "cutout", "simclr", lambda x: x.flip(3)])
+    def test_augmentation(self, images, augment):
+        assert make(augment=augment, max_epochs=2).fit(*images).predict(images[0]).shape == (60,)
+
+    def test_lbfgs_sees_one_noise_in_all_calls_of_a_step(self, images):
+        X, y = images
+        clf = make(nn.Sequential(nn.Flatten(), nn.BatchNorm1d(192), nn.Linear(192, 3)),
+                   optimizer=torch.optim.LBFGS, lr=0.1, batch_size=-1, start_epoch=0,
+                   max_epochs=2)  # fmt: skip
+        assert clf.fit(X, y).score(X, y) > 0.9
+
+    @pytest.mark.parametrize("precision", ["float32", "bf16", "auto"])
+    def test_precision(self, images, precision):
+        proba = make(precision=precision).fit(*images).predict_proba(images[0])
+        assert np.isfinite(proba).all()
+
+    def test_one_pixel_images_and_tiny_classes(self):
+        rng = np.random.RandomState(0)
+        X, y = rng.rand(11, 3, 1, 1), np.repeat([0, 1, 2], [8, 2, 1])
+        for batch_size in (1, 2, 5, 11):
+            clf = make(batch_size=batch_size, start_epoch=0, delta=1)
+            if batch_size == 1:
+                continue  # torch refuses to normalise one value per channel
+            assert clf.fit(X, y).predict(X).shape == (11,)
+
+
+class Listing(nn.BatchNorm2d):
+    """Masked DAR-BN, from the paper's formulas."""
+
+    mask = None
+
+    def forward(self, x):
+        if not self.training or not self.mask.any():
+            return super().forward(x)
+        natural = super().forward(x[~self.mask])
+        with torch.set_grad_enabled(self.noise_grad == "all"):
+            noise, shape = x[self.mask], (1, -1, 1, 1)
+            mean, var = noise.mean((0, 2, 3)), noise.var((0, 2, 3), unbiased=False)
+            noise = (noise - mean.view(shape)) / torch.sqrt(var.view(shape) + self.eps)
+            noise = noise * self.weight.detach().view(shape) + self.bias.detach().view(shape)
+        return torch.cat([natural, noise])
+
+
+class TestScikitLearn:
+    def test_grid_search_over_delta(self, images):
+        X, y = images
+        names = np.array(["a", "b", "c"])[y]
+        search = GridSearchCV(make(tiny_net), {"delta": [0, 1 / 3, 1]}, cv=2, error_score="raise")
+        search.fit(X, names)
+        assert len(set(search.cv_results_["params"][i]["delta"] for i in range(3))) == 3
+        assert set(search.predict(X)) <= set("abc")
+
+    def test_clone_and_parameters(self, images):
+        clf = make(delta=0.2, resampler__noise="uniform", device="cpu").fit(*images)
+        twin = clone(clf)
+        assert not hasattr(twin, "module_")
+        for name in ("delta", "resampler__noise", "device", "start_epoch", "lr_milestones"):
+            assert twin.get_params()[name] == clf.get_params()[name]
+        assert clone(OPeNClassifier()).get_params()["device"] == "auto"
+
+    def test_parameters_can_be_set_after_fit(self, images):
+        clf = make().fit(*images)
+        clf.set_params(delta=0.5, resampler__noise="uniform", start_epoch=0).fit(*images)
+        assert clf.resampler_.delta == 0.5
+        assert clf.resampler_.noise == "uniform"
+        assert clf.epoch_plan(0).is_noise.any()
+
+    def test_pickle(self, images):
+        clf = make(start_epoch=0).fit(*images)
+        twin = pickle.loads(pickle.dumps(clf))
+        np.testing.assert_array_equal(twin.predict_proba(images[0]), clf.predict_proba(images[0]))
+        np.testing.assert_array_equal(twin.epoch_plan(7).index, clf.epoch_plan(7).index)
+        assert twin.get_params()["device"] == "auto"
+        twin.partial_fit(*images)  # still on two routes
+        assert any(isinstance(layer, DARNorm) for layer in twin.module_.modules())
+
+    def test_fit_starts_anew_and_partial_fit_goes_on(self, images):
+        whole = make(max_epochs=4, lr_milestones=()).fit(*images)
+        parts = make(max_epochs=2, lr_milestones=()).partial_fit(*images).partial_fit(*images)
+        assert torch.equal(weights(whole), weights(parts))
+        warm = make(max_epochs=2, lr_milestones=(), warm_start=True).fit(*images).fit(*images)
+        assert torch.equal(weights(whole), weights(warm))
+        again = make(max_epochs=4, lr_milestones=()).fit(*images).fit(*images)
+        assert torch.equal(weights(whole), weights(again))
+
+    def test_partial_fit_learns_all_classes_named(self, images):
+        X, y = images
+        clf = make().partial_fit(X[y < 2], y[y < 2], classes=[0, 1, 2])
+        assert clf.predict_proba(X).shape == (60, 3)
+        clf.partial_fit(X, y)
+        with pytest.raises(ValueError, match="not in classes"):
+            clf.partial_fit(X, y + 1)
+
+    @pytest.mark.parametrize("names", [["a", "b", "c"], [5, 15, 25]])
+    def test_validation_accuracy_is_that_of_the_user_s_labels(self, images, names):
+        X, y = images
+        clf = make(tiny_net, train_split=ValidSplit(3, stratified=True))
+        labels = np.array(names)[y]
+        clf.fit(X, labels)
+        held_out = next(iter(ValidSplit(3, stratified=True).check_cv(y).split(X, y)))[1]
+        expected = np.mean(clf.predict(X[held_out]) == labels[held_out])
+        assert clf.history[-1, "valid_acc"] == pytest.approx(expected)
+        assert len(clf.planner_.codes) == 40  # held-out rows are not trained on
+
+    def test_not_fitted(self, images):
+        for call in (
+            lambda: OPeNClassifier().predict(images[0]),
+            lambda: OPeNClassifier().epoch_plan(0),
+        ):
+            with pytest.raises(NotFittedError):
+                call()
+
+
+class NeverMade(nn.Module):
+    def __init__(self):
+        raise AssertionError("the network was made before the input was refused")
+
+
+class TestRefusals:
+    @pytest.mark.parametrize(
+        ("params", "message"),
+        [
+            ({"delta": 1.5}, r"delta=1.5 is not a share.*from 0 \(none\) to 1"),
+            ({"delta": -0.1}, r"delta=-0.1 is not a share"),
+            ({"delta": np.nan}, r"delta=nan is not a share"),
+            ({"resampler__delta": 2}, r"delta=2 is not a share"),
+            ({"resampler": PureNoiseOverSampler(delta=0.1), "delta": 0.5}, "contradicts"),
+            ({"resampler__noise": "pink"}, "noise='pink' is unknown"),
+            ({"noise_grad": "none"}, "noise_grad='none' is unknown"),
+            ({"composition": "odd"}, "composition='odd' is unknown"),
+            ({"composition": "bernoulli", "resampler": SMOTE}, "Use composition='even'"),
+            ({"epoch_length": 3}, "epoch_length=3 is unknown"),
+            ({"precision": "float8"}, "precision='float8' is unknown"),
+            ({"start_epoch": 1.5}, "share of max_epochs"),
+            ({"augment": "blur"}, "blur"),
+            ({"normalize": "imagenet"}, "normalize='imagenet' is not understood"),
+            ({"image_shape": (3, 9, 9)}, r"\(3, 9, 9\) is needed"),
+            ({"image_shape": (3,)}, "is not the shape of an image"),
+            ({"classes": [0, 1]}, r"labels \[2\].*not in classes"),
+        ],
+    )
+    def test_settings(self, images, params, message):
+        with pytest.raises(ValueError, match=message):
+            make(NeverMade, **params).fit(*images)
+
+    def test_something_that_cannot_resample(self, images):
+        with pytest.raises(TypeError, match="has no fit_resample"):
+            make(NeverMade, resampler=dict).fit(*images)
+
+    def test_data(self, images):
+        X, y = images
+        bad = X.astype(float)
+        bad[3, 0, 0, 0] = np.nan
+        for args, message in [
+            ((bad, y), "NaN"),
+            ((X, y[:-1]), "60 rows and y has 59 labels"),
+            ((X, np.zeros(60)), "one class only"),
+            ((X, None), "target y is None"),
+            ((X[..., None], y), "dim 5"),
+            ((X, np.random.RandomState(0).rand(60)), "continuous"),
+        ]:
+            with pytest.raises(ValueError, match=message):
+                make(NeverMade).fit(*args)
+
+    def test_wrong_shape_at_predict(self, images):
+        clf = make().fit(*images)
+        with pytest.raises(ValueError, match=r"shape \(3, 9, 8\).*\(3, 8, 8\) is needed, as in"):
+            clf.predict(np.zeros((2, 3, 9, 8)))
+        with pytest.raises(ValueError, match="NaN"):
+            clf.predict(np.full((2, 3, 8, 8), np.nan))
+
+    def test_wrong_output_width(self, images):
+        with pytest.raises(ValueError, match=r"shape \(2, 7\) for 2 rows; needed is \(2, 3\)"):
+            make(tiny_net(num_classes=7)).fit(*images)
+
+    def test_a_network_for_other_images(self, images):
+        X, y = images
+        with pytest.raises(ValueError, match=r"could not process rows of shape \(1, 8, 8\)"):
+            make(torchvision.models.resnet18).fit(X[:, 0], y)
+
+    def test_no_network_before_data(self):
+        with pytest.raises(ValueError, match="Call fit, or pass a module"):
+            OPeNClassifier().initialize()
+
+    def test_a_misspelt_parameter(self, images):
+        with pytest.raises(ValueError, match="resampler_noise, did you mean resampler__noise"):
+            make(resampler_noise="uniform").fit(*images)

@@ -1,0 +1,111 @@
+"""Noise families: Eq. 2-4."""
+
+import numpy as np
+import pytest
+import torch
+
+from sklearn_open._pixels import PixelScale, channel_statistics
+from sklearn_open._random import keyed_generator
+from sklearn_open.noise import _FAMILIES, GaussianNoise, NoiseFamily, check_noise
+
+
+def images(dtype=np.uint8, n=40, shape=(3, 5, 6), seed=0):
+    rng = np.random.RandomState(seed)
+    centre = np.array([60, 128, 220]).reshape(3, 1, 1)
+    X = np.clip(rng.normal(centre, 40, (n, *shape)), 0, 255)
+    return X.astype(dtype)
+
+
+def fitted(family, X, n_classes=2):
+    codes = np.arange(len(X)) % n_classes
+    return check_noise(family).fit(X, codes, PixelScale.of(X))
+
+
+@pytest.mark.parametrize("family", list(_FAMILIES))
+@pytest.mark.parametrize("shape", [(3, 8, 8), (1, 4, 4), (5,)])
+def test_every_family_keeps_the_contract(family, shape):
+    rng = np.random.RandomState(0)
+    noise = fitted(family, rng.uniform(size=(20, *shape)).astype(np.float32))
+    codes = torch.tensor([0, 1, 1, 0, 1])
+
+    def draw(*key):
+        return noise.sample(codes, shape, keyed_generator("cpu", 0, *key))
+
+    state = torch.get_rng_state()
+    sample = draw("a")
+    assert sample.shape == (5, *shape)
+    assert sample.dtype == torch.float32
+    assert sample.min() >= 0
+    assert sample.max() <= 1
+    assert torch.equal(sample, draw("a"))
+    assert not torch.equal(sample, draw("b"))
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_gaussian_noise_has_the_statistics_of_the_training_pixels():
+    X = images()
+    noise = fitted("gaussian", X)
+    pixels = X.astype(np.float64) / 255
+    np.testing.assert_allclose(noise.mean_, pixels.mean(axis=(0, 2, 3)), rtol=1e-12)
+    np.testing.assert_allclose(noise.std_, pixels.std(axis=(0, 2, 3)), rtol=1e-12)
+
+    sample = noise.sample(torch.zeros(400), (3, 16, 16), keyed_generator("cpu", 0)).numpy()
+    # The law of Eq. 3 and 4, drawn independently of the implementation.
+    shape = (len(sample), 16, 16)
+    reference = np.stack(
+        [
+            np.clip(np.random.RandomState(1).normal(m, s, shape), 0, 1)
+            for m, s in zip(noise.mean_, noise.std_, strict=True)
+        ],
+        axis=1,
+    )
+    np.testing.assert_allclose(sample.mean((0, 2, 3)), reference.mean((0, 2, 3)), atol=0.003)
+    np.testing.assert_allclose(sample.std((0, 2, 3)), reference.std((0, 2, 3)), atol=0.003)
+    for edge in (0, 1):
+        np.testing.assert_allclose(
+            (sample == edge).mean((0, 2, 3)), (reference == edge).mean((0, 2, 3)), atol=0.005
+        )
+    # Pixels are independent of their neighbours.
+    centred = sample - sample.mean((0, 2, 3), keepdims=True)
+    assert abs(np.mean(centred[..., :-1] * centred[..., 1:])) < 2e-4
+
+
+def test_class_noise_has_the_statistics_of_the_labels_class():
+    X = np.zeros((20, 3, 4, 4), dtype=np.uint8)
+    X[1::2] = 200
+    noise = fitted("class_gaussian", X)
+    sample = noise.sample(torch.tensor([0, 1, 0]), (3, 4, 4), keyed_generator("cpu", 0))
+    torch.testing.assert_close(sample[[0, 2]], torch.zeros(2, 3, 4, 4))
+    torch.testing.assert_close(sample[1], torch.full((3, 4, 4), 200 / 255))
+
+
+def test_class_noise_of_a_class_without_rows_is_that_of_the_set():
+    X = images(n=4)
+    noise = check_noise("class_gaussian").fit(X, np.array([0, 0, 2, 2]), PixelScale.of(X))
+    mean, std = channel_statistics(X, PixelScale.of(X))
+    np.testing.assert_allclose(noise.mean_[1], mean)
+    np.testing.assert_allclose(noise.std_[1], std)
+
+
+def test_uniform_noise_covers_the_range():
+    sample = check_noise("uniform").sample(torch.zeros(50), (3, 8, 8), keyed_generator("cpu", 0))
+    assert sample.min() < 0.01
+    assert sample.max() > 0.99
+    assert abs(float(sample.mean()) - 0.5) < 0.01
+
+
+def test_own_families_are_accepted_and_copied():
+    class Gray(NoiseFamily):
+        def sample(self, codes, shape, generator):
+            return torch.full((len(codes), *shape), 0.5)
+
+    mine = Gray()
+    assert isinstance(check_noise(mine), Gray)
+    assert check_noise(mine) is not mine
+    assert isinstance(check_noise("gaussian"), GaussianNoise)
+
+
+@pytest.mark.parametrize("noise", ["pink", None, 3])
+def test_unknown_noise_is_refused(noise):
+    with pytest.raises(ValueError, match=r"is unknown\. Use one of 'gaussian'"):
+        check_noise(noise)

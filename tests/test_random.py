@@ -1,0 +1,42 @@
+"""Keyed randomness."""
+
+import random
+
+import numpy as np
+import torch
+
+from sklearn_open._random import (
+    forked_global_rng,
+    keyed_generator,
+    keyed_random_state,
+    keyed_seed,
+    seed_global_rng,
+)
+
+
+def test_keys_give_seeds_of_their_own():
+    keys = [(), (0,), (0, 0), (1,), ("a",), ("b",), ("a", 0), ("a", 1), (0, "a"), (3, 7), (7, 3)]
+    seeds = {keyed_seed(root, *key) for root in (0, 1) for key in keys}
+    assert len(seeds) == 2 * len(keys)
+    assert all(0 <= seed < 2**32 for seed in seeds)
+
+
+def test_the_same_key_gives_the_same_numbers():
+    a, b = (keyed_random_state(5, "plan", 3).randint(1000, size=8) for _ in range(2))
+    np.testing.assert_array_equal(a, b)
+    x, y = (torch.rand(8, generator=keyed_generator("cpu", 5, "noise", 1)) for _ in range(2))
+    assert torch.equal(x, y)
+
+
+def test_global_states_are_left_as_found():
+    device = torch.device("cpu")
+    before = torch.get_rng_state(), np.random.get_state()[1].copy(), random.getstate()
+    with forked_global_rng(device):
+        seed_global_rng(device, 3)
+        first = torch.rand(4)
+    with forked_global_rng(device):
+        seed_global_rng(device, 3)
+        assert torch.equal(torch.rand(4), first)
+    assert torch.equal(torch.get_rng_state(), before[0])
+    np.testing.assert_array_equal(np.random.get_state()[1], before[1])
+    assert random.getstate() == before[2]
