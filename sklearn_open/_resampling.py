@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,7 +21,7 @@ __all__ = ["DEFAULT_DELTA", "build_resampler", "rebalance"]
 DEFAULT_DELTA = 1 / 3
 
 
-def build_resampler(resampler: Any, delta: float, **params: Any) -> Any:
+def build_resampler(resampler: Any, delta: float, params: dict[str, Any]) -> Any:
     """Return a sampler of its own for one fit, or None.
 
     Parameters
@@ -32,7 +31,7 @@ def build_resampler(resampler: Any, delta: float, **params: Any) -> Any:
         cloned and `params` are set on it.
     delta : float
         The classifier's noise ratio. ``resampler__delta`` overrules it.
-    **params : dict
+    params : dict
         The classifier's ``resampler__...`` parameters.
 
     Raises
@@ -45,8 +44,13 @@ def build_resampler(resampler: Any, delta: float, **params: Any) -> Any:
     check_delta(delta)
     if resampler is None:
         return None
+    if not hasattr(resampler, "fit_resample"):
+        raise TypeError(
+            f"resampler={resampler!r} has no fit_resample. Pass a sampler of imbalanced-learn "
+            "(class or instance), PureNoiseOverSampler, or None for plain training."
+        )
     if isinstance(resampler, type):
-        if "delta" in inspect.signature(resampler).parameters:
+        if issubclass(resampler, PureNoiseOverSampler):
             params = {"delta": delta, **params}
         sampler = resampler(**params)
     else:
@@ -57,11 +61,6 @@ def build_resampler(resampler: Any, delta: float, **params: Any) -> Any:
                 "one of them: pass the class as resampler, or leave delta out."
             )
         sampler = clone(resampler).set_params(**params)
-    if not hasattr(sampler, "fit_resample"):
-        raise TypeError(
-            f"resampler={resampler!r} has no fit_resample. Pass a sampler of imbalanced-learn "
-            "(class or instance), PureNoiseOverSampler, or None for plain training."
-        )
     if isinstance(sampler, PureNoiseOverSampler):
         check_delta(sampler.delta)
         check_noise(sampler.noise)

@@ -274,7 +274,7 @@ class OPeNClassifier(NeuralNetClassifier):
         self, X: Any, y: Any, *, goes_on: bool, classes: Any = None
     ) -> ImageDataset:
         self._check_settings()
-        resampler = build_resampler(self.resampler, self.delta, **self.get_params_for("resampler"))
+        resampler = build_resampler(self.resampler, self.delta, self.get_params_for("resampler"))
         self._check_composition(resampler)
         goes_on = goes_on and hasattr(self, "image_shape_")
         if goes_on:
@@ -531,7 +531,8 @@ class OPeNClassifier(NeuralNetClassifier):
         ndarray of shape (n,)
             Labels as they were given to `fit`.
         """
-        return self.classes_[self.predict_proba(X).argmax(axis=1)]
+        codes = self.predict_proba(X).argmax(axis=1)
+        return self.classes_[codes]
 
     def predict_proba(self, X: Any) -> np.ndarray:
         """Return the probability of each class for each row.
@@ -549,6 +550,7 @@ class OPeNClassifier(NeuralNetClassifier):
         return super().predict_proba(X)
 
     def _get_predict_nonlinearity(self) -> Callable[[torch.Tensor], torch.Tensor]:
+        self.check_is_fitted()
         # skorch's "auto" knows torch's own losses only and would return logits for any other.
         if self.predict_nonlinearity == "auto" and not isinstance(
             self.criterion_, torch.nn.NLLLoss

@@ -116,7 +116,7 @@ class EpochPlanner:
     start_epoch : int
         First rebalanced epoch; earlier ones visit every training row once.
     batch_size : int
-        Largest number of rows in a batch.
+        Largest number of rows in a batch (of batches of two, one has three rows if need be).
     seed : int
         Root seed of the run.
     delta : float
@@ -154,7 +154,10 @@ class EpochPlanner:
         return _deal(index, is_noise, self._n_batches(len(index)))
 
     def _n_batches(self, n_rows: int) -> int:
-        return -(-n_rows // self.batch_size)
+        n_batches = -(-n_rows // self.batch_size)
+        if self.batch_size > 1 and n_rows < 2 * n_batches:
+            return max(1, n_rows // 2)  # batches of two, of an odd number: no row is left alone
+        return n_batches
 
     def _length(self, n_pool: int) -> int:
         return n_pool if self.epoch_length == "resampled" else min(n_pool, len(self.codes))

@@ -41,7 +41,8 @@ def check_even(plan, batch_size):
     sizes = np.diff(plan.bounds)
     noise = np.array([n_noise for _, n_noise in plan.batches()])
     n_batches = plan.n_batches
-    assert sizes.max() <= batch_size
+    assert sizes.max() <= max(batch_size, 3 if batch_size == 2 else 1)
+    assert sizes.min() >= min(batch_size, 2, len(plan.index))
     for counts in (sizes, noise, sizes - noise):
         assert counts.max() - counts.min() <= 1
     assert set(noise) <= {plan.is_noise.sum() // n_batches, -(-plan.is_noise.sum() // n_batches)}
@@ -79,7 +80,7 @@ def test_even_dealing_of_any_data(counts, delta, batch_size, length, seed):
 def test_bernoulli_batches_hold_natural_rows(counts, delta, batch_size):
     plan = planner(counts, delta, composition="bernoulli", batch_size=batch_size).plan(0)
     for index, n_noise in plan.batches():
-        assert 0 < len(index) <= batch_size
+        assert 0 < len(index) <= max(batch_size, 3 if batch_size == 2 else 1)
         assert len(index) - n_noise >= min(2, len(index))
 
 
