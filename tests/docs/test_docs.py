@@ -1,0 +1,180 @@
+"""The documentation does what it says: its code runs, its figures and its lists are those of the
+code.
+
+Every ```python block of README.md and docs/*.md is executed as printed, in one namespace per page.
+A ```text block that follows one is what it prints. `<!-- test: skip -->` on the line before a
+block takes it out. Only the default of `max_epochs` is lowered, from 200 to 1.
+"""
+
+import ast
+import importlib
+import importlib.util
+import inspect
+import json
+import os
+import pkgutil
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from imblearn.under_sampling import RandomUnderSampler
+from sklearn.model_selection import GridSearchCV
+
+import sklearn_open
+from sklearn_open import OPeNClassifier
+from sklearn_open.backbones import wrn16_2
+
+ROOT = Path(__file__).parents[2]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+BLOCK = re.compile(
+    r"(?P<skip><!-- test: skip -->\n)?^```python\n(?P<code>.*?)^```\n"
+    r"(?:\n```text\n(?P<output>.*?)^```\n)?",
+    re.MULTILINE | re.DOTALL,
+)
+
+
+def given_names():
+    """What a reader of a fragment has: images, labels and the usual imports."""
+    rng = np.random.RandomState(0)
+    X = rng.randint(0, 256, (14, 3, 8, 8), dtype=np.uint8)
+    return {
+        "X": X,
+        "y": np.repeat(["many", "few"], [10, 4]),
+        "X_test": X[:3],
+        "GridSearchCV": GridSearchCV,
+        "OPeNClassifier": OPeNClassifier,
+        "RandomUnderSampler": RandomUnderSampler,
+        "wrn16_2": wrn16_2,
+    }
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_code_blocks_run_and_print_what_they_say(page, monkeypatch, capsys):
+    monkeypatch.setitem(OPeNClassifier.__init__.__kwdefaults__, "max_epochs", 1)
+    text = page.read_text()
+    names = given_names()
+    for block in BLOCK.finditer(text):
+        if block["skip"]:
+            continue
+        line = text[: block.start("code")].count("\n")
+        exec(compile("\n" * line + block["code"], str(page), "exec"), names)
+        printed = capsys.readouterr().out
+        if block["output"] is not None:
+            assert printed == block["output"]
+
+
+def test_every_python_block_is_found():
+    for page in PAGES:
+        assert len(BLOCK.findall(page.read_text())) == page.read_text().count("```python")
+
+
+# --- figures ---
+
+
+def load_example(name):
+    spec = importlib.util.spec_from_file_location(name, ROOT / "examples" / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_gradient_figures_come_from_the_result_file():
+    record = json.loads((ROOT / "results" / "noise_gradients.json").read_text())
+    table = load_example("noise_gradients").table(record)
+    page = (ROOT / "docs" / "what_noise_trains.md").read_text()
+    assert f"<!-- results/noise_gradients.json -->\n```text\n{table}\n```\n" in page
+    assert set(re.findall(r"\d+\.\d{4}", page)) <= set(re.findall(r"\d+\.\d{4}", table))
+    arguments = record["arguments"]
+    assert f"{arguments['natural']} natural and {arguments['noise']} noise rows" in " ".join(
+        page.split()
+    )
+    assert f"WRN-{arguments['depth']}-{arguments['widen_factor']}" in page
+
+
+def test_gradient_script_on_a_small_network(tmp_path, capsys):
+    path = tmp_path / "new" / "record.json"
+    script = load_example("noise_gradients")
+    sizes = ["--depth", "10", "--widen-factor", "1", "--natural", "6", "--noise", "3"]
+    script.main([*sizes, "--json", str(path)])
+
+    record = json.loads(path.read_text())
+    assert capsys.readouterr().out == script.table(record) + "\n"
+    for name, norms in record["gradient_norm"].items():
+        assert norms["natural rows"] > 0
+        assert (norms["noise, head"] > 0) == (name == "linear head")
+        assert (norms["noise, all"] > 0) == (name == "linear head" or "conv" in name)
+
+
+def test_quick_start_runs_from_any_directory(tmp_path):
+    env = {
+        **os.environ,
+        "MPLBACKEND": "agg",
+        "MPLCONFIGDIR": str(tmp_path),
+        "OMP_NUM_THREADS": "1",  # so small a network gains nothing from more
+        "PYTHONPATH": str(ROOT),
+    }
+    script = str(ROOT / "examples" / "plot_quickstart.py")
+    done = subprocess.run(
+        [sys.executable, "-W", "error", script],
+        cwd=tmp_path,
+        env=env,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    plain, noisy = re.findall(r"smallest first: \[\s*([\d.]+)", done.stdout)
+    assert float(noisy) > float(plain)
+
+
+# --- lists ---
+
+
+def public_modules():
+    found = pkgutil.walk_packages(sklearn_open.__path__, "sklearn_open.")
+    names = [module.name for module in found]
+    return ["sklearn_open", *(name for name in names if "._" not in name)]
+
+
+@pytest.mark.parametrize("name", public_modules())
+def test_public_names_have_docstrings_and_are_in_the_api_list(name):
+    module = importlib.import_module(name)
+    api = (ROOT / "docs" / "api.md").read_text()
+    assert module.__doc__
+    for public in set(module.__all__) - {"__version__"}:
+        value = getattr(module, public)
+        if inspect.isclass(value) or inspect.isroutine(value):
+            assert inspect.getdoc(value), f"{name}.{public} has no docstring"
+        assert re.search(rf"\b{public}\b", api), f"{name}.{public} is not in docs/api.md"
+
+
+def imported_modules(path):
+    """Names of the package's own modules, first level only, that a file imports."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        names = []
+        if isinstance(node, ast.ImportFrom):
+            names = [node.module]
+        elif isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        for name in names:
+            if name.split(".")[0] == "sklearn_open":
+                yield (name.split(".") + ["__init__"])[1]
+
+
+def test_imports_point_down_the_list_of_modules():
+    page = (ROOT / "docs" / "design.md").read_text()
+    block = re.search(r"<!-- import list -->\n```text\n(.*?)```", page, re.DOTALL)[1]
+    listed = [line.split()[0] for line in block.splitlines()]
+    package = ROOT / "sklearn_open"
+    files = {}
+    for path in package.rglob("*.py"):
+        files.setdefault(path.relative_to(package).parts[0].removesuffix(".py"), []).append(path)
+    assert sorted(listed) == sorted(files)
+    for i, name in enumerate(listed):
+        for path in files[name]:
+            upwards = set(imported_modules(path)) - {name, *listed[i + 1 :]}
+            assert not upwards, f"{path.relative_to(ROOT)} imports {upwards} from above it"
