@@ -27,8 +27,7 @@ def build_resampler(resampler: Any, delta: float, params: dict[str, Any]) -> Any
     Parameters
     ----------
     resampler : type, instance or None
-        A class is constructed with `params` (and `delta`, where it takes one); an instance is
-        cloned and `params` are set on it.
+        A class is constructed with `params`; an instance is cloned and `params` are set on it.
     delta : float
         The classifier's noise ratio. ``resampler__delta`` overrules it.
     params : dict
@@ -54,17 +53,25 @@ def build_resampler(resampler: Any, delta: float, params: dict[str, Any]) -> Any
             params = {"delta": delta, **params}
         sampler = resampler(**params)
     else:
-        own = getattr(resampler, "delta", delta)
-        if delta not in (own, DEFAULT_DELTA) and "delta" not in params:
-            raise ValueError(
-                f"delta={delta} contradicts resampler={resampler!r}, which has delta={own}. Set "
-                "one of them: pass the class as resampler, or leave delta out."
-            )
+        if isinstance(resampler, PureNoiseOverSampler):
+            params = {"delta": _one_delta(resampler, delta), **params}
         sampler = clone(resampler).set_params(**params)
     if isinstance(sampler, PureNoiseOverSampler):
         check_delta(sampler.delta)
         check_noise(sampler.noise)
     return sampler
+
+
+def _one_delta(resampler: PureNoiseOverSampler, delta: float) -> float:
+    """Return the noise ratio that was set: the classifier's or the instance's."""
+    if resampler.delta == DEFAULT_DELTA:
+        return delta
+    if delta not in (resampler.delta, DEFAULT_DELTA):
+        raise ValueError(
+            f"delta={delta} contradicts resampler={resampler!r}. Set one of them: leave delta out, "
+            "or pass a resampler without it."
+        )
+    return resampler.delta
 
 
 def rebalance(sampler: Any, data: ImageDataset, seed: int) -> tuple[ImageDataset, Draw | None]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -33,7 +33,7 @@ from sklearn_open.nn._dar_bn import check_noise_grad
 from sklearn_open.nn._routing import forward_natural_first, map_rows
 from sklearn_open.noise import check_noise
 from sklearn_open.over_sampling import PureNoiseOverSampler
-from sklearn_open.plan import EpochPlan, EpochPlanner, resolve_epoch
+from sklearn_open.plan import EpochPlan, EpochPlanner, check_epoch, resolve_epoch
 
 __all__ = ["OPeNClassifier"]
 
@@ -57,7 +57,7 @@ class OPeNClassifier(NeuralNetClassifier):
         copied. None makes a small CNN, or a small MLP for a table.
     delta : float, default=1/3
         Share of the added samples that is pure noise, in [0, 1]. 0 is deferred over-sampling.
-        Short for ``resampler__delta``.
+        Short for ``resampler__delta``; also sets that of a `resampler` instance that is at 1/3.
     resampler : class, instance or None, default=PureNoiseOverSampler
         Makes the rebalanced data set that epochs are taken from. None is plain training (ERM). Any
         sampler of imbalanced-learn works: those that pick rows by label alone
@@ -241,7 +241,7 @@ class OPeNClassifier(NeuralNetClassifier):
         Raises
         ------
         ValueError
-            For parameters, images or labels that cannot be trained on; nothing was changed then.
+            For parameters, images or labels that cannot be trained on, before a network is made.
         """
         goes_on = self.warm_start and self.initialized_
         dataset = self._check_training_data(X, y, goes_on=goes_on)
@@ -308,11 +308,12 @@ class OPeNClassifier(NeuralNetClassifier):
                 raise ValueError(
                     f"{name}={value!r} is unknown. Use one of {', '.join(map(repr, allowed))}."
                 )
-        if isinstance(self.start_epoch, float) and not 0 <= self.start_epoch <= 1:
-            raise ValueError(
-                f"start_epoch={self.start_epoch} is a float, so it is a share of max_epochs, from "
-                "0 to 1. Pass an int for a number of epochs."
-            )
+        check_epoch("start_epoch", self.start_epoch)
+        check_epoch("warmup_epochs", self.warmup_epochs)
+        if not isinstance(self.lr_milestones, Iterable):
+            raise ValueError(f"lr_milestones={self.lr_milestones!r} is not a sequence of epochs.")
+        for milestone in self.lr_milestones:
+            check_epoch("lr_milestones entry", milestone)
 
     def _check_composition(self, resampler: Any) -> None:
         ours = resampler is None or isinstance(resampler, PureNoiseOverSampler)

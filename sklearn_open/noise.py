@@ -57,7 +57,7 @@ class NoiseFamily(ABC):
 
         Returns
         -------
-        torch.Tensor of shape (m, *shape), dtype float32
+        torch.Tensor of shape (m, n_channels, ...), dtype float32
             Pixels in [0, 1].
         """
 

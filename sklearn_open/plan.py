@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from numbers import Integral, Real
+from typing import Any
 
 import numpy as np
 
 from sklearn_open._random import keyed_random_state
 
-__all__ = ["Draw", "EpochPlan", "EpochPlanner", "draw_pool", "resolve_epoch"]
+__all__ = ["Draw", "EpochPlan", "EpochPlanner", "check_epoch", "draw_pool", "resolve_epoch"]
 
 # A batch's natural rows give the statistics that batch norm learns: one row has no spread.
 MIN_NATURAL_ROWS = 2
@@ -92,12 +94,24 @@ def draw_pool(
     return np.concatenate(index), np.concatenate(is_noise)
 
 
+def check_epoch(name: str, value: Any) -> None:
+    """Raise ValueError unless `value` is a number of epochs (int) or a share of them (float)."""
+    is_number = isinstance(value, Real) and not isinstance(value, (bool, np.bool_))
+    largest = np.inf if isinstance(value, Integral) else 1
+    if is_number and 0 <= float(value) <= largest:
+        return
+    raise ValueError(
+        f"{name}={value!r} is not an epoch. Pass an int of 0 or more for a number of epochs, or a "
+        "float from 0 to 1 for a share of max_epochs."
+    )
+
+
 def resolve_epoch(value: int | float, max_epochs: int) -> int:
     """Turn an epoch given as a number of epochs (int) or a share of them (float) into an int.
 
     A share is rounded down, so that a short training that is to change at 0.8 still changes.
     """
-    if isinstance(value, (int, np.integer)):
+    if isinstance(value, Integral):
         return int(value)
     return int(np.floor(value * max_epochs + 1e-9))  # 0.29 * 100 is 28.999999999999996
 
@@ -171,11 +185,13 @@ class EpochPlanner:
 
     def _bernoulli(self, draw: Draw, rng: np.random.RandomState) -> tuple[np.ndarray, np.ndarray]:
         pool_index, _ = draw(rng)
-        counts, balanced = np.bincount(self.codes), np.bincount(self.codes[pool_index])
-        weights = (balanced / counts)[self.codes]
+        counts = np.bincount(self.codes)
+        balanced = np.bincount(self.codes[pool_index], minlength=len(counts))
+        weights = balanced[self.codes] / counts[self.codes]
         n_rows = self._length(len(pool_index))
         index = rng.choice(len(self.codes), size=n_rows, p=weights / weights.sum())
-        rho = (counts / balanced)[self.codes[index]]  # n_c / n_max for the default strategy
+        drawn = self.codes[index]
+        rho = counts[drawn] / balanced[drawn]  # n_c / n_max for the default strategy
         is_noise = rng.uniform(size=n_rows) < (1 - rho) * self.delta
         for rows in np.array_split(np.arange(n_rows), self._n_batches(n_rows)):
             is_noise[rows] = _keep_natural(is_noise[rows], min(MIN_NATURAL_ROWS, len(rows)))

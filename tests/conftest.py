@@ -12,8 +12,9 @@ from sklearn_open.datasets import make_long_tailed
 
 
 @pytest.fixture(autouse=True, scope="session")
-def _two_threads():
-    torch.set_num_threads(min(2, torch.get_num_threads()))
+def _one_thread():
+    # Threads that wait for one another by spinning make small tests slow on a busy machine.
+    torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="session")

@@ -301,6 +301,17 @@ class TestTraining:
         pool = clf.resampler_.draw(images[1], np.random.RandomState(0))[0]
         assert len(pool) == 60 + 14
         assert make(resampler__delta=0.7).fit(*images).resampler_.delta == 0.7
+        uniform = PureNoiseOverSampler(noise="uniform")
+        assert make(resampler=uniform, delta=0).fit(*images).resampler_.delta == 0
+        assert uniform.delta == 1 / 3
+
+    def test_a_class_without_rows(self, images):
+        X, y = images
+        for composition in ("even", "bernoulli"):
+            clf = make(
+                composition=composition, classes=[0, 1, 2, 3], resampler__noise="class_gaussian"
+            )
+            assert clf.fit(X, y).predict_proba(X).shape == (60, 4)
 
     @pytest.mark.parametrize("augment", ["flip_crop", "cutout", "simclr", lambda x: x.flip(3)])
     def test_augmentation(self, images, augment):
@@ -433,7 +444,11 @@ class TestRefusals:
             ({"composition": "bernoulli", "resampler": SMOTE}, "Use composition='even'"),
             ({"epoch_length": 3}, "epoch_length=3 is unknown"),
             ({"precision": "float8"}, "precision='float8' is unknown"),
-            ({"start_epoch": 1.5}, "share of max_epochs"),
+            ({"start_epoch": 1.5}, r"start_epoch=1.5 is not an epoch.*share of max_epochs"),
+            ({"start_epoch": -1}, "start_epoch=-1 is not an epoch"),
+            ({"warmup_epochs": 5.0}, "warmup_epochs=5.0 is not an epoch"),
+            ({"lr_milestones": (160.0,)}, "lr_milestones entry=160.0 is not an epoch"),
+            ({"lr_milestones": 0.8}, "is not a sequence"),
             ({"augment": "blur"}, "blur"),
             ({"normalize": "imagenet"}, "normalize='imagenet' is not understood"),
             ({"image_shape": (3, 9, 9)}, r"\(3, 9, 9\) is needed"),

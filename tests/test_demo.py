@@ -2,6 +2,7 @@
 
 import json
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -32,6 +33,14 @@ def test_the_command(tmp_path, capsys, monkeypatch):
     assert {name: np.shape(rows) for name, rows in record["scores"].items()} == dict.fromkeys(
         ("ERM", "DRS", "OPeN"), (2, 6)
     )
+
+
+def test_the_readme_shows_the_committed_result():
+    root = Path(__file__).parents[1]
+    record = json.loads((root / "results" / "demo.json").read_text())
+    scores = {name: np.array(rows) for name, rows in record["scores"].items()}
+    table = _demo._table(scores).split("\n\n")[-1]
+    assert table in (root / "README.md").read_text()
 
 
 def test_without_matplotlib_it_says_what_to_install(monkeypatch):

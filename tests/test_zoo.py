@@ -12,7 +12,7 @@ from sklearn_open.exceptions import NoBatchNormWarning
 # The smallest of every family with the smallest images it takes.
 SIDES = {
     "alexnet": 64, "convnext_tiny": 32, "densenet121": 32, "efficientnet_b0": 32,
-    "efficientnet_v2_s": 32, "googlenet": 32, "inception_v3": 139, "maxvit_t": 224,
+    "efficientnet_v2_s": 32, "googlenet": 32, "inception_v3": 299, "maxvit_t": 224,
     "mnasnet0_5": 32, "mobilenet_v2": 32, "mobilenet_v3_small": 32, "regnet_x_400mf": 32,
     "regnet_y_400mf": 32, "resnet18": 32, "resnext50_32x4d": 32, "shufflenet_v2_x0_5": 32,
     "squeezenet1_1": 32, "swin_t": 32, "swin_v2_t": 32, "vgg11": 32, "vgg11_bn": 32,

@@ -108,8 +108,6 @@ def forward_natural_first(module: nn.Module, x: torch.Tensor, n_noise: int, **kw
     """
     if n_noise == 0:
         return module(x, **kwargs)
-    if n_noise == 0:
-        return module(x, **kwargs)
     n_natural = x.shape[0] - n_noise
     outputs = [module(x[:n_natural], **kwargs)] if n_natural else []
     with noise_route(module):
