@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from scipy import sparse
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import column_or_1d, validate_data
+from sklearn.utils.validation import _num_samples, column_or_1d, validate_data
 
 __all__ = ["Layout", "check_image_shape", "check_images", "encode_labels"]
 
@@ -142,7 +142,7 @@ def check_images(
         X = X.detach().cpu().numpy()
     if not (hasattr(X, "columns") or sparse.issparse(X)):
         X = np.asanyarray(X)
-    if len(np.shape(X)) > 2:
+    if getattr(X, "ndim", 2) > 2:
         X = Layout.of(X.shape, image_shape).channels_first(X)
         image_shape = image_shape or X.shape[1:]
         if X.shape[1:] != image_shape:
@@ -187,9 +187,9 @@ def _check_finite(table: np.ndarray) -> None:
 
 
 def _check_lengths(table: np.ndarray, y: Any) -> None:
-    if len(table) != np.shape(y)[0]:
+    if len(table) != _num_samples(y):
         raise ValueError(
-            f"X has {len(table)} rows and y has {np.shape(y)[0]} labels. Pass one label for each "
+            f"X has {len(table)} rows and y has {_num_samples(y)} labels. Pass one label for each "
             "row."
         )
 

@@ -8,11 +8,11 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 from sklearn.utils import check_random_state
-from skorch import NeuralNetClassifier
 from skorch.utils import to_tensor
 
 from sklearn_open._building import build_module, check_output_width, main_output
-from sklearn_open._hardware import PRECISIONS, autocast_dtype, resolve_device
+from sklearn_open._hardware import PRECISIONS, autocast_dtype
+from sklearn_open._net import ScikitNet
 from sklearn_open._pixels import PixelScale, channel_statistics
 from sklearn_open._random import forked_global_rng, keyed_seed, seed_global_rng
 from sklearn_open._resampling import DEFAULT_DELTA, build_resampler, rebalance
@@ -41,7 +41,7 @@ __all__ = ["OPeNClassifier"]
 AUXILIARY_LOSS_WEIGHT = 0.3
 
 
-class OPeNClassifier(NeuralNetClassifier):
+class OPeNClassifier(ScikitNet):
     r"""Image classifier for imbalanced data: oversampling with pure noise images (OPeN).
 
     Trains any CNN. From `start_epoch` on, minority classes are over-sampled, partly with images of
@@ -160,7 +160,7 @@ class OPeNClassifier(NeuralNetClassifier):
     (1797,)
     """
 
-    prefixes_: ClassVar[list[str]] = [*NeuralNetClassifier.prefixes_, "resampler"]
+    prefixes_: ClassVar[list[str]] = [*ScikitNet.prefixes_, "resampler"]
     _noise_rows_ = 0  # how many of the last rows of the batch in work are noise
 
     def __init__(
@@ -373,27 +373,6 @@ class OPeNClassifier(NeuralNetClassifier):
         ours = [("lr_schedule", schedule), ("progress", TrainingProgress())]
         return [*recorders, *ours, print_log]
 
-    @property
-    def device(self) -> Any:
-        """The device to train on, as skorch and torch understand it: never "auto".
-
-        `get_params`, and so `clone`, returns what was given.
-        """
-        given = self.__dict__["device"]
-        return str(resolve_device(given)) if given == "auto" else given
-
-    @device.setter
-    def device(self, given: Any) -> None:
-        self.__dict__["device"] = given
-
-    @property
-    def device_(self) -> torch.device:
-        """Where the network is, or will be."""
-        if self.device is not None:
-            return torch.device(self.device)
-        first = next(self.module_.parameters(), None) if hasattr(self, "module_") else None
-        return torch.device("cpu") if first is None else first.device
-
     # --- data: plan -> batches -> what the network is fed ---
 
     def get_dataset(self, X: Any, y: Any = None) -> ImageDataset:
@@ -510,57 +489,6 @@ class OPeNClassifier(NeuralNetClassifier):
                 loss = loss + AUXILIARY_LOSS_WEIGHT * auxiliary
         return loss
 
-    def notify(self, method_name: str, **cb_kwargs: Any) -> None:
-        """Call the callbacks; scorers get the user's labels, not codes."""
-        if method_name == "on_batch_end":
-            pixels, codes = cb_kwargs["batch"]
-            cb_kwargs["batch"] = (pixels, self.classes_[codes.cpu().numpy()])
-        super().notify(method_name, **cb_kwargs)
-
-    # --- predicting ---
-
-    def predict(self, X: Any) -> np.ndarray:
-        """Return the most probable label of each row.
-
-        Parameters
-        ----------
-        X : array-like or torch.Tensor
-            Images of the shape that was fitted, in any accepted layout.
-
-        Returns
-        -------
-        ndarray of shape (n,)
-            Labels as they were given to `fit`.
-        """
-        codes = self.predict_proba(X).argmax(axis=1)
-        return self.classes_[codes]
-
-    def predict_proba(self, X: Any) -> np.ndarray:
-        """Return the probability of each class for each row.
-
-        Parameters
-        ----------
-        X : array-like or torch.Tensor
-            Images of the shape that was fitted, in any accepted layout.
-
-        Returns
-        -------
-        ndarray of shape (n, n_classes), dtype float32
-            Columns in the order of `classes_`.
-        """
-        return super().predict_proba(X)
-
-    def _get_predict_nonlinearity(self) -> Callable[[torch.Tensor], torch.Tensor]:
-        self.check_is_fitted()
-        # skorch's "auto" knows torch's own losses only and would return logits for any other.
-        if self.predict_nonlinearity == "auto" and not isinstance(
-            self.criterion_, torch.nn.NLLLoss
-        ):
-            return softmax
-        return super()._get_predict_nonlinearity()
-
-    # --- parameters and pickling ---
-
     def set_params(self, **params: Any) -> OPeNClassifier:
         """Set parameters; those of the resampler take effect at the next `fit`."""
         ours = {name: params.pop(name) for name in list(params) if name.startswith("resampler__")}
@@ -569,22 +497,3 @@ class OPeNClassifier(NeuralNetClassifier):
             setattr(self, name, value)
             self._params_to_validate.add(name)
         return self
-
-    def _get_param_names(self) -> list[str]:
-        return [name for name in super()._get_param_names() if not name.startswith("_")]
-
-    def get_params(self, deep: bool = True, **kwargs: Any) -> dict[str, Any]:
-        """Return the parameters as they were given."""
-        return {**super().get_params(deep=deep, **kwargs), "device": self.__dict__["device"]}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        given = state["device"]
-        concrete = str(resolve_device(given)) if given == "auto" else given
-        super().__setstate__({**state, "device": concrete})
-        if given == "auto":
-            self.device = given
-
-
-def softmax(logits: torch.Tensor) -> torch.Tensor:
-    """Turn logits (n, n_classes) into probabilities."""
-    return torch.softmax(logits, dim=-1)

@@ -1,0 +1,142 @@
+"""skorch's classifier with scikit-learn's manners.
+
+What skorch's `NeuralNetClassifier` does otherwise than scikit-learn's users expect is mended here,
+in one place: labels, the "auto" device, parameters, attributes set before `fit`, pickling.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+from skorch import NeuralNetClassifier
+
+from sklearn_open._hardware import resolve_device
+
+__all__ = ["ScikitNet"]
+
+
+class _UnlessSet:
+    """Default of an attribute that skorch sets in ``__init__``, where scikit-learn wants none.
+
+    While skorch's own ``__init__`` runs the attribute is missing, which is how skorch tells.
+    """
+
+    def __init__(self, make: Callable[[], Any]) -> None:
+        self.make = make
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self.name = name
+
+    def __get__(self, net: Any, owner: Any = None) -> Any:
+        if net is None:
+            return self
+        if "_params_to_validate" not in net.__dict__:
+            raise AttributeError(self.name)
+        return self.make()
+
+
+class ScikitNet(NeuralNetClassifier):
+    """Base of `OPeNClassifier`: everything about skorch, nothing about noise."""
+
+    history_ = _UnlessSet(lambda: None)
+    initialized_ = _UnlessSet(lambda: False)
+    virtual_params_ = _UnlessSet(dict)
+
+    def __init__(self, module: Any, **kwargs: Any) -> None:
+        super().__init__(module, **kwargs)
+        for name in ("history_", "initialized_", "virtual_params_"):
+            del self.__dict__[name]
+
+    @property
+    def device(self) -> Any:
+        """The device to train on, as skorch and torch understand it: never "auto".
+
+        `get_params`, and so `clone`, returns what was given.
+        """
+        given = self.__dict__["device"]
+        return str(resolve_device(given)) if _is_auto(given) else given
+
+    @device.setter
+    def device(self, given: Any) -> None:
+        self.__dict__["device"] = given
+
+    @property
+    def device_(self) -> torch.device:
+        """Where the network is, or will be."""
+        if self.device is not None:
+            return torch.device(self.device)
+        first = next(self.module_.parameters(), None) if hasattr(self, "module_") else None
+        return torch.device("cpu") if first is None else first.device
+
+    def notify(self, method_name: str, **cb_kwargs: Any) -> None:
+        """Call the callbacks; scorers get the user's labels, not codes."""
+        if method_name == "on_batch_end":
+            pixels, codes = cb_kwargs["batch"]
+            cb_kwargs["batch"] = (pixels, self.classes_[codes.cpu().numpy()])
+        super().notify(method_name, **cb_kwargs)
+
+    def predict(self, X: Any) -> np.ndarray:
+        """Return the most probable label of each row.
+
+        Parameters
+        ----------
+        X : array-like or torch.Tensor
+            Images of the shape that was fitted, in any accepted layout.
+
+        Returns
+        -------
+        ndarray of shape (n,)
+            Labels as they were given to `fit`.
+        """
+        codes = self.predict_proba(X).argmax(axis=1)
+        return self.classes_[codes]
+
+    def predict_proba(self, X: Any) -> np.ndarray:
+        """Return the probability of each class for each row.
+
+        Parameters
+        ----------
+        X : array-like or torch.Tensor
+            Images of the shape that was fitted, in any accepted layout.
+
+        Returns
+        -------
+        ndarray of shape (n, n_classes), dtype float32
+            Columns in the order of `classes_`.
+        """
+        return super().predict_proba(X)
+
+    def _get_predict_nonlinearity(self) -> Callable[[torch.Tensor], torch.Tensor]:
+        self.check_is_fitted()
+        # skorch's "auto" knows torch's own losses only and would return logits for any other.
+        if _is_auto(self.predict_nonlinearity) and not isinstance(
+            self.criterion_, torch.nn.NLLLoss
+        ):
+            return softmax
+        return super()._get_predict_nonlinearity()
+
+    def _get_param_names(self) -> list[str]:
+        return [name for name in super()._get_param_names() if not name.startswith("_")]
+
+    def get_params(self, deep: bool = True, **kwargs: Any) -> dict[str, Any]:
+        """Return the parameters as they were given."""
+        return {**super().get_params(deep=deep, **kwargs), "device": self.__dict__["device"]}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        given = state["device"]
+        concrete = str(resolve_device(given)) if _is_auto(given) else given
+        super().__setstate__({**state, "device": concrete})
+        if _is_auto(given):
+            self.device = given
+
+
+def _is_auto(value: Any) -> bool:
+    return isinstance(value, str) and value == "auto"
+
+
+def softmax(logits: torch.Tensor) -> torch.Tensor:
+    """Turn logits (n, n_classes) into probabilities."""
+    return torch.softmax(logits, dim=-1)
