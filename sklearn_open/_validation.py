@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 from scipy import sparse
-from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.multiclass import check_classification_targets, type_of_target
 from sklearn.utils.validation import _num_samples, column_or_1d, validate_data
 
 __all__ = ["Layout", "check_image_shape", "check_images", "encode_labels"]
@@ -219,6 +219,11 @@ def encode_labels(y: Any, classes: Any = None) -> tuple[np.ndarray, np.ndarray, 
     """
     if isinstance(y, torch.Tensor):
         y = y.detach().cpu().numpy()
+    if type_of_target(y).startswith("multilabel") or "multioutput" in type_of_target(y):
+        raise ValueError(
+            "Multilabel and multioutput targets are not supported. Pass one label for each row, "
+            f"an array of shape (n,); got an array of shape {np.shape(y)}."
+        )
     labels = column_or_1d(y, warn=True)
     check_classification_targets(labels)
     found, codes = np.unique(labels, return_inverse=True)

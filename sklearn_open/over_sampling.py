@@ -120,6 +120,8 @@ class PureNoiseOverSampler(BaseOverSampler):
         self, X: Any, y: Any, accept_sparse: Any = None
     ) -> tuple[np.ndarray, np.ndarray, bool]:
         y, binarize_y = check_target_type(y, indicate_one_vs_all=True)
+        if hasattr(X, "columns") and hasattr(X, "sparse"):  # a data frame of sparse columns
+            X = X.sparse.to_dense()
         X, y = validate_data(self, X=X, y=y, reset=True, allow_nd=True)
         self.n_features_in_ = int(np.prod(X.shape[1:]))  # sklearn counts the first axis only
         return X, y, binarize_y

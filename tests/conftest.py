@@ -3,6 +3,9 @@
 import os
 from pathlib import Path
 
+# Before SciPy is imported: lets scikit-learn's array API checks run instead of being skipped.
+os.environ.setdefault("SCIPY_ARRAY_API", "1")
+
 import numpy as np
 import pytest
 import torch

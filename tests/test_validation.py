@@ -139,7 +139,7 @@ def test_classes_rule_the_codes():
     [
         (["only"] * 3, "one class only, 'only'"),
         ([0.5, 1.5, 2.5], "continuous"),
-        ([[1, 0], [0, 1]], "should be a 1d array"),
+        ([[1, 0], [0, 1]], "Multilabel and multioutput targets are not supported"),
     ],
 )
 def test_labels_that_cannot_be_learned(y, message):

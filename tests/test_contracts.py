@@ -1,0 +1,43 @@
+"""scikit-learn's and imbalanced-learn's own checks, none expected to fail."""
+
+import pytest
+from imblearn.utils import estimator_checks as imblearn_checks
+from sklearn.utils import estimator_checks
+
+from sklearn_open import OPeNClassifier, PureNoiseOverSampler
+
+
+ESTIMATORS = [
+    OPeNClassifier(max_epochs=20, batch_size=32, lr=0.05, random_state=0, verbose=0),
+    PureNoiseOverSampler(random_state=0),
+]
+
+
+@pytest.mark.filterwarnings("ignore")  # the checks feed odd data on purpose
+@estimator_checks.parametrize_with_checks(ESTIMATORS)
+def test_scikit_learn(estimator, check):
+    check(estimator)
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize(
+    ("estimator", "check"),
+    [
+        pair
+        for estimator in ESTIMATORS
+        for pair in imblearn_checks.estimator_checks_generator(estimator)
+    ],
+    ids=imblearn_checks._get_check_estimator_ids,
+)
+def test_imbalanced_learn(estimator, check):
+    check(estimator)
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("estimator", ESTIMATORS, ids=lambda e: type(e).__name__)
+def test_parameter_and_column_names(estimator):
+    for check in (
+        estimator_checks.check_dataframe_column_names_consistency,
+        imblearn_checks.check_dataframe_column_names_consistency,
+    ):
+        check(type(estimator).__name__, estimator)
