@@ -6,7 +6,6 @@ from sklearn.utils import estimator_checks
 
 from sklearn_open import OPeNClassifier, PureNoiseOverSampler
 
-
 ESTIMATORS = [
     OPeNClassifier(max_epochs=20, batch_size=32, lr=0.05, random_state=0, verbose=0),
     PureNoiseOverSampler(random_state=0),
