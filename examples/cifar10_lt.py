@@ -81,7 +81,7 @@ def report(args: argparse.Namespace, y: np.ndarray, results: list[dict]) -> dict
     """Return results together with all that is needed to repeat them."""
     return {
         "script": "examples/cifar10_lt.py",
-        "arguments": {k: str(v) if k == "data" else v for k, v in vars(args).items()},
+        "arguments": {k: v.name if isinstance(v, Path) else v for k, v in vars(args).items()},
         "images": "torchvision" if args.data is None else Path(args.data).name,
         "class_counts": np.bincount(y).tolist(),
         "versions": {
@@ -99,10 +99,11 @@ def report(args: argparse.Namespace, y: np.ndarray, results: list[dict]) -> dict
 
 def print_table(results: list[dict]) -> None:
     """Print accuracy overall and by class group, smallest classes first."""
-    print(f"\n{'method':<10}{'overall':>9}" + "".join(f"{f'group {g}':>9}" for g in range(1, 6)))
+    print("| method | overall | " + " | ".join(f"group {g}" for g in range(1, 6)) + " |")
+    print("|---" * 7 + "|")
     for result in results:
         cells = [result["accuracy"], *result["group_accuracy"]]
-        print(f"{result['method']:<10}" + "".join(f"{100 * cell:>9.1f}" for cell in cells))
+        print(f"| {result['method']} | " + " | ".join(f"{100 * cell:.1f}" for cell in cells) + " |")
 
 
 def parse_args() -> argparse.Namespace:
@@ -128,14 +129,12 @@ def parse_args() -> argparse.Namespace:
 def main() -> None:
     """Train what was asked for; write the results after every method, so that none is lost."""
     args = parse_args()
-    out = args.json
-    vars(args)["json"] = None if out is None else out.name
     data = load(args)
     results: list[dict] = []
     for method in ("erm", "drs", "open") if args.method == "all" else (args.method,):
         results.append(run(method, args, data))
-        if out is not None:
-            out.write_text(json.dumps(report(args, data[1], results), indent=1) + "\n")
+        if args.json is not None:
+            args.json.write_text(json.dumps(report(args, data[1], results), indent=1) + "\n")
     print_table(results)
 
 

@@ -178,3 +178,13 @@ def test_imports_point_down_the_list_of_modules():
         for path in files[name]:
             upwards = set(imported_modules(path)) - {name, *listed[i + 1 :]}
             assert not upwards, f"{path.relative_to(ROOT)} imports {upwards} from above it"
+
+
+def test_the_cifar10_lt_table_is_that_of_the_result_file():
+    record = json.loads((ROOT / "results" / "cifar10_lt_wrn16_2.json").read_text())
+    page = (ROOT / "docs" / "cifar10_lt.md").read_text()
+    assert [result["method"] for result in record["results"]] == ["erm", "drs", "open"]
+    for result in record["results"]:
+        cells = [result["accuracy"], *result["group_accuracy"]]
+        row = f"| {result['method']} | " + " | ".join(f"{100 * cell:.1f}" for cell in cells) + " |"
+        assert row in page
