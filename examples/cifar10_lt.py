@@ -110,7 +110,7 @@ def parse_args() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, help="image folder or zip; default: torchvision")
-    parser.add_argument("--method", choices=[*METHODS, "all"], default="open")
+    parser.add_argument("--method", type=str.lower, choices=[*METHODS, "all"], default="open")
     parser.add_argument("--backbone", choices=list(BACKBONES), default="wrn16_2")
     parser.add_argument("--epochs", type=int, default=30)
     parser.add_argument("--start-epoch", type=float, default=0.8, help="share of the epochs")

@@ -9,13 +9,16 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.nn.parameter import UninitializedParameter
 
 from sklearn_open.backbones import SmallCNN, SmallMLP
 
 __all__ = ["build_module", "check_output_width", "main_output"]
 
-# What networks call the number of input channels: torch and this package, timm, others.
-CHANNEL_NAMES = ("in_channels", "in_chans", "input_channels", "in_features")
+# What networks call the number of classes, of channels of images and of columns of tables.
+CLASS_NAMES = ("num_classes", "n_classes")
+CHANNEL_NAMES = ("in_channels", "in_chans", "input_channels")
+COLUMN_NAMES = ("in_features", "n_features")
 
 
 def build_module(
@@ -38,11 +41,13 @@ def build_module(
 
     Raises
     ------
+    TypeError
+        For something that does not make a network.
     ValueError
-        For ``module=None`` before data are known.
+        For ``module=None`` before data are known, and for parameters that do not fit.
     """
     if isinstance(module, nn.Module):
-        return type(module)(**params) if params else copy.deepcopy(module)
+        return type(module)(**params) if params else _copied(module)
     if module is None:
         if image_shape is None:
             raise ValueError(
@@ -50,25 +55,53 @@ def build_module(
                 "fit, or pass a module."
             )
         module = SmallMLP if len(image_shape) == 1 else SmallCNN
+    if not callable(module):
+        raise TypeError(
+            f"module={module!r} is not a network. Pass a class, a function that returns a network, "
+            "an instance of torch.nn.Module, or None for a small network that fits the data."
+        )
     if image_shape is not None:
-        params = {**_facts_taken(module, image_shape[0], n_classes), **params}
-    return module(**params)
+        params = {**_facts_taken(module, image_shape, n_classes), **params}
+    try:
+        made = module(**params)
+    except TypeError as error:
+        raise ValueError(
+            f"module {getattr(module, '__name__', module)} could not be made with {params}. Pass "
+            f"what it needs as module__<name>=... It said: {error}"
+        ) from error
+    if not isinstance(made, nn.Module):
+        raise TypeError(f"module={module!r} returned {made!r}, which is no torch.nn.Module.")
+    return made
 
 
-def _facts_taken(module: Callable[..., Any], n_channels: int, n_classes: Any) -> dict[str, Any]:
+def _copied(module: nn.Module) -> nn.Module:
+    if any(isinstance(parameter, UninitializedParameter) for parameter in module.parameters()):
+        raise ValueError(
+            f"module is a {type(module).__name__} with lazy layers that have not seen data. Call "
+            "it once on a batch, or pass a class or function that makes it."
+        )
+    return copy.deepcopy(module)
+
+
+def _facts_taken(
+    module: Callable[..., Any], image_shape: tuple[int, ...], n_classes: int | None
+) -> dict[str, Any]:
     """Return the facts about the data that a class or function has parameters for."""
     try:
         parameters = inspect.signature(module).parameters
     except ValueError:  # a callable written in C
         return {}
-    # Factory functions, torchvision's and timm's, pass num_classes on in **kwargs. Of a class's
-    # **kwargs nothing is known.
-    passes_on = not inspect.isclass(module) and any(
-        p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters.values()
-    )
-    facts = {name: n_channels for name in CHANNEL_NAMES if name in parameters}
-    if "num_classes" in parameters or passes_on:
-        facts["num_classes"] = n_classes
+    input_names = COLUMN_NAMES if len(image_shape) == 1 else CHANNEL_NAMES
+    facts: dict[str, Any] = {name: image_shape[0] for name in input_names if name in parameters}
+    facts |= {name: n_classes for name in CLASS_NAMES if name in parameters}
+    # Factory functions pass **kwargs on: torchvision's and timm's take num_classes in this way,
+    # timm's in_chans as well. Of a class's **kwargs nothing is known.
+    factory = inspect.unwrap(getattr(module, "func", module))
+    takes_any = any(p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters.values())
+    if takes_any and not inspect.isclass(factory):
+        facts.setdefault("num_classes", n_classes)
+        if getattr(factory, "__module__", "").startswith("timm."):
+            facts.setdefault("in_chans", image_shape[0])
     return facts
 
 
@@ -87,7 +120,7 @@ def check_output_width(module: nn.Module, image_shape: tuple[int, ...], n_classe
     """
     name = type(module).__name__
     device = next((p.device for p in module.parameters()), torch.device("cpu"))
-    training = module.training
+    training = {layer: layer.training for layer in module.modules()}
     module.eval()  # no statistics are updated, no random numbers drawn
     try:
         with torch.no_grad():
@@ -95,11 +128,13 @@ def check_output_width(module: nn.Module, image_shape: tuple[int, ...], n_classe
     except (RuntimeError, ValueError, IndexError, TypeError, AssertionError) as error:
         raise ValueError(
             f"module {name} could not process rows of shape {image_shape} (channels, height, "
-            "width): use a network made for such images, set its number of channels with a "
-            f"module__ parameter, or resize the images. It said: {error}"
+            "width): use a network made for such images, set its number of channels "
+            "(module__in_channels, module__in_chans, or the parameter it has for that), or resize "
+            f"the images. It said: {error}"
         ) from error
     finally:
-        module.train(training)
+        for layer, flag in training.items():
+            layer.training = flag
     shape = tuple(getattr(logits, "shape", ()))
     if shape != (2, n_classes):
         raise ValueError(

@@ -6,6 +6,7 @@ where the feasible range of a pixel is [0, 1] as in the paper.
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 
 import numpy as np
@@ -54,6 +55,17 @@ class PixelScale:
         """Units per unit scale; 1 where a column or the whole set is constant."""
         return np.where(self.high > self.low, self.high - self.low, 1.0)
 
+    def warn_of_other_units(self, X: np.ndarray) -> None:
+        """Warn of floats in [0, 1] where bytes were fitted: an image divided by 255 looks black."""
+        bytes_fitted = self.low.ndim == 0 and self.high == 255
+        if bytes_fitted and X.dtype != np.uint8 and X.size and 0 < X.max() <= 1:
+            warnings.warn(
+                "X holds floats of at most 1, but fit was given uint8 pixels from 0 to 255: these "
+                "images are nearly black. Pass images in the units that fit was given.",
+                UserWarning,
+                stacklevel=2,
+            )
+
     def to_unit(self, x: torch.Tensor) -> torch.Tensor:
         """Return pixels in unit scale, float32."""
         low, width = self._like(self.low, x), self._like(self.width, x)
@@ -63,7 +75,7 @@ class PixelScale:
         """Return unit-scale values in the data's own units and dtype (integers are rounded)."""
         values = unit.cpu().double() * self._like(self.width, unit, torch.float64)
         raw = (values + self._like(self.low, unit, torch.float64)).numpy()
-        return (np.rint(raw) if dtype.kind in "iu" else raw).astype(dtype)
+        return (np.rint(raw) if dtype.kind in "iub" else raw).astype(dtype)
 
     def _like(
         self, value: np.ndarray, x: torch.Tensor, dtype: torch.dtype = torch.float32

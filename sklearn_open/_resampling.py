@@ -93,10 +93,12 @@ def rebalance(sampler: Any, data: ImageDataset, seed: int) -> tuple[ImageDataset
     draw : callable or None
         See `EpochPlanner`.
     """
-    if sampler is None:
+    if sampler is None or len(np.unique(data.codes)) < 2:  # a chunk may hold a single class
         return data, None
     if _draws_by_label(sampler):
-        return data, LabelDraw(sampler, data.y)
+        draw = LabelDraw(sampler, data.y)
+        draw(np.random.RandomState(0))  # what cannot be drawn fails now, not at start_epoch
+        return data, draw
     made = _synthesize(sampler, data, seed)
     rows = (np.concatenate(pair) for pair in zip(data.arrays, made, strict=True))
     return ImageDataset(*rows), FixedPool(len(data), len(data) + len(made[0]))
@@ -148,7 +150,10 @@ def _synthesize(
     if sampler.get_params().get("random_state", 0) is None:
         sampler.set_params(random_state=keyed_seed(seed, "resampler"))
     X, codes, y = data.arrays
-    X_new, y_new = sampler.fit_resample(X.reshape(len(X), -1), y)
+    # In floats: samplers that interpolate subtract pixels, and uint8 would wrap around.
+    X_new, y_new = sampler.fit_resample(X.reshape(len(X), -1).astype(np.float32), y)
+    if X.dtype == np.uint8:
+        X_new = np.clip(np.rint(X_new), 0, 255)
     labels, first = np.unique(y, return_index=True)
     codes_new = codes[first][np.searchsorted(labels, y_new)]
-    return X_new.reshape(-1, *X.shape[1:]).astype(X.dtype, copy=False), codes_new, y_new
+    return X_new.reshape(-1, *X.shape[1:]).astype(X.dtype), codes_new, y_new

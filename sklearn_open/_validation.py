@@ -6,8 +6,9 @@ Images become an array of shape (n, n_channels, height, width), uint8 or float32
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -38,9 +39,9 @@ class Layout:
     def of(cls, shape: tuple[int, ...], image_shape: tuple[int, ...] | None = None) -> Layout:
         """Tell the layout from an array's shape.
 
-        A 4-D array has its channels last when that is how it matches `image_shape` (n_channels,
-        height, width); where that is not known, when its last axis has 1, 3 or 4 entries and its
-        second axis has not.
+        A 4-D array is read so that it matches `image_shape` (n_channels, height, width). Where
+        that is not known, images are taken to be square if one reading makes them so; else the
+        channels are last when the last axis has 1, 3 or 4 entries and the second axis has not.
 
         Raises
         ------
@@ -53,6 +54,8 @@ class Layout:
             return cls("gray")
         if len(shape) == 4:
             last = shape[3] in COLOUR_CHANNELS and shape[1] not in COLOUR_CHANNELS
+            if (shape[1] == shape[2]) != (shape[2] == shape[3]):
+                last = shape[1] == shape[2]
             if image_shape is not None and image_shape in (shape[1:], _channels_moved(shape)):
                 last = shape[1:] != image_shape
             return cls("channels_last" if last else "channels_first")
@@ -89,8 +92,9 @@ def check_image_shape(image_shape: Sequence[int] | None) -> tuple[int, ...] | No
     """
     if image_shape is None:
         return None
-    shape = tuple(int(side) for side in image_shape)
-    if len(shape) not in (2, 3) or min(shape) < 1:
+    shape = tuple(image_shape) if isinstance(image_shape, Iterable) else ()
+    whole = all(isinstance(side, Integral) and side >= 1 for side in shape)
+    if len(shape) not in (2, 3) or not whole:
         raise ValueError(
             f"image_shape={image_shape!r} is not the shape of an image. Pass (n_channels, height, "
             "width), or (height, width) for gray images."
@@ -139,7 +143,8 @@ def check_images(
             "is None."
         )
     if isinstance(X, torch.Tensor):
-        X = X.detach().cpu().numpy()
+        X = X.detach().cpu()
+        X = (X.float() if X.dtype == torch.bfloat16 else X).numpy()
     if not (hasattr(X, "columns") or sparse.issparse(X)):
         X = np.asanyarray(X)
     if getattr(X, "ndim", 2) > 2:
@@ -151,7 +156,7 @@ def check_images(
                 f"{image_shape} is needed{' (image_shape)' if reset else ', as in fit'}: resize "
                 "the images, or fit on images of the new shape."
             )
-        X = X.reshape(len(X), -1)
+        X = X.reshape(len(X), int(np.prod(image_shape)))
     with np.errstate(over="ignore", invalid="ignore"):  # the result is checked right below
         table = validate_data(
             estimator, X, reset=reset, dtype=[np.float32, np.uint8], ensure_all_finite=False
@@ -194,7 +199,9 @@ def _check_lengths(table: np.ndarray, y: Any) -> None:
         )
 
 
-def encode_labels(y: Any, classes: Any = None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def encode_labels(
+    y: Any, classes: Any = None, *, one_class: bool = False
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Turn labels of any kind into codes.
 
     Parameters
@@ -204,6 +211,8 @@ def encode_labels(y: Any, classes: Any = None) -> tuple[np.ndarray, np.ndarray, 
     classes : array-like or None, default=None
         All labels there are, in the order of the columns of `predict_proba`; None takes the
         sorted labels of `y`.
+    one_class : bool, default=False
+        Whether `y` may hold a single one of several `classes`, as a chunk of more data.
 
     Returns
     -------
@@ -229,18 +238,17 @@ def encode_labels(y: Any, classes: Any = None) -> tuple[np.ndarray, np.ndarray, 
     found, codes = np.unique(labels, return_inverse=True)
     if classes is not None:
         known = np.asarray(classes)
-        code_of = {label: code for code, label in enumerate(known.tolist())}
-        unknown = [label for label in found.tolist() if label not in code_of]
-        if unknown:
+        matches = found[:, None] == known
+        if not matches.any(axis=1).all():
+            unknown = found[~matches.any(axis=1)].tolist()
             raise ValueError(
                 f"y holds the labels {unknown}, which are not in classes={known.tolist()}. Add "
                 "them to classes, or leave classes out."
             )
-        codes = np.array([code_of[label] for label in found.tolist()])[codes]
-        found = known
-    if len(found) < 2:
+        found, codes = known, matches.argmax(axis=1)[codes]
+    if len(found) < 2 or (len(np.unique(codes)) < 2 and not one_class):
         raise ValueError(
-            f"y holds one class only, {found.tolist()[0]!r}. A classifier needs at least two: "
+            f"y holds one class only, {labels[:1].tolist()[0]!r}. A classifier needs at least two: "
             "check your labels or the split that made them."
         )
     return found, codes.astype(np.int64), labels

@@ -40,9 +40,9 @@ def check_normalize(
         return mean, np.where(std > 0, std, 1.0)  # a constant channel is only centred
     try:
         given_mean, given_std = (np.asarray(part, dtype=float) for part in normalize)
-        given_mean = np.broadcast_to(given_mean, mean.shape)
-        given_std = np.broadcast_to(given_std, std.shape)
-        if np.all(given_std > 0):
+        given_mean = np.broadcast_to(given_mean, mean.shape).copy()
+        given_std = np.broadcast_to(given_std, std.shape).copy()
+        if np.all(given_std > 0) and np.isfinite([given_mean, given_std]).all():
             return given_mean, given_std
     except (TypeError, ValueError):
         pass
@@ -99,7 +99,8 @@ class BatchTransform:
         x = self.scale.to_unit(natural)
         if self.augment is not None:
             x = self.augment(x, keyed_generator(x.device, self.seed, "augment", epoch, batch))
-        if len(noise_codes) and self.noise is not None:
+        if len(noise_codes):
+            assert self.noise is not None, "the plan has noise rows, the transform has no noise"
             generator = keyed_generator(x.device, self.seed, "noise", epoch, batch)
             x = torch.cat([x, self.noise.sample(noise_codes, tuple(x.shape[1:]), generator)])
         return self._normalize(x)

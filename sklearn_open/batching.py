@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 import torch
-from torch.utils.data import Dataset, Subset
+from skorch.dataset import Dataset
+from torch.utils.data import Subset
 
 from sklearn_open.batch_transform import BatchTransform
 from sklearn_open.plan import EpochPlanner
@@ -37,7 +39,7 @@ class ImageDataset(Dataset):
     def __len__(self) -> int:
         return len(self.X)
 
-    def __getitem__(self, i: int) -> tuple[np.ndarray, object]:
+    def __getitem__(self, i: int) -> tuple[np.ndarray, Any]:
         return self.X[i], self.y[i]
 
     @property
@@ -104,7 +106,8 @@ class _Store:
         self.X = dataset.X
         self.codes = torch.from_numpy(dataset.codes).to(device)
         self.device = device
-        self.resident = _resident(dataset.X, device)
+        free = torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else 0
+        self.resident = _resident(dataset.X, device, free)
 
     def take(self, index: np.ndarray) -> torch.Tensor:
         if self.resident is not None:
@@ -112,11 +115,11 @@ class _Store:
         return torch.from_numpy(self.X[index]).to(self.device)
 
 
-def _resident(X: np.ndarray, device: torch.device) -> torch.Tensor | None:
-    """Put all pixels on a GPU if they take at most half of its free memory."""
-    if device.type != "cuda" or X.nbytes > torch.cuda.mem_get_info(device)[0] // 2:
+def _resident(X: np.ndarray, device: torch.device, free: int) -> torch.Tensor | None:
+    """Put all pixels on a device if they take at most half of its `free` bytes."""
+    if X.nbytes > free // 2:
         return None
-    return torch.tensor(X, device=device)
+    return torch.from_numpy(np.array(X)).to(device)  # a copy: X may be read-only or reversed
 
 
 class EpochBatches:

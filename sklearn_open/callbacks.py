@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from skorch.callbacks import Callback
+from skorch.callbacks import Callback, LRScheduler
 from tqdm.auto import tqdm
 
 from sklearn_open.plan import resolve_epoch
@@ -17,7 +17,9 @@ class StepSchedule(Callback):
     """Linear warm-up, then the learning rate drops at milestones.
 
     The rate is a function of the epoch's number alone, so training that goes on later follows the
-    same schedule. It is recorded in the history as ``lr``.
+    same schedule. It is recorded in the history as ``lr``. A rate that is set from outside
+    (``set_params(lr=...)``) becomes the new full rate. Where the net has a schedule of skorch's,
+    an `LRScheduler` among its callbacks, this one stands aside.
 
     Parameters
     ----------
@@ -52,42 +54,54 @@ class StepSchedule(Callback):
 
     def on_epoch_begin(self, net: Any, **kwargs: Any) -> None:
         """Set the learning rate of every parameter group."""
-        factor = self.factor(len(net.history) - 1, net.max_epochs)
-        for group in net.optimizer_.param_groups:
-            base = group.setdefault("initial_lr", group["lr"])
-            group["lr"] = base * factor
-        net.history.record("lr", net.optimizer_.param_groups[0]["lr"])
+        groups = net.optimizer_.param_groups
+        if not any(isinstance(callback, LRScheduler) for _, callback in net.callbacks_):
+            factor = self.factor(len(net.history) - 1, net.max_epochs)
+            for group in groups:
+                if group["lr"] != group.get("scheduled_lr"):  # the first epoch, or set by the user
+                    group["full_lr"] = group["lr"]
+                group["lr"] = group["scheduled_lr"] = group["full_lr"] * factor
+        net.history.record("lr", groups[0]["lr"])
 
 
 class TrainingProgress(Callback):
     """A progress bar with the time left for the whole training, at ``verbose=2`` and above."""
 
+    bar_: Any = None  # not there unless training with verbose=2 is going on
+
     def on_train_begin(self, net: Any, **kwargs: Any) -> None:
         """Open the bar."""
-        self.bar_ = tqdm(
-            total=net.max_epochs,
-            disable=net.verbose < 2,
-            unit="epoch",
-            leave=False,
-            bar_format="{desc}{percentage:3.0f}%|{bar}| {elapsed} elapsed, {remaining} left",
-        )
+        if net.verbose >= 2:
+            self.last_epoch_ = len(net.history) + net.max_epochs
+            self.bar_ = tqdm(
+                total=net.max_epochs,
+                leave=False,
+                bar_format="{desc}{percentage:3.0f}%|{bar}| {elapsed} elapsed, {remaining} left",
+            )
 
     def on_epoch_begin(self, net: Any, dataset_train: Any = None, **kwargs: Any) -> None:
         """Name the epoch; a batch is its n-th part."""
-        epoch = len(net.history)
-        self.bar_.set_description(f"epoch {epoch} of {net.max_epochs}")
-        self.step_ = 1 / dataset_train.planner.plan(epoch - 1).n_batches
+        if self.bar_ is not None:
+            epoch = len(net.history)
+            self.bar_.set_description(f"epoch {epoch} of {self.last_epoch_}")
+            self.step_ = 1 / dataset_train.planner.plan(epoch - 1).n_batches
 
     def on_batch_end(self, net: Any, training: bool = False, **kwargs: Any) -> None:
         """Move on by one training batch."""
-        if training:
+        if self.bar_ is not None and training:
             self.bar_.update(self.step_)
 
     def on_epoch_end(self, net: Any, **kwargs: Any) -> None:
         """Make room for the line that is printed after the epoch."""
-        self.bar_.clear()
+        if self.bar_ is not None:
+            self.bar_.clear()
 
     def on_train_end(self, net: Any, **kwargs: Any) -> None:
         """Close the bar."""
-        self.bar_.close()
-        del self.bar_  # a closed bar holds on to the terminal and cannot be pickled
+        if self.bar_ is not None:
+            self.bar_.close()
+            del self.bar_
+
+    def __getstate__(self) -> dict[str, Any]:
+        # A bar that an error in training left open holds on to the terminal.
+        return {name: value for name, value in self.__dict__.items() if name != "bar_"}

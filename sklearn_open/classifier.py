@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, ClassVar
 
 import numpy as np
 import torch
 from sklearn.utils import check_random_state
+from skorch.dataset import Dataset
 from skorch.utils import to_tensor
 
 from sklearn_open._building import build_module, check_output_width, main_output
-from sklearn_open._hardware import PRECISIONS, autocast_dtype
+from sklearn_open._hardware import autocast_dtype
 from sklearn_open._net import ScikitNet
 from sklearn_open._pixels import PixelScale, channel_statistics
 from sklearn_open._random import forked_global_rng, keyed_seed, seed_global_rng
 from sklearn_open._resampling import DEFAULT_DELTA, build_resampler, rebalance
+from sklearn_open._settings import check_resampling, check_settings
 from sklearn_open._validation import check_image_shape, check_images, encode_labels
 from sklearn_open.augment import check_augment
 from sklearn_open.batch_transform import BatchTransform, check_normalize
@@ -29,11 +32,10 @@ from sklearn_open.batching import (
 )
 from sklearn_open.callbacks import StepSchedule, TrainingProgress
 from sklearn_open.nn import convert_norm
-from sklearn_open.nn._dar_bn import check_noise_grad
 from sklearn_open.nn._routing import forward_natural_first, map_rows
 from sklearn_open.noise import check_noise
 from sklearn_open.over_sampling import PureNoiseOverSampler
-from sklearn_open.plan import EpochPlan, EpochPlanner, check_epoch, resolve_epoch
+from sklearn_open.plan import EpochPlan, EpochPlanner, resolve_epoch
 
 __all__ = ["OPeNClassifier"]
 
@@ -62,7 +64,8 @@ class OPeNClassifier(ScikitNet):
         Makes the rebalanced data set that epochs are taken from. None is plain training (ERM). Any
         sampler of imbalanced-learn works: those that pick rows by label alone
         (`RandomOverSampler`, `RandomUnderSampler`) draw anew in every epoch, from the classifier's
-        `random_state`; others (`SMOTE`, ...) run once, on flattened pixels, before training.
+        `random_state`, not their own; others (`SMOTE`, ...) run once, on flattened pixels, before
+        training.
     start_epoch : int or float, default=0.8
         First rebalanced epoch (int, from 0), or the share of `max_epochs` before it (float);
         earlier epochs are plain training. The paper defers to epoch 160 of 200.
@@ -113,9 +116,11 @@ class OPeNClassifier(ScikitNet):
     classes : array-like or None, default=None
         All labels there are, when `y` may lack some.
     **kwargs : dict
-        Everything else that `skorch.NeuralNetClassifier` takes, among it ``module__...``,
-        ``optimizer__...``, ``resampler__...``, ``callbacks``, ``warm_start``, ``compile`` and
-        ``verbose`` (0: silent, 1: a line per epoch, 2: also a progress bar with the time left).
+        What else `skorch.NeuralNetClassifier` takes, among it ``module__...``, ``optimizer__...``,
+        ``resampler__...``, ``callbacks``, ``warm_start``, ``compile`` and ``verbose`` (0: silent,
+        1: a line per epoch, 2: also a progress bar with the time left). Data loaders are not used:
+        ``iterator_train`` and ``iterator_valid`` with settings that would change batches are
+        refused.
 
     Attributes
     ----------
@@ -243,9 +248,10 @@ class OPeNClassifier(ScikitNet):
         ValueError
             For parameters, images or labels that cannot be trained on, before a network is made.
         """
-        goes_on = self.warm_start and self.initialized_
-        dataset = self._check_training_data(X, y, goes_on=goes_on)
-        return super().fit(dataset, dataset.y, **fit_params)
+        with self._unchanged_unless_begun():
+            goes_on = self.warm_start and self.initialized_
+            dataset = self._check_training_data(X, y, goes_on=goes_on)
+            return super().fit(dataset, dataset.y, **fit_params)
 
     def partial_fit(
         self, X: Any, y: Any = None, classes: Any = None, **fit_params: Any
@@ -266,16 +272,31 @@ class OPeNClassifier(ScikitNet):
         OPeNClassifier
             The estimator itself.
         """
-        if not isinstance(X, ImageDataset):
-            X = self._check_training_data(X, y, goes_on=self.initialized_, classes=classes)
-        return super().partial_fit(X, X.y, **fit_params)
+        with self._unchanged_unless_begun():
+            if not isinstance(X, ImageDataset):
+                X = self._check_training_data(
+                    X, y, goes_on=self.initialized_, classes=classes, chunk=True
+                )
+            return super().partial_fit(X, X.y, **fit_params)
+
+    @contextmanager
+    def _unchanged_unless_begun(self) -> Iterator[None]:
+        """Leave a fitted estimator as it was when new data or settings are refused."""
+        before = dict(self.__dict__)
+        try:
+            yield
+        except Exception:
+            if self.__dict__.get("module_") is before.get("module_"):  # no new network was made
+                self.__dict__.clear()
+                self.__dict__.update(before)
+            raise
 
     def _check_training_data(
-        self, X: Any, y: Any, *, goes_on: bool, classes: Any = None
+        self, X: Any, y: Any, *, goes_on: bool, classes: Any = None, chunk: bool = False
     ) -> ImageDataset:
-        self._check_settings()
+        check_settings(self)
         resampler = build_resampler(self.resampler, self.delta, self.get_params_for("resampler"))
-        self._check_composition(resampler)
+        check_resampling(self, resampler)
         goes_on = goes_on and hasattr(self, "image_shape_")
         if goes_on:
             classes, image_shape = self.classes_, self._shape_of_images
@@ -283,10 +304,10 @@ class OPeNClassifier(ScikitNet):
             classes = classes if self.classes is None else self.classes
             image_shape = check_image_shape(self.image_shape)
         images = check_images(self, X, y, image_shape=image_shape, reset=not goes_on)
-        found, codes, labels = encode_labels(y, classes)
-        n_channels = images.shape[1]
-        check_normalize(self.normalize, np.zeros(n_channels), np.ones(n_channels))
-        check_augment(self.augment)
+        found, codes, labels = encode_labels(y, classes, one_class=chunk)
+        check_normalize(self.normalize, *np.ones((2, images.shape[1])))
+        if (augment := check_augment(self.augment)) is not None:
+            augment(torch.zeros(2, *images.shape[1:]), torch.Generator())  # it may refuse the shape
 
         if not goes_on:
             self.__dict__.pop("transform_", None)  # it holds the statistics of earlier data
@@ -294,34 +315,6 @@ class OPeNClassifier(ScikitNet):
         self.classes_inferred_ = found
         self.image_shape_ = images.shape[1:]
         return ImageDataset(images, codes, labels)
-
-    def _check_settings(self) -> None:
-        check_noise_grad(self.noise_grad)
-        choices = {
-            "composition": ("even", "bernoulli"),
-            "epoch_length": ("n_samples", "resampled"),
-            "precision": PRECISIONS,
-        }
-        for name, allowed in choices.items():
-            value = getattr(self, name)
-            if value not in allowed:
-                raise ValueError(
-                    f"{name}={value!r} is unknown. Use one of {', '.join(map(repr, allowed))}."
-                )
-        check_epoch("start_epoch", self.start_epoch)
-        check_epoch("warmup_epochs", self.warmup_epochs)
-        if not isinstance(self.lr_milestones, Iterable):
-            raise ValueError(f"lr_milestones={self.lr_milestones!r} is not a sequence of epochs.")
-        for milestone in self.lr_milestones:
-            check_epoch("lr_milestones entry", milestone)
-
-    def _check_composition(self, resampler: Any) -> None:
-        ours = resampler is None or isinstance(resampler, PureNoiseOverSampler)
-        if self.composition == "bernoulli" and not ours:
-            raise ValueError(
-                "composition='bernoulli' is a drawing of PureNoiseOverSampler (Algorithm 1), but "
-                f"resampler is {resampler!r}. Use composition='even' with it."
-            )
 
     @property
     def _shape_of_images(self) -> tuple[int, ...] | None:
@@ -341,18 +334,21 @@ class OPeNClassifier(ScikitNet):
             return super().initialize()
 
     def initialize_module(self) -> OPeNClassifier:
-        """Make the network, compare it with the data, and convert its batch norm layers."""
+        """Make the network and compare it with the data."""
         image_shape = getattr(self, "image_shape_", None)
         n_classes = len(self.classes_) if image_shape is not None else None
         module = build_module(self.module, self.get_params_for("module"), image_shape, n_classes)
         if image_shape is not None and n_classes is not None:
             check_output_width(module, image_shape, n_classes)
-        if self._uses_noise:
-            convert_norm(module, noise_grad=self.noise_grad)
-        if image_shape is not None and len(image_shape) == 3:
-            module = module.to(memory_format=torch.channels_last)
+        if self.device_.type == "cuda" and image_shape is not None and len(image_shape) == 3:
+            module = module.to(memory_format=torch.channels_last)  # no gain on a CPU
         self.module_ = module
         return self
+
+    def on_train_begin(self, net: Any, X: Any = None, y: Any = None, **kwargs: Any) -> None:
+        """Convert the network's batch norm; one that goes on training may get noise only now."""
+        if self._uses_noise:
+            convert_norm(self.module_, noise_grad=self.noise_grad)
 
     @property
     def _uses_noise(self) -> bool:
@@ -379,19 +375,28 @@ class OPeNClassifier(ScikitNet):
         """Return rows to predict on, checked against what was fitted."""
         if isinstance(X, ImageDataset):
             return X
-        self.check_is_fitted()
-        return ImageDataset(check_images(self, X, image_shape=self._shape_of_images))
+        self.check_is_fitted(["module_", "image_shape_", "transform_"])
+        images = check_images(self, X, image_shape=self._shape_of_images)
+        self.transform_.scale.warn_of_other_units(images)
+        return ImageDataset(images)
 
     def get_split_datasets(
         self, X: Any, y: Any = None, **fit_params: Any
     ) -> tuple[TrainSet, ImageDataset | None]:
         """Return the rows to train on, with their plans, and those held out, if any."""
         train, valid = super().get_split_datasets(X, y, **fit_params)
-        return self._train_set(taken(train)), None if valid is None else taken(valid)
+        return self._train_set(taken(train)), None if valid is None else self._held_out(valid)
+
+    def _held_out(self, valid: Any) -> ImageDataset:
+        if isinstance(valid, Dataset) and not isinstance(valid, ImageDataset):
+            # What skorch's predefined_split was given: arrays that nobody has looked at yet.
+            images = check_images(self, valid.X, image_shape=self._shape_of_images)
+            _, codes, labels = encode_labels(valid.y, self.classes_, one_class=True)
+            return ImageDataset(images, codes, labels)
+        return taken(valid)
 
     def _train_set(self, data: ImageDataset) -> TrainSet:
-        if not hasattr(self, "transform_"):
-            self.transform_ = self._make_transform(data)
+        self.transform_ = self._make_transform(data)
         rows, draw = rebalance(self.resampler_, data, self.seed_)
         self.planner_ = EpochPlanner(
             codes=data.codes,
@@ -406,9 +411,11 @@ class OPeNClassifier(ScikitNet):
         return TrainSet(rows.X, rows.codes, rows.y, self.planner_)
 
     def _make_transform(self, data: ImageDataset) -> BatchTransform:
-        scale = PixelScale.of(data.X)
-        statistics = channel_statistics(data.X, scale)
-        mean, std = check_normalize(self.normalize, *statistics)
+        if hasattr(self, "transform_"):  # a network that goes on training keeps its input's scale
+            scale, mean, std = self.transform_.scale, self.transform_.mean, self.transform_.std
+        else:
+            scale = PixelScale.of(data.X)
+            mean, std = check_normalize(self.normalize, *channel_statistics(data.X, scale))
         noise = None
         if self._uses_noise:
             noise = check_noise(self.resampler_.noise).fit(data.X, data.codes, scale)
@@ -440,6 +447,8 @@ class OPeNClassifier(ScikitNet):
             With arrays ``index``, ``is_noise`` and ``bounds``.
         """
         self.check_is_fitted(["planner_"])
+        if not isinstance(epoch, (int, np.integer)) or epoch < 0:
+            raise ValueError(f"epoch={epoch!r} is not the number of an epoch: pass 0, 1, 2, ...")
         return self.planner_.plan(epoch)
 
     # --- one step: natural route, noise route, one loss ---
@@ -470,11 +479,11 @@ class OPeNClassifier(ScikitNet):
 
     def infer(self, x: Any, **fit_params: Any) -> Any:
         """Call the network on a batch: on two routes while training with noise, else on one."""
-        x = to_tensor(x, device=self.device_)
+        x = to_tensor(x, device=self.device_).float()
         if x.ndim == 4:
             x = x.contiguous(memory_format=torch.channels_last)
         n_noise = self._noise_rows_ if self.module_.training else 0
-        dtype = autocast_dtype(self.precision, self.device_, self.image_shape_)
+        dtype = autocast_dtype(self.precision, self.device_, tuple(x.shape[1:]))
         with torch.autocast(self.device_.type, dtype=dtype, enabled=dtype is not None):
             output = forward_natural_first(self.module_, x, n_noise, **fit_params)
         return map_rows(lambda rows: rows[0].float(), output)
@@ -491,9 +500,10 @@ class OPeNClassifier(ScikitNet):
 
     def set_params(self, **params: Any) -> OPeNClassifier:
         """Set parameters; those of the resampler take effect at the next `fit`."""
-        ours = {name: params.pop(name) for name in list(params) if name.startswith("resampler__")}
+        ours = {name: params.pop(name) for name in list(params) if name.startswith("resampler")}
         super().set_params(**params)
         for name, value in ours.items():
             setattr(self, name, value)
-            self._params_to_validate.add(name)
+            if name != "resampler":
+                self._params_to_validate.add(name)
         return self

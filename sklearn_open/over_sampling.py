@@ -146,8 +146,7 @@ class PureNoiseOverSampler(BaseOverSampler):
         check_delta(self.delta)
         classes, codes = np.unique(y, return_inverse=True)
         strategy = check_sampling_strategy(self.sampling_strategy, y, self._sampling_type)
-        code_of = {label: code for code, label in enumerate(classes.tolist())}
-        n_new = {code_of[label]: count for label, count in strategy.items()}
+        n_new = {int(np.flatnonzero(classes == label)[0]): n for label, n in strategy.items()}
         return draw_pool(codes, n_new, self.delta, random_state)
 
     def _fit_resample(self, X: np.ndarray, y: np.ndarray, **_: Any) -> tuple[Any, np.ndarray]:

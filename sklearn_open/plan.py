@@ -30,7 +30,8 @@ class EpochPlan:
     Attributes
     ----------
     index : numpy.ndarray of shape (n_rows,)
-        Row of the training set. For a noise row: a row of its class, whose label it takes.
+        Row of the training set. For a noise row: a row of its class, whose label it takes. Rows
+        past the training set's are those that a resampler such as SMOTE has made.
     is_noise : numpy.ndarray of shape (n_rows,), dtype bool
         Whether the row's image is replaced with pure noise.
     bounds : numpy.ndarray of shape (n_batches + 1,)

@@ -14,12 +14,16 @@ from imblearn.under_sampling import RandomUnderSampler
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import GridSearchCV
+from skorch.callbacks import Callback, EpochScoring, LRScheduler
+from skorch.dataset import Dataset as SkorchDataset
 from skorch.dataset import ValidSplit
+from skorch.helper import predefined_split
 from torch import nn
 from torch.nn import functional as F
 
 from sklearn_open import OPeNClassifier, PureNoiseOverSampler
 from sklearn_open.backbones import SmallCNN, WideResNet, wrn28_10
+from sklearn_open.batching import _resident
 from sklearn_open.exceptions import NoBatchNormWarning
 from sklearn_open.nn import DARNorm
 
@@ -74,6 +78,12 @@ class TestDefaults:
         assert clf.score(X, y) > 0.97
 
 
+def _read_only(X):
+    X = X.copy()
+    X.flags.writeable = False
+    return X
+
+
 class TestInputs:
     def test_layouts_give_the_same_network(self, images):
         X, y = images
@@ -83,6 +93,31 @@ class TestInputs:
         proba = first.predict_proba(X)
         np.testing.assert_array_equal(first.predict_proba(np.moveaxis(X, 1, 3)), proba)
         np.testing.assert_array_equal(first.predict_proba(torch.from_numpy(X)), proba)
+
+    def test_floats_where_bytes_were_fitted_warn(self, images):
+        X, y = images
+        clf = make().fit(X, y)
+        with pytest.warns(UserWarning, match="nearly black"):
+            clf.predict(X / 255)
+
+    @pytest.mark.parametrize("view", [lambda a: a[::-1], np.asfortranarray, _read_only, list])
+    def test_arrays_of_any_memory_layout(self, images, view):
+        X, y = images
+        np.testing.assert_array_equal(
+            make().fit(view(X), y).predict_proba(view(X)),
+            make()
+            .fit(np.ascontiguousarray(np.asarray(view(X))), y)
+            .predict_proba(np.ascontiguousarray(np.asarray(view(X)))),
+        )
+        torch.testing.assert_close(
+            _resident(np.asarray(view(X)), torch.device("cpu"), free=2**30),
+            torch.tensor(np.ascontiguousarray(np.asarray(view(X)))),
+        )
+
+    def test_dates_as_labels(self, images):
+        X, y = images
+        days = np.array(["2021-01-01", "2022-01-01", "2023-01-01"], dtype="datetime64[D]")[y]
+        assert set(make().fit(X, days).predict(X)) <= set(days)
 
     def test_uint8_and_unit_floats_are_the_same_images(self, images):
         X, y = images
@@ -319,10 +354,16 @@ class TestTraining:
 
     def test_lbfgs_sees_one_noise_in_all_calls_of_a_step(self, images):
         X, y = images
-        clf = make(nn.Sequential(nn.Flatten(), nn.BatchNorm1d(192), nn.Linear(192, 3)),
-                   optimizer=torch.optim.LBFGS, lr=0.1, batch_size=-1, start_epoch=0,
-                   max_epochs=2)  # fmt: skip
-        assert clf.fit(X, y).score(X, y) > 0.9
+        clf = make(
+            tiny_net,
+            optimizer=torch.optim.LBFGS,
+            precision="float32",
+            lr=0.1,
+            batch_size=-1,
+            start_epoch=0,
+            max_epochs=2,
+        )
+        assert clf.fit(X, y).history[-1, "train_loss"] < clf.history[0, "train_loss"]
 
     @pytest.mark.parametrize("precision", ["float32", "bf16", "auto"])
     def test_precision(self, images, precision):
@@ -332,9 +373,13 @@ class TestTraining:
     def test_one_pixel_images_and_tiny_classes(self):
         rng = np.random.RandomState(0)
         X, y = rng.rand(11, 3, 1, 1), np.repeat([0, 1, 2], [8, 2, 1])
-        for batch_size in (2, 5, 10, 11, 128, -1):
+        for batch_size in (3, 5, 10, 11, 128, -1):
             clf = make(batch_size=batch_size, start_epoch=0, delta=1)
             assert clf.fit(X, y).predict(X).shape == (11,)
+        clf = make(batch_size=2, start_epoch=0, delta=1)
+        with pytest.warns(UserWarning, match="batch_size=2 leaves no room for noise"):
+            clf.fit(X, y)
+        assert clf.predict(X).shape == (11,)
 
 
 class Listing(nn.BatchNorm2d):
@@ -396,6 +441,92 @@ class TestScikitLearn:
         again = make(max_epochs=4, lr_milestones=()).fit(*images).fit(*images)
         assert torch.equal(weights(whole), weights(again))
 
+    def test_going_on_follows_changed_settings(self, images):
+        X, y = images
+        clf = make(delta=0, warm_start=True, start_epoch=0).fit(X, y)
+        clf.set_params(delta=0.5, noise_grad="all", augment="cutout").fit(X, y)
+        layers = [layer for layer in clf.module_.modules() if isinstance(layer, DARNorm)]
+        assert {layer.noise_grad for layer in layers} == {"all"}
+        assert clf.transform_.augment is not None
+        assert clf.planner_.plan(5).is_noise.any()
+        clf.set_params(resampler__noise="uniform").partial_fit(X, y)
+        assert type(clf.transform_.noise).__name__ == "UniformNoise"
+
+    @pytest.mark.parametrize("resampler", [None, RandomUnderSampler, PureNoiseOverSampler(delta=1)])
+    def test_the_resampler_itself_can_be_set_after_fit(self, images, resampler):
+        clf = make().fit(*images).set_params(resampler=resampler).fit(*images)
+        assert type(clf.resampler_) in (resampler, type(resampler))
+
+    def test_chunks_of_one_class(self, images):
+        X, y = images
+        clf = make().partial_fit(X[y == 0], y[y == 0], classes=[0, 1, 2])
+        assert clf.partial_fit(X[y == 2], y[y == 2]).predict_proba(X).shape == (60, 3)
+
+    def test_a_new_learning_rate_counts(self, images):
+        clf = make(max_epochs=2, lr_milestones=()).partial_fit(*images)
+        clf.set_params(lr=0.01).partial_fit(*images)
+        assert clf.history[:, "lr"] == [0.05, 0.05, 0.01, 0.01]
+
+    def test_a_schedule_of_skorch_s_takes_over(self, images):
+        step = LRScheduler("StepLR", step_size=1, gamma=0.1)
+        clf = make(callbacks=[("mine", step)]).fit(*images)
+        assert clf.history[:, "lr"] == pytest.approx([0.05, 0.005, 0.0005])
+
+    @pytest.mark.parametrize("use_caching", [True, False])
+    def test_scorers_get_the_user_s_labels(self, images, use_caching):
+        X, y = images
+        names = np.array(["a", "b", "c"])[y]
+        scores = [
+            (f"on_train_{on_train}", EpochScoring("balanced_accuracy", name=f"score_{on_train}",
+             on_train=on_train, use_caching=use_caching))
+            for on_train in (True, False)
+        ]  # fmt: skip
+        split = ValidSplit(3, stratified=True)
+        clf = make(tiny_net, resampler=None, train_split=split, callbacks=scores, max_epochs=8)
+        clf.fit(X, names)
+        assert clf.history[-1, "score_True"] > 0.5
+        assert 0 <= clf.history[-1, "score_False"] <= 1
+
+    def test_a_predefined_split(self, images):
+        X, y = images
+        names = np.array(["a", "b", "c"])[y]
+        clf = make(tiny_net, train_split=predefined_split(SkorchDataset(X, names))).fit(X, names)
+        assert clf.history[-1, "valid_acc"] == pytest.approx(np.mean(clf.predict(X) == names))
+
+    def test_weights_can_be_saved_and_loaded(self, images, tmp_path):
+        pytest.importorskip("safetensors")
+        clf = make().fit(*images)
+        twin = make(max_epochs=0).fit(*images)
+        for safe in (True, False):
+            clf.save_params(f_params=tmp_path / "weights", use_safetensors=safe)
+            twin.load_params(f_params=tmp_path / "weights", use_safetensors=safe)
+            np.testing.assert_array_equal(
+                twin.predict_proba(images[0]), clf.predict_proba(images[0])
+            )
+
+    def test_an_error_in_training_leaves_something_that_pickles(self, images):
+        class Fails(Callback):
+            def on_batch_end(self, net, **kwargs):
+                raise RuntimeError("stop")
+
+        clf = make(callbacks=[Fails()], verbose=2)
+        with pytest.raises(RuntimeError, match="stop"):
+            clf.fit(*images)
+        clf.set_params(callbacks=None).callbacks_ = [
+            pair for pair in clf.callbacks_ if not isinstance(pair[1], Fails)
+        ]
+        pickle.dumps(clf)
+
+    def test_an_interrupt_leaves_a_usable_estimator(self, images):
+        class Stops(Callback):
+            def on_batch_end(self, net, **kwargs):
+                if len(net.history) == 2:
+                    raise KeyboardInterrupt
+
+        clf = make(callbacks=[Stops()], start_epoch=0).fit(*images)
+        assert len(clf.history) == 2
+        assert clf.predict(images[0]).shape == (60,)
+
     def test_partial_fit_learns_all_classes_named(self, images):
         X, y = images
         clf = make().partial_fit(X[y < 2], y[y < 2], classes=[0, 1, 2])
@@ -451,6 +582,15 @@ class TestRefusals:
             ({"lr_milestones": 0.8}, "is not a sequence"),
             ({"augment": "blur"}, "blur"),
             ({"normalize": "imagenet"}, "normalize='imagenet' is not understood"),
+            ({"normalize": ([np.nan], [0.2])}, "is not understood"),
+            ({"batch_size": 0}, "batch_size=0 is not a number of rows"),
+            ({"batch_size": 2.5}, "batch_size=2.5 is not a number of rows"),
+            ({"max_epochs": 2.0}, "max_epochs=2.0 is not a number of epochs"),
+            ({"max_epochs": -1}, "max_epochs=-1 is not a number of epochs"),
+            ({"lr_decay": None}, "lr_decay=None is not a factor"),
+            ({"iterator_train__drop_last": True}, "iterator_train__drop_last has no effect"),
+            ({"iterator_valid": list}, "would never be used"),
+            ({"image_shape": 8}, "image_shape=8 is not the shape of an image"),
             ({"image_shape": (3, 9, 9)}, r"\(3, 9, 9\) is needed"),
             ({"image_shape": (3,)}, "is not the shape of an image"),
             ({"classes": [0, 1]}, r"labels \[2\].*not in classes"),
@@ -459,6 +599,74 @@ class TestRefusals:
     def test_settings(self, images, params, message):
         with pytest.raises(ValueError, match=message):
             make(NeverMade, **params).fit(*images)
+
+    def test_resamplers_that_cannot_draw_fail_before_training(self, images):
+        X, y = images
+        losses = []
+
+        class Watch(OPeNClassifier):
+            def get_loss(self, *args, **kwargs):
+                losses.append(1)
+                return super().get_loss(*args, **kwargs)
+
+        for params in (
+            {"resampler__sampling_strategy": 0.5},
+            {"resampler": RandomOverSampler(sampling_strategy={2: 1})},
+        ):
+            clf = Watch(max_epochs=3, start_epoch=2, verbose=0, **params)
+            with pytest.raises(ValueError, match=r"sampling_strategy|number of samples"):
+                clf.fit(X, y)
+        assert not losses
+
+    def test_augmentation_that_does_not_fit(self, images):
+        X, y = images
+        with pytest.raises(ValueError, match="RGB"):
+            make(NeverMade, augment="autoaugment").fit(X[:, 0], y)
+        with pytest.raises((ValueError, TypeError), match=r"image_shape|images"):
+            make(NeverMade, augment="cutout").fit(X.reshape(60, -1), y)
+
+    def test_modules_that_cannot_be_made(self, images):
+        class Needy(nn.Module):
+            def __init__(self, depth):
+                super().__init__()
+
+        with pytest.raises(ValueError, match=r"Needy could not be made.*module__<name>"):
+            make(Needy).fit(*images)
+        with pytest.raises(TypeError, match="module='resnet18' is not a network"):
+            make("resnet18").fit(*images)
+        with pytest.raises(TypeError, match=r"which is no torch\.nn\.Module"):
+            make(lambda: 3).fit(*images)
+        with pytest.raises(ValueError, match="lazy layers that have not seen data"):
+            make(nn.Sequential(nn.Flatten(), nn.LazyLinear(3))).fit(*images)
+
+    def test_a_refused_refit_leaves_the_estimator_as_it_was(self, images):
+        X, y = images
+        clf = make().fit(X, y)
+        proba = clf.predict_proba(X)
+        for args, module in [((X[:, :, :4], y[:-1]), None), ((X[:, :1], y), tiny_net(7))]:
+            clf.module = module
+            with pytest.raises(ValueError, match=r"labels|output of shape|process rows"):
+                clf.fit(*args)
+            np.testing.assert_array_equal(clf.predict_proba(X), proba)
+            assert len(clf.history) == 3
+
+    def test_one_class_is_refused_even_if_more_are_named(self, images):
+        X, y = images
+        with pytest.raises(ValueError, match="one class only, 0"):
+            make(NeverMade, classes=[0, 1, 2]).fit(X[y == 0], y[y == 0])
+
+    @pytest.mark.parametrize("epoch", [-1, 1.5, "last"])
+    def test_epoch_plan_takes_numbers_of_epochs(self, images, epoch):
+        clf = make(max_epochs=1).fit(*images)
+        with pytest.raises(ValueError, match="is not the number of an epoch"):
+            clf.epoch_plan(epoch)
+
+    def test_empty_data(self, images):
+        X, y = images
+        clf = make().fit(X, y)
+        for call in (lambda: clf.predict(X[:0]), lambda: make(NeverMade).fit(X[:0], y[:0])):
+            with pytest.raises(ValueError, match="0 sample"):
+                call()
 
     def test_something_that_cannot_resample(self, images):
         with pytest.raises(TypeError, match="has no fit_resample"):

@@ -129,6 +129,16 @@ def test_delta_is_a_share(delta):
         PureNoiseOverSampler(delta=delta).fit_resample(X, y)
 
 
+def test_boolean_images_get_noise_of_their_density():
+    rng = np.random.RandomState(0)
+    X, y = rng.rand(60, 1, 16, 16) < 0.3, np.repeat([0, 1], [50, 10])
+    sampler = PureNoiseOverSampler(delta=1, random_state=0)
+    noise = sampler.fit_resample(X, y)[0][sampler.noise_mask_]
+    assert noise.dtype == bool
+    # N(0.3, 0.46) rounded at one half
+    assert noise.mean() == pytest.approx(0.33, abs=0.03)
+
+
 def test_nan_and_five_axes_are_refused():
     X, y = data(np.float64)
     with pytest.raises(ValueError, match="Found array with dim 5"):

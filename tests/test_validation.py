@@ -24,6 +24,11 @@ def check(X, y=None, image_shape=None, **kwargs):
         ((9, 12, 8, 8), "channels_first"),
         ((9, 3, 3, 3), "channels_first"),
         ((9, 1, 28, 3), "channels_first"),
+        ((9, 4, 4, 3), "channels_last"),
+        ((9, 3, 3, 1), "channels_last"),
+        ((9, 8, 8, 2), "channels_last"),
+        ((9, 20, 30, 3), "channels_last"),
+        ((9, 3, 20, 30), "channels_first"),
     ],
 )
 def test_layouts(shape, kind):
@@ -104,7 +109,7 @@ def test_wrong_sizes():
 def test_image_shape(given, shape):
     assert check_image_shape(given) == shape
     assert check_image_shape(None) is None
-    for bad in [(3,), (3, 0, 4), (1, 2, 3, 4)]:
+    for bad in [(3,), (3, 0, 4), (1, 2, 3, 4), 8, "ab", (8.0, 8.0)]:
         with pytest.raises(ValueError, match="is not the shape of an image"):
             check_image_shape(bad)
 

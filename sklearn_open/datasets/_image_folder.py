@@ -200,7 +200,7 @@ def _decode(
 ) -> np.ndarray:
     try:
         with Image.open(BytesIO(read(name))) as image:
-            image = image.convert(mode)
+            image = _eight_bit(image).convert(mode)
     except Exception as error:  # damaged files raise about anything: OSError, SyntaxError, ...
         raise ValueError(
             f"{name!r} cannot be read as an image ({error!r}); replace or remove the file."
@@ -208,6 +208,16 @@ def _decode(
     if size is not None:
         image = image.resize((size[1], size[0]), Image.Resampling.BILINEAR)
     return np.asarray(image)
+
+
+def _eight_bit(image: Image.Image) -> Image.Image:
+    """Scale 16-bit gray down, which Pillow would cut off at 255."""
+    if not image.mode.startswith("I"):
+        return image
+    pixels = np.asarray(image)
+    if pixels.size and not 0 <= pixels.min() <= pixels.max() <= 65535:
+        raise ValueError("integer pixels outside 0 to 65535 have no known range")
+    return Image.fromarray((pixels // 257).astype(np.uint8))
 
 
 def _describe(

@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm, _LazyNormBase
+from torch.nn.utils.parametrize import is_parametrized
 
 from sklearn_open.exceptions import NoBatchNormWarning, UnsupportedNormError
 from sklearn_open.nn._dar_bn import DARNorm, check_noise_grad, dar_class
@@ -45,6 +46,8 @@ def convert_norm(module: M, norm: str = "dar", *, noise_grad: str = "head") -> M
     ------
     ValueError
         For an unknown `norm` or `noise_grad`.
+    TypeError
+        For a `module` that is not an instance of `torch.nn.Module`.
     UnsupportedNormError
         For a layer with batch statistics that cannot be converted, with its path: a lazy layer
         that has not seen data, a scripted layer, or batch norm that is not a subclass of torch's.
@@ -74,6 +77,8 @@ def convert_norm(module: M, norm: str = "dar", *, noise_grad: str = "head") -> M
     if norm not in NORMS:
         raise ValueError(f"norm={norm!r} is unknown. Use one of {', '.join(map(repr, NORMS))}.")
     check_noise_grad(noise_grad)
+    if not isinstance(module, nn.Module):
+        raise TypeError(f"module is {module!r}; needed is a torch.nn.Module instance.")
     layers = _batch_norm_layers(module)
     if not layers:
         warnings.warn(
@@ -119,6 +124,12 @@ def _batch_norm_layers(module: nn.Module) -> list[Any]:
                 "Call the network once on a batch before convert_norm."
             )
         if isinstance(layer, _BatchNorm):
+            if is_parametrized(layer):
+                raise UnsupportedNormError(
+                    f"layer {path!r} is a {type(layer).__name__}: gamma and beta that are computed "
+                    "from other parameters cannot be held constant for noise rows. Remove the "
+                    "parametrization first."
+                )
             layers.append(layer)
         elif _mixes_rows(layer):
             raise UnsupportedNormError(

@@ -101,7 +101,10 @@ def _noise_view(layer: Any) -> nn.Module:
     with whatever else that class does (an activation, a sync across processes).
     """
     view: nn.Module = object.__new__(layer.base_class)
-    view.__dict__.update(layer.__dict__)
+    # Tensors that are plain attributes are weights as well where torch replaces parameters by
+    # values computed from them (pruning, DataParallel's replicas).
+    for name, value in layer.__dict__.items():
+        view.__dict__[name] = value.detach() if isinstance(value, torch.Tensor) else value
     constants = {name: p if p is None else p.detach() for name, p in layer._parameters.items()}
     view.__dict__["_parameters"] = constants
     view.__dict__["_buffers"] = {

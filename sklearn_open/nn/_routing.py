@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from sklearn_open.nn._dar_bn import DARNorm
 
@@ -23,6 +24,11 @@ def noise_route(module: nn.Module) -> Iterator[None]:
     module : torch.nn.Module
         A network converted by `convert_norm`. The route lives in its norm layers, so it
         survives copying and pickling of the network; other networks are not affected.
+
+    Raises
+    ------
+    ValueError
+        When the network has batch norm that was not converted.
 
     Notes
     -----
@@ -40,7 +46,7 @@ def noise_route(module: nn.Module) -> Iterator[None]:
     >>> int(net[1].num_batches_tracked)
     0
     """
-    layers = [layer for layer in module.modules() if isinstance(layer, DARNorm)]
+    layers = _routing_layers(module)
     before = [layer.on_noise_route for layer in layers]
     for layer in layers:
         layer.on_noise_route = True
@@ -49,6 +55,19 @@ def noise_route(module: nn.Module) -> Iterator[None]:
     finally:
         for layer, was in zip(layers, before, strict=True):
             layer.on_noise_route = was
+
+
+def _routing_layers(module: nn.Module) -> list[DARNorm]:
+    routing = []
+    for path, layer in module.named_modules():
+        if isinstance(layer, DARNorm):
+            routing.append(layer)
+        elif isinstance(layer, _BatchNorm):
+            raise ValueError(
+                f"layer {path!r} is a {type(layer).__name__} that does not route noise: its "
+                "statistics would mix noise and natural rows. Call convert_norm(module) first."
+            )
+    return routing
 
 
 def forward_mixed(module: nn.Module, x: torch.Tensor, noise_mask: torch.Tensor) -> Any:
@@ -63,7 +82,7 @@ def forward_mixed(module: nn.Module, x: torch.Tensor, noise_mask: torch.Tensor) 
         A network converted by `convert_norm`.
     x : torch.Tensor of shape (n, ...)
         Input rows, noise rows among them.
-    noise_mask : torch.Tensor of shape (n,), dtype bool
+    noise_mask : array-like of shape (n,), dtype bool
         True where a row is noise. All False and all True are allowed.
 
     Returns
@@ -74,8 +93,10 @@ def forward_mixed(module: nn.Module, x: torch.Tensor, noise_mask: torch.Tensor) 
     Raises
     ------
     ValueError
-        When `noise_mask` is not one boolean per row.
+        When `noise_mask` is not one boolean per row, or the network was not converted.
     """
+    _routing_layers(module)  # refuses before any statistic is changed
+    noise_mask = torch.as_tensor(noise_mask, device=x.device)
     if noise_mask.dtype != torch.bool or noise_mask.shape != x.shape[:1]:
         raise ValueError(
             f"noise_mask has dtype {noise_mask.dtype} and shape {tuple(noise_mask.shape)}; needed "

@@ -168,3 +168,11 @@ def test_real_zip():
     assert bunch.target_names[-1] == "truck"
     assert_array_equal(np.bincount(bunch.target), [1000] * 10)
     assert 110 < bunch.data.mean() < 130
+
+
+def test_sixteen_bit_images_are_scaled_not_cut_off(tmp_path):
+    folder = tmp_path / "a"
+    folder.mkdir()
+    Image.fromarray(np.full((4, 4), 40000, dtype=np.uint16)).save(folder / "0.png")
+    data = load_image_folder(tmp_path, mode="L").data
+    np.testing.assert_array_equal(data, np.full((1, 4, 4), 40000 // 257))

@@ -7,9 +7,10 @@ import pytest
 import torch
 import torchvision
 from torch import nn
+from torch.nn.utils import prune
 
 from sklearn_open.exceptions import NoBatchNormWarning, UnsupportedNormError
-from sklearn_open.nn import DARNorm, convert_norm, forward_mixed, revert_norm
+from sklearn_open.nn import DARNorm, convert_norm, forward_mixed, noise_route, revert_norm
 
 TORCHVISION = [
     "resnet18",
@@ -176,6 +177,28 @@ def test_what_cannot_be_converted_is_refused_by_path(layer, message):
     with pytest.raises(UnsupportedNormError, match=rf"'body\.1' is a {message}"):
         convert_norm(net)
     assert type(net["body"][0]) is nn.BatchNorm2d  # nothing was changed
+
+
+def test_parametrized_norms_are_refused_and_pruned_ones_hold_gamma_constant():
+    net = nn.Sequential(nn.BatchNorm2d(3))
+    torch.nn.utils.parametrize.register_parametrization(net[0], "weight", nn.Softplus())
+    with pytest.raises(UnsupportedNormError, match=r"'0'.*Remove the parametrization first"):
+        convert_norm(net)
+
+    pruned = nn.Sequential(nn.BatchNorm2d(3))
+    prune.l1_unstructured(pruned[0], "weight", amount=1)
+    convert_norm(pruned, noise_grad="all")
+    x = torch.rand(4, 3, 5, 5, requires_grad=True)
+    with noise_route(pruned):
+        (pruned(x) ** 3).sum().backward()
+    assert x.grad.abs().max() > 0
+    assert all(p.grad is None for p in pruned.parameters())
+
+
+@pytest.mark.parametrize("module", [None, nn.BatchNorm2d])
+def test_only_networks_are_converted(module):
+    with pytest.raises(TypeError, match=r"needed is a torch\.nn\.Module instance"):
+        convert_norm(module)
 
 
 def test_a_lazy_network_can_be_converted_after_its_first_call():

@@ -2,6 +2,7 @@
 
 import copy
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
@@ -216,6 +217,26 @@ def test_outputs_that_cannot_be_merged_are_an_error():
 
     with pytest.raises(TypeError, match="returned a str"):
         forward_mixed(convert_norm(Odd()), torch.randn(4, 3), torch.tensor([True, False] * 2))
+
+
+def test_masks_of_other_kinds():
+    dar = convert_norm(nn.Sequential(nn.BatchNorm1d(3)))
+    x, mask = torch.randn(4, 3), [True, False, True, False]
+    expected = forward_mixed(dar, x, torch.tensor(mask))
+    for other in (mask, np.array(mask)):
+        torch.testing.assert_close(forward_mixed(dar, x, other), expected)
+
+
+def test_forgetting_to_convert_is_an_error():
+    net = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4))
+    x = torch.rand(4, 3, 5, 5)
+    with pytest.raises(
+        ValueError, match=r"'1' is a BatchNorm2d.*Call convert_norm\(module\) first"
+    ):
+        forward_mixed(net, x, torch.tensor([True, False] * 2))
+    assert int(net[1].num_batches_tracked) == 0
+    with noise_route(nn.Linear(2, 2)):  # without batch norm there is nothing to forget
+        pass
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,97 @@
+"""Refuses settings of `OPeNClassifier` that cannot be trained with, before anything is made."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterable
+from numbers import Integral, Real
+from typing import Any
+
+from torch.utils.data import DataLoader
+
+from sklearn_open._hardware import PRECISIONS
+from sklearn_open.nn._dar_bn import check_noise_grad
+from sklearn_open.over_sampling import PureNoiseOverSampler
+from sklearn_open.plan import MIN_NATURAL_ROWS, check_epoch
+
+__all__ = ["check_resampling", "check_settings"]
+
+CHOICES = {
+    "composition": ("even", "bernoulli"),
+    "epoch_length": ("n_samples", "resampled"),
+    "precision": PRECISIONS,
+}
+# Of skorch's data loaders, what batches that are made on the device do in any case or do not need.
+HARMLESS = ("batch_size", "num_workers", "pin_memory", "persistent_workers", "prefetch_factor")
+
+
+def check_settings(net: Any) -> None:
+    """Raise ValueError, saying what is needed, for the first setting that is wrong."""
+    check_noise_grad(net.noise_grad)
+    for name, allowed in CHOICES.items():
+        value = getattr(net, name)
+        if not isinstance(value, str) or value not in allowed:
+            raise ValueError(
+                f"{name}={value!r} is unknown. Use one of {', '.join(map(repr, allowed))}."
+            )
+    _check_schedule(net)
+    if not _is_int(net.batch_size) or (net.batch_size < 1 and net.batch_size != -1):
+        raise ValueError(
+            f"batch_size={net.batch_size!r} is not a number of rows. Pass an int of 1 or more, or "
+            "-1 for all rows in one batch."
+        )
+    _check_iterators(net)
+
+
+def _check_schedule(net: Any) -> None:
+    if not _is_int(net.max_epochs) or net.max_epochs < 0:
+        raise ValueError(
+            f"max_epochs={net.max_epochs!r} is not a number of epochs. Pass an int of 0 or more."
+        )
+    check_epoch("start_epoch", net.start_epoch)
+    check_epoch("warmup_epochs", net.warmup_epochs)
+    milestones = net.lr_milestones
+    if isinstance(milestones, str) or not isinstance(milestones, Iterable):
+        raise ValueError(f"lr_milestones={milestones!r} is not a sequence of epochs.")
+    for milestone in milestones:
+        check_epoch("lr_milestones entry", milestone)
+    if not isinstance(net.lr_decay, Real) or not float(net.lr_decay) > 0:
+        raise ValueError(f"lr_decay={net.lr_decay!r} is not a factor. Pass a number above 0.")
+
+
+def _check_iterators(net: Any) -> None:
+    for which in ("iterator_train", "iterator_valid"):
+        if getattr(net, which) is not DataLoader:
+            raise ValueError(
+                f"{which}={getattr(net, which)!r} would never be used: batches are made from the "
+                "plan of each epoch. Leave it out; resampler and composition rule the plan."
+            )
+        given = net.get_params_for(which)
+        for name in HARMLESS + (("shuffle",) if given.get("shuffle") else ()):
+            given.pop(name, None)
+        if given:
+            raise ValueError(
+                f"{which}__{min(given)} has no effect: batches are made from the plan of each "
+                "epoch, shuffled and without a rest. Leave it out; set batch_size for their size."
+            )
+
+
+def check_resampling(net: Any, resampler: Any) -> None:
+    """Refuse a resampler that does not fit the composition; warn where no noise would be left."""
+    ours = isinstance(resampler, PureNoiseOverSampler)
+    if net.composition == "bernoulli" and resampler is not None and not ours:
+        raise ValueError(
+            "composition='bernoulli' is a drawing of PureNoiseOverSampler (Algorithm 1), but "
+            f"resampler is {resampler!r}. Use composition='even' with it."
+        )
+    if ours and resampler.delta > 0 and 0 < net.batch_size <= MIN_NATURAL_ROWS:
+        warnings.warn(
+            f"batch_size={net.batch_size} leaves no room for noise, because every batch keeps "
+            f"{MIN_NATURAL_ROWS} natural rows for batch norm's statistics. Use larger batches.",
+            UserWarning,
+            stacklevel=5,
+        )
+
+
+def _is_int(value: Any) -> bool:
+    return isinstance(value, Integral) and not isinstance(value, bool)
