@@ -7,7 +7,9 @@ where the feasible range of a pixel is [0, 1] as in the paper.
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -45,7 +47,9 @@ class PixelScale:
         if X.dtype == np.uint8:
             return cls(np.float64(0), np.float64(255))
         axis = 0 if X.ndim == 2 else None
-        low, high = X.min(axis=axis).astype(np.float64), X.max(axis=axis).astype(np.float64)
+        ranges = [(chunk.min(axis=axis), chunk.max(axis=axis)) for chunk in _chunks(X)]
+        low = np.min([low for low, _ in ranges], axis=0).astype(np.float64)
+        high = np.max([high for _, high in ranges], axis=0).astype(np.float64)
         if X.dtype.kind in "fb" and np.all(low >= 0) and np.all(high <= 1):
             return cls(np.float64(0), np.float64(1))
         return cls(low, high)
@@ -55,10 +59,16 @@ class PixelScale:
         """Units per unit scale; 1 where a column or the whole set is constant."""
         return np.where(self.high > self.low, self.high - self.low, 1.0)
 
-    def warn_of_other_units(self, X: np.ndarray) -> None:
+    def warn_of_other_units(self, X: Any) -> None:
         """Warn of floats in [0, 1] where bytes were fitted: an image divided by 255 looks black."""
         bytes_fitted = self.low.ndim == 0 and self.high == 255
-        if bytes_fitted and X.dtype != np.uint8 and X.size and 0 < X.max() <= 1:
+        if (
+            bytes_fitted
+            and isinstance(X, np.ndarray)
+            and X.dtype != np.uint8
+            and X.size
+            and 0 < X.max() <= 1
+        ):
             warnings.warn(
                 "X holds floats of at most 1, but fit was given uint8 pixels from 0 to 255: these "
                 "images are nearly black. Pass images in the units that fit was given.",
@@ -84,6 +94,12 @@ class PixelScale:
         return torch.as_tensor(value, dtype=dtype, device=device)
 
 
+def _chunks(X: np.ndarray) -> Iterator[np.ndarray]:
+    rows = max(1, CHUNK_BYTES // max(1, 8 * int(np.prod(X.shape[1:]))))
+    for start in range(0, len(X), rows):
+        yield np.asarray(X[start : start + rows])
+
+
 def channel_statistics(X: np.ndarray, scale: PixelScale) -> tuple[np.ndarray, np.ndarray]:
     """Return mean and standard deviation of each channel in unit scale (Eq. 2).
 
@@ -100,11 +116,9 @@ def channel_statistics(X: np.ndarray, scale: PixelScale) -> tuple[np.ndarray, np
         `std` divides by the number of pixels, not by one less.
     """
     n_channels = X.shape[1]
-    rows = max(1, CHUNK_BYTES // max(1, 8 * int(np.prod(X.shape[1:]))))
     count, mean, m2 = 0, np.zeros(n_channels), np.zeros(n_channels)
-    for start in range(0, len(X), rows):
-        chunk = np.asarray(X[start : start + rows], dtype=np.float64)
-        pixels = np.moveaxis(chunk, 1, -1).reshape(-1, n_channels)
+    for chunk in _chunks(X):
+        pixels = np.moveaxis(chunk.astype(np.float64), 1, -1).reshape(-1, n_channels)
         # Chan et al. 1983: merging chunk means avoids the cancellation of E[x^2] - E[x]^2.
         delta = pixels.mean(axis=0) - mean
         total = count + len(pixels)

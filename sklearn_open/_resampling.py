@@ -99,6 +99,7 @@ def rebalance(sampler: Any, data: ImageDataset, seed: int) -> tuple[ImageDataset
         draw = LabelDraw(sampler, data.y)
         draw(np.random.RandomState(0))  # what cannot be drawn fails now, not at start_epoch
         return data, draw
+    data = ImageDataset(np.asarray(data.X), data.codes, data.y)  # reads a data set into memory
     made = _synthesize(sampler, data, seed)
     rows = (np.concatenate(pair) for pair in zip(data.arrays, made, strict=True))
     return ImageDataset(*rows), FixedPool(len(data), len(data) + len(made[0]))

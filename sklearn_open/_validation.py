@@ -8,14 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from numbers import Integral
 from typing import Any
 
 import numpy as np
 import torch
-from scipy import sparse
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 from sklearn.utils.validation import _num_samples, column_or_1d, validate_data
+
+from sklearn_open._inputs import LazyImages, as_rows, is_dataset
 
 __all__ = ["Layout", "check_image_shape", "check_images", "encode_labels"]
 
@@ -109,15 +111,15 @@ def check_images(
     *,
     image_shape: tuple[int, ...] | None,
     reset: bool = False,
-) -> np.ndarray:
+) -> np.ndarray | LazyImages:
     """Return rows in the internal form, or refuse them.
 
     Parameters
     ----------
     estimator : estimator
         Gets `n_features_in_` and, for data frames, `feature_names_in_`.
-    X : array-like or torch.Tensor
-        Images or a table; see `Layout`.
+    X : array-like, torch.Tensor or data set
+        Images or a table; see `Layout`, and `sklearn_open._inputs` for containers.
     y : array-like, None or "no_validation"
         Labels, of which only the number is checked here; "no_validation" when predicting.
     image_shape : tuple of int or None
@@ -128,7 +130,7 @@ def check_images(
 
     Returns
     -------
-    numpy.ndarray of shape (n, n_channels, height, width) or (n, n_features)
+    numpy.ndarray or LazyImages of shape (n, n_channels, height, width) or (n, n_features)
         uint8, or else float32.
 
     Raises
@@ -142,20 +144,13 @@ def check_images(
             f"This {type(estimator).__name__} estimator requires y to be passed, but the target y "
             "is None."
         )
-    if isinstance(X, torch.Tensor):
-        X = X.detach().cpu()
-        X = (X.float() if X.dtype == torch.bfloat16 else X).numpy()
-    if not (hasattr(X, "columns") or sparse.issparse(X)):
-        X = np.asanyarray(X)
+    if is_dataset(X):
+        return _check_dataset(estimator, X, y, image_shape, reset)
+    X = as_rows(X)
     if getattr(X, "ndim", 2) > 2:
         X = Layout.of(X.shape, image_shape).channels_first(X)
         image_shape = image_shape or X.shape[1:]
-        if X.shape[1:] != image_shape:
-            raise ValueError(
-                f"X holds images of shape {X.shape[1:]} (channels, height, width), but "
-                f"{image_shape} is needed{' (image_shape)' if reset else ', as in fit'}: resize "
-                "the images, or fit on images of the new shape."
-            )
+        _check_shape(X.shape[1:], image_shape, reset)
         X = X.reshape(len(X), int(np.prod(image_shape)))
     with np.errstate(over="ignore", invalid="ignore"):  # the result is checked right below
         table = validate_data(
@@ -165,6 +160,32 @@ def check_images(
     if not isinstance(y, str):
         _check_lengths(table, y)
     return table if image_shape is None else _as_images(table, image_shape)
+
+
+def _check_dataset(
+    estimator: Any, X: Any, y: Any, image_shape: tuple[int, ...] | None, reset: bool
+) -> LazyImages:
+    lazy = LazyImages(X, partial(_channels_first, image_shape=image_shape))
+    needed = image_shape or (lazy.shape[1:] if reset else (estimator.n_features_in_,))
+    _check_shape(lazy.shape[1:], needed, reset)
+    if reset:
+        estimator.n_features_in_ = int(np.prod(needed))
+    if not isinstance(y, str):
+        _check_lengths(lazy, y)
+    return lazy
+
+
+def _channels_first(images: np.ndarray, image_shape: tuple[int, ...] | None) -> np.ndarray:
+    return Layout.of(images.shape, image_shape).channels_first(images)
+
+
+def _check_shape(shape: tuple[int, ...], needed: tuple[int, ...], reset: bool) -> None:
+    if shape != needed:
+        raise ValueError(
+            f"X holds images of shape {shape} (channels, height, width), but {needed} is needed"
+            f"{' (image_shape)' if reset else ', as in fit'}: resize the images, or fit on images "
+            "of the new shape."
+        )
 
 
 def _as_images(table: np.ndarray, image_shape: tuple[int, ...]) -> np.ndarray:
@@ -191,7 +212,7 @@ def _check_finite(table: np.ndarray) -> None:
     )
 
 
-def _check_lengths(table: np.ndarray, y: Any) -> None:
+def _check_lengths(table: np.ndarray | LazyImages, y: Any) -> None:
     if len(table) != _num_samples(y):
         raise ValueError(
             f"X has {len(table)} rows and y has {_num_samples(y)} labels. Pass one label for each "

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,6 +10,8 @@ import torch
 from skorch.dataset import Dataset
 from torch.utils.data import Subset
 
+from sklearn_open._inputs import LazyImages
+from sklearn_open._random import keyed_seed
 from sklearn_open.batch_transform import BatchTransform
 from sklearn_open.plan import EpochPlanner
 
@@ -21,7 +23,7 @@ class ImageDataset(Dataset):
 
     Parameters
     ----------
-    X : numpy.ndarray of shape (n, n_channels, ...)
+    X : numpy.ndarray or LazyImages of shape (n, n_channels, ...)
         Pixels in their own units, uint8 or float32.
     codes : numpy.ndarray of shape (n,) or None, default=None
         Classes 0 to n_classes - 1; zeros when predicting.
@@ -30,9 +32,12 @@ class ImageDataset(Dataset):
     """
 
     def __init__(
-        self, X: np.ndarray, codes: np.ndarray | None = None, y: np.ndarray | None = None
+        self,
+        X: np.ndarray | LazyImages,
+        codes: np.ndarray | None = None,
+        y: np.ndarray | None = None,
     ) -> None:
-        self.X = X
+        self.X: Any = X  # an array, or LazyImages, which is sliced like one
         self.codes = np.zeros(len(X), dtype=np.int64) if codes is None else codes
         self.y = self.codes if y is None else y
 
@@ -43,7 +48,7 @@ class ImageDataset(Dataset):
         return self.X[i], self.y[i]
 
     @property
-    def arrays(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def arrays(self) -> tuple[Any, np.ndarray, np.ndarray]:
         """Rows, codes and labels."""
         return self.X, self.codes, self.y
 
@@ -65,7 +70,9 @@ def taken(dataset: ImageDataset | Subset) -> ImageDataset:
             "splitter such as skorch.dataset.ValidSplit, or train_split=None."
         )
     rows = np.asarray(dataset.indices)
-    return ImageDataset(*(array[rows] for array in whole.arrays))
+    X, codes, y = whole.arrays
+    X = X.subset(rows) if isinstance(X, LazyImages) else X[rows]
+    return ImageDataset(X, codes[rows], y[rows])
 
 
 class TrainSet(ImageDataset):
@@ -81,7 +88,11 @@ class TrainSet(ImageDataset):
     """
 
     def __init__(
-        self, X: np.ndarray, codes: np.ndarray, y: np.ndarray, planner: EpochPlanner
+        self,
+        X: np.ndarray | LazyImages,
+        codes: np.ndarray,
+        y: np.ndarray,
+        planner: EpochPlanner,
     ) -> None:
         super().__init__(X, codes, y)
         self.planner = planner
@@ -100,24 +111,32 @@ class Batch(tuple):
 
 
 class _Store:
-    """Pixels and classes where batches are gathered: on a GPU when they fit, else in memory."""
+    """Where batches are gathered from: a GPU if all pixels fit there, memory, or a data set."""
 
-    def __init__(self, dataset: ImageDataset, device: torch.device) -> None:
+    def __init__(self, dataset: ImageDataset, device: torch.device, num_workers: int) -> None:
         self.X = dataset.X
         self.codes = torch.from_numpy(dataset.codes).to(device)
         self.device = device
+        self.num_workers = num_workers
         free = torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else 0
         self.resident = _resident(dataset.X, device, free)
 
-    def take(self, index: np.ndarray) -> torch.Tensor:
-        if self.resident is not None:
-            return self.resident[torch.from_numpy(index).to(self.device)]
-        return torch.from_numpy(self.X[index]).to(self.device)
+    def batches(self, rows: Sequence[np.ndarray], seed: int) -> Iterator[torch.Tensor]:
+        """Yield the pixels of batches; `seed` is for random transforms of a data set."""
+        if isinstance(self.X, LazyImages):
+            for pixels in self.X.batches(rows, seed, self.num_workers):
+                yield torch.from_numpy(np.ascontiguousarray(pixels)).to(self.device)
+            return
+        for index in rows:
+            if self.resident is not None:
+                yield self.resident[torch.from_numpy(index).to(self.device)]
+            else:
+                yield torch.from_numpy(self.X[index]).to(self.device)
 
 
-def _resident(X: np.ndarray, device: torch.device, free: int) -> torch.Tensor | None:
+def _resident(X: np.ndarray | LazyImages, device: torch.device, free: int) -> torch.Tensor | None:
     """Put all pixels on a device if they take at most half of its `free` bytes."""
-    if X.nbytes > free // 2:
+    if isinstance(X, LazyImages) or X.nbytes > free // 2:
         return None
     return torch.from_numpy(np.array(X)).to(device)  # a copy: X may be read-only or reversed
 
@@ -135,6 +154,8 @@ class EpochBatches:
         Where batches are made.
     epoch : callable
         Returns the number of the epoch that an iteration is for.
+    num_workers : int, default=0
+        Processes that read a data set; arrays need none.
     """
 
     def __init__(
@@ -143,20 +164,23 @@ class EpochBatches:
         transform: BatchTransform,
         device: torch.device,
         epoch: Callable[[], int],
+        num_workers: int = 0,
     ) -> None:
         self.dataset = dataset
         self.transform = transform
         self.epoch = epoch
-        self._store = _Store(dataset, device)
+        self._store = _Store(dataset, device, num_workers)
 
     def __iter__(self) -> Iterator[Batch]:
         epoch = self.epoch()
-        for b, (index, n_noise) in enumerate(self.dataset.planner.plan(epoch).batches()):
-            rows = torch.from_numpy(index).to(self._store.device)
-            codes = self._store.codes[rows]
-            n_natural = len(index) - n_noise
-            natural = self._store.take(index[:n_natural])
-            yield Batch(self.transform.train(natural, codes[n_natural:], epoch, b), codes, n_noise)
+        plan = list(self.dataset.planner.plan(epoch).batches())
+        natural_rows = [index[: len(index) - n_noise] for index, n_noise in plan]
+        seed = keyed_seed(self.transform.seed, "items", epoch)
+        pixels = self._store.batches(natural_rows, seed)
+        for b, ((index, n_noise), natural) in enumerate(zip(plan, pixels, strict=True)):
+            codes = self._store.codes[torch.from_numpy(index).to(self._store.device)]
+            noise_codes = codes[len(index) - n_noise :]
+            yield Batch(self.transform.train(natural, noise_codes, epoch, b), codes, n_noise)
 
 
 class EvalBatches:
@@ -172,6 +196,8 @@ class EvalBatches:
         Where batches are made.
     batch_size : int
         Largest number of rows in a batch.
+    num_workers : int, default=0
+        Processes that read a data set; arrays need none.
     """
 
     def __init__(
@@ -180,14 +206,16 @@ class EvalBatches:
         transform: BatchTransform,
         device: torch.device,
         batch_size: int,
+        num_workers: int = 0,
     ) -> None:
         self.dataset = dataset
         self.transform = transform
         self.batch_size = batch_size
-        self._store = _Store(dataset, device)
+        self._store = _Store(dataset, device, num_workers)
 
     def __iter__(self) -> Iterator[Batch]:
-        for start in range(0, len(self.dataset), self.batch_size):
-            index = np.arange(start, min(start + self.batch_size, len(self.dataset)))
-            pixels = self.transform.evaluate(self._store.take(index))
-            yield Batch(pixels, self._store.codes[start : start + len(index)])
+        starts = range(0, len(self.dataset), self.batch_size)
+        rows = [np.arange(i, min(i + self.batch_size, len(self.dataset))) for i in starts]
+        for index, pixels in zip(rows, self._store.batches(rows, seed=0), strict=True):
+            codes = self._store.codes[index[0] : index[-1] + 1]
+            yield Batch(self.transform.evaluate(pixels), codes)

@@ -14,6 +14,7 @@ from skorch.utils import to_tensor
 
 from sklearn_open._building import build_module, check_output_width, main_output
 from sklearn_open._hardware import autocast_dtype
+from sklearn_open._inputs import find_labels, is_dataset
 from sklearn_open._net import ScikitNet
 from sklearn_open._pixels import PixelScale, channel_statistics
 from sklearn_open._random import forked_global_rng, keyed_seed, seed_global_rng
@@ -230,11 +231,13 @@ class OPeNClassifier(ScikitNet):
 
         Parameters
         ----------
-        X : array-like or torch.Tensor
+        X : array-like, torch.Tensor, data frame or data set
             Images (n, height, width), (n, height, width, n_channels) or (n, n_channels, height,
-            width), uint8 or float in any range; or a table (n, n_features).
-        y : array-like of shape (n,)
-            Labels of any kind.
+            width), uint8 or float in any range; a list of PIL images; a table (n, n_features); or
+            a data set of torch, torchvision or Hugging Face, which is read while training (by
+            ``iterator_train__num_workers`` processes).
+        y : array-like of shape (n,) or None, default=None
+            Labels of any kind. None takes those of a data set.
         **fit_params : dict
             Passed on to the network's ``forward`` and to `train_split`.
 
@@ -303,6 +306,8 @@ class OPeNClassifier(ScikitNet):
         else:
             classes = classes if self.classes is None else self.classes
             image_shape = check_image_shape(self.image_shape)
+        if is_dataset(X) or is_dataset(y):
+            y = find_labels(X, y)
         images = check_images(self, X, y, image_shape=image_shape, reset=not goes_on)
         found, codes, labels = encode_labels(y, classes, one_class=chunk)
         check_normalize(self.normalize, *np.ones((2, images.shape[1])))
@@ -415,7 +420,10 @@ class OPeNClassifier(ScikitNet):
             scale, mean, std = self.transform_.scale, self.transform_.mean, self.transform_.std
         else:
             scale = PixelScale.of(data.X)
-            mean, std = check_normalize(self.normalize, *channel_statistics(data.X, scale))
+            statistics = channel_statistics(data.X, scale)
+            if not np.isfinite(statistics).all():  # of a data set, which was not read until now
+                raise ValueError("X holds images with NaN or infinite pixels. Drop or mend them.")
+            mean, std = check_normalize(self.normalize, *statistics)
         noise = None
         if self._uses_noise:
             noise = check_noise(self.resampler_.noise).fit(data.X, data.codes, scale)
@@ -427,11 +435,12 @@ class OPeNClassifier(ScikitNet):
 
     def get_iterator(self, dataset: Any, training: bool = False) -> Any:
         """Return what yields the batches of a data set."""
+        which = "iterator_train" if training else "iterator_valid"
+        settings = (self.transform_, self.device_)
+        workers = self.get_params_for(which).get("num_workers", 0)
         if training and isinstance(dataset, TrainSet):
-            return EpochBatches(
-                dataset, self.transform_, self.device_, lambda: len(self.history) - 1
-            )
-        return EvalBatches(dataset, self.transform_, self.device_, self._batch_size(len(dataset)))
+            return EpochBatches(dataset, *settings, lambda: len(self.history) - 1, workers)
+        return EvalBatches(dataset, *settings, self._batch_size(len(dataset)), workers)
 
     def epoch_plan(self, epoch: int) -> EpochPlan:
         """Return which rows an epoch sees, which of them as noise, in which batch.
