@@ -15,7 +15,7 @@ import torch
 from skorch.helper import SliceDataset
 from torch.utils.data import ConcatDataset, DataLoader, Dataset, IterableDataset, Subset
 
-from sklearn_open._random import forked_global_rng, keyed_seed
+from sklearn_open._random import keyed_seed, seeded_global_rng
 
 __all__ = ["LazyImages", "as_rows", "find_labels", "is_dataset"]
 
@@ -192,9 +192,8 @@ class _KeyedItems(Dataset):
 
     def __getitem__(self, keyed: tuple[int, int]) -> np.ndarray:
         row, seed = keyed
-        state = np.random.get_state()  # noqa: NPY002 (transforms use the global generator)
-        with forked_global_rng(torch.device("cpu")):
-            torch.default_generator.manual_seed(seed)
+        with seeded_global_rng(torch.device("cpu"), seed):
+            state = np.random.get_state()  # noqa: NPY002 (transforms use the global generator)
             np.random.seed(seed)  # noqa: NPY002
             try:
                 return _to_array(_image_of(self.dataset[row], self.dataset))
@@ -243,7 +242,7 @@ def find_labels(X: Any, y: Any) -> Any:
     labels = _known_labels(X)
     if labels is not None:
         return labels
-    with forked_global_rng(torch.device("cpu")):  # reading an item runs its random transforms
+    with seeded_global_rng(torch.device("cpu"), 0):  # reading an item runs its random transforms
         item = X[0]
         if isinstance(X, SliceDataset) or not isinstance(item, (tuple, list)) or len(item) < 2:
             raise ValueError(

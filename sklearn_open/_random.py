@@ -7,6 +7,7 @@ see the same numbers as one that never stopped.
 
 from __future__ import annotations
 
+import threading
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,13 +15,9 @@ from contextlib import contextmanager
 import numpy as np
 import torch
 
-__all__ = [
-    "forked_global_rng",
-    "keyed_generator",
-    "keyed_random_state",
-    "keyed_seed",
-    "seed_global_rng",
-]
+__all__ = ["keyed_generator", "keyed_random_state", "keyed_seed", "seeded_global_rng"]
+
+_GLOBAL_RNG = threading.RLock()
 
 
 def keyed_seed(seed: int, *key: int | str) -> int:
@@ -54,16 +51,18 @@ def keyed_generator(device: torch.device | str, seed: int, *key: int | str) -> t
 
 
 @contextmanager
-def forked_global_rng(device: torch.device) -> Iterator[None]:
-    """Leave torch's global generators (CPU and `device`) as they were found."""
+def seeded_global_rng(device: torch.device, seed: int) -> Iterator[None]:
+    """Let code that draws from torch's global generators (CPU and `device`) draw from a seed.
+
+    They are left as they were found. The generators belong to the process, so one thread at a time
+    has them: fits in threads, as of joblib's threading backend, see the same numbers as fits in
+    turns.
+    """
     devices = [device] if device.type == "cuda" else []
-    with torch.random.fork_rng(devices=devices):
+    with _GLOBAL_RNG, torch.random.fork_rng(devices=devices):
+        torch.default_generator.manual_seed(seed)
+        if device.type == "cuda":
+            # Not torch.manual_seed, which would seed other GPUs too, and those are not forked.
+            with torch.cuda.device(device):
+                torch.cuda.manual_seed(seed)
         yield
-
-
-def seed_global_rng(device: torch.device, seed: int) -> None:
-    """Seed torch's global generators of the CPU and of `device`, and no other device's."""
-    torch.default_generator.manual_seed(seed)
-    if device.type == "cuda":
-        with torch.cuda.device(device):
-            torch.cuda.manual_seed(seed)

@@ -9,14 +9,15 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache, partial
 from typing import Any
 
 import torch
 from torch.nn import functional as F
+
+from sklearn_open._random import seeded_global_rng
 
 __all__ = [
     "Augmentation",
@@ -118,7 +119,7 @@ class _UserAugmentation:
         _check_batch(batch)
         if len(batch) == 0:
             return batch
-        with _global_rng_seeded_from(generator, batch.device):
+        with seeded_global_rng(batch.device, _draw_seed(generator)):
             out = self.function(batch.clone())  # a copy, as the function may work in place
         return self._check_output(out, batch)
 
@@ -153,20 +154,9 @@ def _check_batch(batch: torch.Tensor) -> None:
         )
 
 
-@contextmanager
-def _global_rng_seeded_from(generator: torch.Generator, device: torch.device) -> Iterator[None]:
-    """Let code that draws from torch's global state draw from a generator, in effect."""
-    seed = int(torch.randint(2**63 - 1, (), generator=generator, device=generator.device))
-    if device.type == "cuda":
-        with torch.random.fork_rng([device.index], device_type="cuda"), torch.cuda.device(device):
-            torch.default_generator.manual_seed(seed)
-            # Not torch.manual_seed, which would seed the other GPUs too, and those are not forked.
-            torch.cuda.manual_seed(seed)
-            yield
-    else:
-        with torch.random.fork_rng(devices=[]):
-            torch.default_generator.manual_seed(seed)
-            yield
+def _draw_seed(generator: torch.Generator) -> int:
+    """Draw what code that knows torch's global generators only is seeded with."""
+    return int(torch.randint(2**63 - 1, (), generator=generator, device=generator.device))
 
 
 def _randint(high: int, n: int, generator: torch.Generator, device: torch.device) -> torch.Tensor:
@@ -279,7 +269,7 @@ def random_color(batch: torch.Tensor, generator: torch.Generator) -> torch.Tenso
     .. [1] T. Chen, S. Kornblith, M. Norouzi, G. Hinton, "A Simple Framework for Contrastive
        Learning of Visual Representations", ICML 2020.
     """
-    with _global_rng_seeded_from(generator, batch.device):
+    with seeded_global_rng(batch.device, _draw_seed(generator)):
         for layer in _color_layers(is_rgb=batch.shape[1] == 3):
             batch = layer(batch)
     return batch.clamp(0.0, 1.0)

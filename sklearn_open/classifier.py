@@ -17,7 +17,7 @@ from sklearn_open._hardware import autocast_dtype
 from sklearn_open._inputs import find_labels, is_dataset
 from sklearn_open._net import ScikitNet
 from sklearn_open._pixels import PixelScale, channel_statistics
-from sklearn_open._random import forked_global_rng, keyed_seed, seed_global_rng
+from sklearn_open._random import keyed_seed, seeded_global_rng
 from sklearn_open._resampling import DEFAULT_DELTA, build_resampler, rebalance
 from sklearn_open._settings import check_resampling, check_settings
 from sklearn_open._validation import check_image_shape, check_images, encode_labels
@@ -334,8 +334,7 @@ class OPeNClassifier(ScikitNet):
     def initialize(self) -> OPeNClassifier:
         """Make network, optimiser and callbacks anew, from `random_state`."""
         self.seed_ = int(check_random_state(self.random_state).randint(2**31 - 1))
-        with forked_global_rng(self.device_):
-            seed_global_rng(self.device_, keyed_seed(self.seed_, "init"))
+        with seeded_global_rng(self.device_, keyed_seed(self.seed_, "init")):
             return super().initialize()
 
     def initialize_module(self) -> OPeNClassifier:
@@ -466,23 +465,20 @@ class OPeNClassifier(ScikitNet):
         self, iterator: Any, training: bool, prefix: str, step_fn: Any, **fit_params: Any
     ) -> None:
         """Run an epoch; in training, every step has random numbers of its own."""
-        if not isinstance(iterator, EpochBatches):
-            super().run_single_epoch(iterator, training, prefix, step_fn, **fit_params)
-            return
-        with forked_global_rng(self.device_):
-            steps = self._steps(iterator)
-            super().run_single_epoch(steps, training, prefix, step_fn, **fit_params)
+        if isinstance(iterator, EpochBatches):
+            iterator = self._steps(iterator)
+        super().run_single_epoch(iterator, training, prefix, step_fn, **fit_params)
 
     def _steps(self, batches: EpochBatches) -> Iterator[Batch]:
         epoch = len(self.history) - 1
         try:
             for b, batch in enumerate(batches):
-                # Dropout draws from torch's global generator.
-                seed_global_rng(self.device_, keyed_seed(self.seed_, "step", epoch, b))
                 # Known here, not in train_step, so that an overridden train_step, closures called
                 # more than once (LBFGS) and gradient accumulation all see the batch's own number.
                 self._noise_rows_ = batch.n_noise
-                yield batch
+                # Dropout draws from torch's global generator.
+                with seeded_global_rng(self.device_, keyed_seed(self.seed_, "step", epoch, b)):
+                    yield batch
         finally:
             self._noise_rows_ = 0
 

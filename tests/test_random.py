@@ -1,16 +1,17 @@
 """Keyed randomness."""
 
 import random
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import torch
 
 from sklearn_open._random import (
-    forked_global_rng,
     keyed_generator,
     keyed_random_state,
     keyed_seed,
-    seed_global_rng,
+    seeded_global_rng,
 )
 
 
@@ -31,12 +32,25 @@ def test_the_same_key_gives_the_same_numbers():
 def test_global_states_are_left_as_found():
     device = torch.device("cpu")
     before = torch.get_rng_state(), np.random.get_state()[1].copy(), random.getstate()
-    with forked_global_rng(device):
-        seed_global_rng(device, 3)
+    with seeded_global_rng(device, 3):
         first = torch.rand(4)
-    with forked_global_rng(device):
-        seed_global_rng(device, 3)
+    with seeded_global_rng(device, 3):
         assert torch.equal(torch.rand(4), first)
     assert torch.equal(torch.get_rng_state(), before[0])
     np.testing.assert_array_equal(np.random.get_state()[1], before[1])
     assert random.getstate() == before[2]
+
+
+def test_threads_take_turns():
+    def draw(seed):
+        with seeded_global_rng(torch.device("cpu"), seed):
+            parts = []
+            for _ in range(20):
+                parts.append(torch.rand(3))
+                time.sleep(0.0005)
+            return torch.cat(parts)
+
+    expected = [draw(seed) for seed in range(4)]
+    with ThreadPoolExecutor(4) as pool:
+        for got, reference in zip(pool.map(draw, range(4)), expected, strict=True):
+            assert torch.equal(got, reference)
