@@ -206,7 +206,14 @@ def _image_of(item: Any, dataset: Any) -> Any:
         return item
     if isinstance(item, Mapping):
         return item[_key(item, IMAGE_KEYS, "image")]
-    return item[0] if isinstance(item, (tuple, list)) else item
+    if not isinstance(item, (tuple, list)):
+        return item
+    if len(item) > 2:
+        raise ValueError(
+            f"items of X have {len(item)} parts. Needed are pairs (image, label): wrap your data "
+            "set in one that returns them."
+        )
+    return item[0]
 
 
 def _key(names: Any, known: tuple[str, ...], what: str) -> str:

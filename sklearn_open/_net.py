@@ -48,7 +48,8 @@ class ScikitNet(NeuralNetClassifier):
     def __init__(self, module: Any, **kwargs: Any) -> None:
         super().__init__(module, **kwargs)
         for name in ("history_", "initialized_", "virtual_params_"):
-            del self.__dict__[name]
+            if name != "history_" or self.history_ is None:  # history=... may be given
+                del self.__dict__[name]
 
     @property
     def device(self) -> Any:
@@ -89,10 +90,10 @@ class ScikitNet(NeuralNetClassifier):
         Returns
         -------
         ndarray of shape (n,)
-            Labels as they were given to `fit`.
+            Labels as they were given to `fit`; codes from a net that was never fitted.
         """
         codes = self.predict_proba(X).argmax(axis=1)
-        return self.classes_[codes]
+        return self.classes_[codes] if hasattr(self, "classes_") else codes
 
     def predict_proba(self, X: Any) -> np.ndarray:
         """Return the probability of each class for each row.
@@ -112,9 +113,9 @@ class ScikitNet(NeuralNetClassifier):
     def _get_predict_nonlinearity(self) -> Callable[[torch.Tensor], torch.Tensor]:
         self.check_is_fitted()
         # skorch's "auto" knows torch's own losses only and would return logits for any other.
-        if _is_auto(self.predict_nonlinearity) and not isinstance(
-            self.criterion_, torch.nn.NLLLoss
-        ):
+        criteria = [getattr(self, f"{name}_") for name in self._criteria]
+        unknown = len(criteria) == 1 and not isinstance(criteria[0], torch.nn.NLLLoss)
+        if _is_auto(self.predict_nonlinearity) and unknown:
             return softmax
         return super()._get_predict_nonlinearity()
 
@@ -123,7 +124,25 @@ class ScikitNet(NeuralNetClassifier):
 
     def get_params(self, deep: bool = True, **kwargs: Any) -> dict[str, Any]:
         """Return the parameters as they were given."""
-        return {**super().get_params(deep=deep, **kwargs), "device": self.__dict__["device"]}
+        params = super().get_params(deep=deep, **kwargs)
+        # skorch answers with its default callbacks, whatever was set on them.
+        given = {name: v for name, v in self.__dict__.items() if name.startswith("callbacks__")}
+        return {**params, **given, "device": self.__dict__["device"]}
+
+    def set_params(self, **params: Any) -> ScikitNet:
+        """Set parameters; they last, also where skorch would forget or refuse them once fitted."""
+        at_fit = {name: params.pop(name) for name in list(params) if _takes_effect_at_fit(name)}
+        super().set_params(**params)
+        at_fit |= {name: v for name, v in params.items() if name.startswith("optimizer__")}
+        for name, value in at_fit.items():
+            if "__param_groups__" in name:  # of the running optimizer's groups, by number
+                continue
+            setattr(self, name, value)
+            if "__" in name:
+                self._params_to_validate.add(name)
+        if "optimizer" in at_fit and self.initialized_:
+            self._initialize_optimizer()
+        return self
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         given = state["device"]
@@ -131,6 +150,12 @@ class ScikitNet(NeuralNetClassifier):
         super().__setstate__({**state, "device": concrete})
         if _is_auto(given):
             self.device = given
+
+
+def _takes_effect_at_fit(name: str) -> bool:
+    component = name.split("__")[0]
+    later = ("resampler", "dataset", "iterator_train", "iterator_valid")
+    return name == "optimizer" or component in later
 
 
 def _is_auto(value: Any) -> bool:

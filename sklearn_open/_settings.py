@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from numbers import Integral, Real
 from typing import Any
 
+from skorch.dataset import Dataset
 from torch.utils.data import DataLoader
 
 from sklearn_open._hardware import PRECISIONS
@@ -60,6 +61,10 @@ def _check_schedule(net: Any) -> None:
 
 
 def _check_iterators(net: Any) -> None:
+    if net.dataset is not Dataset or net.get_params_for("dataset"):
+        raise ValueError(
+            f"dataset={net.dataset!r} would never be used: pass a data set of your own as X."
+        )
     for which in ("iterator_train", "iterator_valid"):
         if getattr(net, which) is not DataLoader:
             raise ValueError(

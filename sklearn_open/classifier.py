@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, ClassVar
@@ -167,6 +168,7 @@ class OPeNClassifier(ScikitNet):
     """
 
     prefixes_: ClassVar[list[str]] = [*ScikitNet.prefixes_, "resampler"]
+    _forward_takes_more_ = False  # whether the network's forward needs parameters of fit
     _noise_rows_ = 0  # how many of the last rows of the batch in work are noise
 
     def __init__(
@@ -254,6 +256,7 @@ class OPeNClassifier(ScikitNet):
         with self._unchanged_unless_begun():
             goes_on = self.warm_start and self.initialized_
             dataset = self._check_training_data(X, y, goes_on=goes_on)
+            self._forward_takes_more_ = bool(fit_params)
             return super().fit(dataset, dataset.y, **fit_params)
 
     def partial_fit(
@@ -280,6 +283,7 @@ class OPeNClassifier(ScikitNet):
                 X = self._check_training_data(
                     X, y, goes_on=self.initialized_, classes=classes, chunk=True
                 )
+                self._forward_takes_more_ = bool(fit_params)
             return super().partial_fit(X, X.y, **fit_params)
 
     @contextmanager
@@ -342,7 +346,8 @@ class OPeNClassifier(ScikitNet):
         image_shape = getattr(self, "image_shape_", None)
         n_classes = len(self.classes_) if image_shape is not None else None
         module = build_module(self.module, self.get_params_for("module"), image_shape, n_classes)
-        if image_shape is not None and n_classes is not None:
+        callable_now = self.max_epochs > 0 and not self._forward_takes_more_
+        if image_shape is not None and n_classes is not None and callable_now:
             check_output_width(module, image_shape, n_classes)
         if self.device_.type == "cuda" and image_shape is not None and len(image_shape) == 3:
             module = module.to(memory_format=torch.channels_last)  # no gain on a CPU
@@ -375,11 +380,19 @@ class OPeNClassifier(ScikitNet):
 
     # --- data: plan -> batches -> what the network is fed ---
 
-    def get_dataset(self, X: Any, y: Any = None) -> ImageDataset:
+    def get_dataset(self, X: Any, y: Any = None) -> Any:
         """Return rows to predict on, checked against what was fitted."""
         if isinstance(X, ImageDataset):
             return X
-        self.check_is_fitted(["module_", "image_shape_", "transform_"])
+        self.check_is_fitted()
+        if not hasattr(self, "transform_"):
+            warnings.warn(
+                f"This {type(self).__name__} was initialized but never fitted: X goes to the "
+                "network as it is, neither checked nor normalised.",
+                UserWarning,
+                stacklevel=2,
+            )
+            return super().get_dataset(X, y)
         images = check_images(self, X, image_shape=self._shape_of_images)
         self.transform_.scale.warn_of_other_units(images)
         return ImageDataset(images)
@@ -434,6 +447,8 @@ class OPeNClassifier(ScikitNet):
 
     def get_iterator(self, dataset: Any, training: bool = False) -> Any:
         """Return what yields the batches of a data set."""
+        if not isinstance(dataset, ImageDataset):  # of a net that was never fitted
+            return super().get_iterator(dataset, training)
         which = "iterator_train" if training else "iterator_valid"
         settings = (self.transform_, self.device_)
         workers = self.get_params_for(which).get("num_workers", 0)
@@ -489,7 +504,11 @@ class OPeNClassifier(ScikitNet):
             x = x.contiguous(memory_format=torch.channels_last)
         n_noise = self._noise_rows_ if self.module_.training else 0
         dtype = autocast_dtype(self.precision, self.device_, tuple(x.shape[1:]))
-        with torch.autocast(self.device_.type, dtype=dtype, enabled=dtype is not None):
+        # torch keeps one cache of cast weights for all threads: with it, fits that run at the same
+        # time would round differently.
+        with torch.autocast(
+            self.device_.type, dtype=dtype, enabled=dtype is not None, cache_enabled=False
+        ):
             output = forward_natural_first(self.module_, x, n_noise, **fit_params)
         return map_rows(lambda rows: rows[0].float(), output)
 
@@ -502,13 +521,3 @@ class OPeNClassifier(ScikitNet):
                 auxiliary = super().get_loss(head, y_true, *args, **kwargs)
                 loss = loss + AUXILIARY_LOSS_WEIGHT * auxiliary
         return loss
-
-    def set_params(self, **params: Any) -> OPeNClassifier:
-        """Set parameters; those of the resampler take effect at the next `fit`."""
-        ours = {name: params.pop(name) for name in list(params) if name.startswith("resampler")}
-        super().set_params(**params)
-        for name, value in ours.items():
-            setattr(self, name, value)
-            if name != "resampler":
-                self._params_to_validate.add(name)
-        return self

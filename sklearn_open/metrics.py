@@ -1,13 +1,23 @@
-"""Accuracy by class size."""
+"""Accuracy by class size, as functions and as scorers."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from sklearn.metrics import recall_score
+from imblearn.metrics import geometric_mean_score
+from sklearn.metrics import make_scorer, recall_score
 
-__all__ = ["equal_group_accuracy"]
+__all__ = [
+    "equal_group_accuracy",
+    "geometric_mean_scorer",
+    "make_group_scorer",
+    "make_shot_scorer",
+    "shot_accuracy",
+]
+
+SHOTS = ("many", "medium", "few")
 
 
 def equal_group_accuracy(
@@ -56,6 +66,231 @@ def equal_group_accuracy(
     smallest_first = np.lexsort((-np.arange(len(classes)), counts))
     groups = np.array_split(recalls[smallest_first], n_groups)
     return np.array([_mean_of_known(group) for group in groups])
+
+
+def shot_accuracy(
+    y_true: Any, y_pred: Any, *, y_train: Any, many: int = 100, few: int = 20
+) -> dict[str, float]:
+    """Return the accuracy on many-shot, medium-shot and few-shot classes.
+
+    The groups in which results on ImageNet-LT and Places-LT are reported. They are computed from
+    the training labels, never from fixed ranges of classes.
+
+    Parameters
+    ----------
+    y_true : array-like of shape (n,)
+        Test labels.
+    y_pred : array-like of shape (n,)
+        Predicted labels.
+    y_train : array-like of shape (n_train,)
+        Training labels, which give the size of every class. A class of `y_true` that has none
+        counts as few-shot.
+    many : int, default=100
+        A class with more training samples than this is many-shot.
+    few : int, default=20
+        A class with fewer training samples than this is few-shot. The others, both ends included,
+        are medium-shot.
+
+    Returns
+    -------
+    dict of str to float
+        Mean recall of the classes of each group, under "many", "medium" and "few"; nan for a group
+        without classes, or without test samples.
+
+    Raises
+    ------
+    ValueError
+        When `few` is greater than `many` + 1, so that a class could be in two groups.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn_open.metrics import shot_accuracy
+    >>> y_train = np.repeat(["cat", "dog", "owl"], [300, 50, 5])
+    >>> shot_accuracy(["cat", "dog", "owl", "owl"], ["cat", "cat", "owl", "cat"], y_train=y_train)
+    {'many': 1.0, 'medium': 0.0, 'few': 0.5}
+    """
+    _check_shots(many, few)
+    classes = np.unique(np.concatenate([np.asarray(y_train), np.asarray(y_true)]))
+    counts = (np.asarray(y_train) == classes[:, None]).sum(axis=1)
+    recalls = recall_score(y_true, y_pred, labels=classes, average=None, zero_division=np.nan)
+    members = (counts > many, (counts >= few) & (counts <= many), counts < few)
+    return {
+        shot: _mean_of_known(recalls[group]) for shot, group in zip(SHOTS, members, strict=True)
+    }
+
+
+def make_group_scorer(
+    group: int = 0, *, n_groups: int = 5, y_train: Any = None
+) -> EqualGroupScorer:
+    """Make a scorer of the accuracy on one of `n_groups` groups of classes, smallest first.
+
+    Parameters
+    ----------
+    group : int, default=0
+        Number of the group, 0 the smallest classes; negative numbers count from the largest.
+    n_groups : int, default=5
+        Number of groups; see `equal_group_accuracy`.
+    y_train : array-like of shape (n_train,) or None, default=None
+        Labels that give the sizes of the classes. None takes those that the estimator was fitted
+        on: each fold's own, where there are folds. An `OPeNClassifier` knows them, also at the end
+        of a `Pipeline` or inside a fitted search.
+
+    Returns
+    -------
+    EqualGroupScorer
+        Called as ``scorer(estimator, X, y)``; `GridSearchCV`, `cross_validate` and every other
+        ``scoring`` of scikit-learn take it.
+
+    Raises
+    ------
+    ValueError
+        For a group that there is not.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from sklearn.model_selection import cross_val_score
+    >>> from sklearn_open import OPeNClassifier
+    >>> from sklearn_open.datasets import make_long_tailed
+    >>> from sklearn_open.metrics import make_group_scorer
+    >>> digits = load_digits()
+    >>> X, y = make_long_tailed(digits.images, digits.target, imbalance_ratio=10)
+    >>> clf = OPeNClassifier(max_epochs=1, random_state=0, verbose=0)
+    >>> cross_val_score(clf, X, y, scoring=make_group_scorer(0), cv=3).shape
+    (3,)
+    """
+    whole = all(isinstance(n, (int, np.integer)) for n in (group, n_groups))
+    if not whole or not -n_groups <= group < n_groups:
+        raise ValueError(
+            f"group={group!r} is not one of {n_groups} groups: pass an int from 0, the smallest "
+            f"classes, to n_groups - 1, the largest."
+        )
+    return EqualGroupScorer(y_train, group, n_groups)
+
+
+def make_shot_scorer(
+    shot: str = "few", *, many: int = 100, few: int = 20, y_train: Any = None
+) -> ShotScorer:
+    """Make a scorer of the accuracy on many-shot, medium-shot or few-shot classes.
+
+    A group without classes scores nan. Mind that `many` and `few` are counted in a fold's training
+    rows, of which there are fewer than in all; pass `y_train` to keep one grouping for all folds.
+
+    Parameters
+    ----------
+    shot : {"many", "medium", "few"}, default="few"
+        The group.
+    many, few : int, default=100, 20
+        Bounds of the groups; see `shot_accuracy`.
+    y_train : array-like of shape (n_train,) or None, default=None
+        As for `make_group_scorer`.
+
+    Returns
+    -------
+    ShotScorer
+        Called as ``scorer(estimator, X, y)``.
+
+    Raises
+    ------
+    ValueError
+        For an unknown group, or bounds that overlap.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from sklearn_open import OPeNClassifier
+    >>> from sklearn_open.datasets import make_long_tailed
+    >>> from sklearn_open.metrics import make_shot_scorer
+    >>> digits = load_digits()
+    >>> X, y = make_long_tailed(digits.images, digits.target, imbalance_ratio=20)
+    >>> clf = OPeNClassifier(max_epochs=1, random_state=0, verbose=0).fit(X, y)
+    >>> score = make_shot_scorer("medium")(clf, digits.images, digits.target)
+    >>> 0 <= score <= 1
+    True
+    """
+    if shot not in SHOTS:
+        raise ValueError(f"shot={shot!r} is unknown. Use one of {', '.join(map(repr, SHOTS))}.")
+    _check_shots(many, few)
+    return ShotScorer(y_train, shot, many, few)
+
+
+geometric_mean_scorer = make_scorer(geometric_mean_score)
+"""Scorer of imbalanced-learn's geometric mean of the recalls of all classes."""
+
+
+@dataclass(frozen=True, eq=False)
+class EqualGroupScorer:
+    """What `make_group_scorer` makes."""
+
+    y_train: Any
+    group: int
+    n_groups: int
+
+    def __call__(self, estimator: Any, X: Any, y_true: Any) -> float:
+        """Return the accuracy of a fitted estimator on the group."""
+        y_train = _labels_of(estimator) if self.y_train is None else self.y_train
+        groups = equal_group_accuracy(
+            y_true, estimator.predict(X), y_train=y_train, n_groups=self.n_groups
+        )
+        return float(groups[self.group])
+
+
+@dataclass(frozen=True, eq=False)
+class ShotScorer:
+    """What `make_shot_scorer` makes."""
+
+    y_train: Any
+    shot: str
+    many: int
+    few: int
+
+    def __call__(self, estimator: Any, X: Any, y_true: Any) -> float:
+        """Return the accuracy of a fitted estimator on the group."""
+        y_train = _labels_of(estimator) if self.y_train is None else self.y_train
+        accuracy = shot_accuracy(
+            y_true, estimator.predict(X), y_train=y_train, many=self.many, few=self.few
+        )
+        return accuracy[self.shot]
+
+
+def _labels_of(estimator: Any) -> np.ndarray:
+    """Return the labels that a fitted estimator was trained on, before any resampling."""
+    classifier = estimator
+    while True:
+        if hasattr(classifier, "best_estimator_"):  # GridSearchCV and the like
+            classifier = classifier.best_estimator_
+        elif hasattr(classifier, "steps"):
+            _refuse_samplers(classifier)
+            classifier = classifier[-1]
+        else:
+            break
+    if not hasattr(classifier, "planner_"):
+        raise ValueError(
+            f"The sizes of the classes that {type(classifier).__name__} was trained on are not "
+            "known: a fitted OPeNClassifier keeps them, alone, at the end of a Pipeline or in a "
+            "search; for anything else pass the training labels, as in "
+            "make_shot_scorer(y_train=y)."
+        )
+    return classifier.classes_[classifier.planner_.codes]
+
+
+def _refuse_samplers(pipeline: Any) -> None:
+    for name, step in pipeline.steps[:-1]:
+        if hasattr(step, "fit_resample"):
+            raise ValueError(
+                f"Step {name!r} of the pipeline resamples, so its classifier has not seen the "
+                "true sizes of the classes: pass the training labels, as in "
+                "make_shot_scorer(y_train=y)."
+            )
+
+
+def _check_shots(many: int, few: int) -> None:
+    if few > many + 1:
+        raise ValueError(
+            f"few={few} and many={many} overlap: a class of {many + 1} samples would be both. "
+            "Pass few <= many + 1; usual are few=20 and many=100."
+        )
 
 
 def _mean_of_known(values: np.ndarray) -> float:

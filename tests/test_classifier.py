@@ -493,6 +493,30 @@ class TestScikitLearn:
         clf = make(tiny_net, train_split=predefined_split(SkorchDataset(X, names))).fit(X, names)
         assert clf.history[-1, "valid_acc"] == pytest.approx(np.mean(clf.predict(X) == names))
 
+    def test_a_net_that_was_only_initialized_predicts_as_skorch_does(self, images):
+        pixels = torch.from_numpy(images[0]).float()
+        clf = make(tiny_net).initialize()
+        with pytest.warns(UserWarning, match="initialized but never fitted"):
+            proba = clf.predict_proba(pixels)
+        with torch.no_grad():
+            expected = torch.softmax(clf.module_.eval()(pixels), 1)
+        np.testing.assert_allclose(proba, expected, rtol=0.1, atol=0.05)
+
+    def test_fit_parameters_reach_the_network(self, images):
+        seen = []
+
+        class Scaled(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.layers = nn.Sequential(nn.Flatten(), nn.BatchNorm1d(192), nn.Linear(192, 3))
+
+            def forward(self, x, scale=None):
+                seen.append(scale)
+                return self.layers(x)
+
+        make(Scaled, max_epochs=1).fit(*images, scale=2)
+        assert set(seen) == {2}
+
     def test_weights_can_be_saved_and_loaded(self, images, tmp_path):
         pytest.importorskip("safetensors")
         clf = make().fit(*images)
@@ -590,6 +614,7 @@ class TestRefusals:
             ({"lr_decay": None}, "lr_decay=None is not a factor"),
             ({"iterator_train__drop_last": True}, "iterator_train__drop_last has no effect"),
             ({"iterator_valid": list}, "would never be used"),
+            ({"dataset__length": 3}, "would never be used"),
             ({"image_shape": 8}, "image_shape=8 is not the shape of an image"),
             ({"image_shape": (3, 9, 9)}, r"\(3, 9, 9\) is needed"),
             ({"image_shape": (3,)}, "is not the shape of an image"),

@@ -1,0 +1,334 @@
+"""OPeN for a training loop of one's own: the plan of an epoch as a `DataLoader` takes it.
+
+The sampler says which rows a batch has and which of them are noise; the data set puts noise in
+their place. What a worker needs travels with the row, so any number of workers makes the same bits.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from numbers import Integral
+from typing import Any
+
+import numpy as np
+import torch
+from sklearn.utils import check_random_state
+from torch.utils.data import Dataset, Sampler
+
+from sklearn_open._random import keyed_seed
+from sklearn_open._resampling import DEFAULT_DELTA, LabelDraw
+from sklearn_open._settings import CHOICES
+from sklearn_open.noise import GaussianNoise, NoiseFamily
+from sklearn_open.over_sampling import PureNoiseOverSampler, check_delta
+from sklearn_open.plan import EpochPlan, EpochPlanner
+
+__all__ = ["PlannedRow", "PureNoiseBatchSampler", "PureNoiseDataset"]
+
+
+@dataclass(frozen=True)
+class PlannedRow:
+    """One row of a batch, as `PureNoiseBatchSampler` yields it and `PureNoiseDataset` reads it.
+
+    Not an integer, so that a data set that does not know of noise cannot take it for one and train
+    on the image that noise was to replace.
+
+    Attributes
+    ----------
+    index : int
+        Row of the training set. For a noise row: a row of its class, whose label it takes.
+    code : int
+        Class of the row, 0 to n_classes - 1.
+    noise_seed : int or None
+        What the noise image is drawn from; None for a natural row.
+    """
+
+    index: int
+    code: int
+    noise_seed: int | None
+
+    @property
+    def is_noise(self) -> bool:
+        """Whether the row's image is replaced with pure noise."""
+        return self.noise_seed is not None
+
+
+class PureNoiseBatchSampler(Sampler[list[PlannedRow]]):
+    """The batches of OPeN, for the `batch_sampler` of a `torch.utils.data.DataLoader`.
+
+    With the same `random_state` and settings its epochs are those of `OPeNClassifier`, row by row.
+
+    Parameters
+    ----------
+    y : array-like of shape (n_samples,)
+        Labels of the rows of the data set, of any kind.
+    batch_size : int
+        Largest number of rows in a batch; batches of an epoch differ by one row at most.
+    delta : float, default=1/3
+        Share of the added samples that is pure noise, in [0, 1]. 0 is random over-sampling.
+    start_epoch : int, default=0
+        First rebalanced epoch; earlier ones visit every row once. The paper defers to 160 of 200.
+    sampling_strategy : float, str, dict or callable, default="auto"
+        Which classes get how many rows; see `PureNoiseOverSampler`.
+    composition : {"even", "bernoulli"}, default="even"
+        See `OPeNClassifier`.
+    epoch_length : {"n_samples", "resampled"}, default="n_samples"
+        See `OPeNClassifier`.
+    random_state : int, RandomState instance or None, default=0
+        Fixes plans and noise.
+
+    Attributes
+    ----------
+    epoch : int
+        The epoch that the next iteration is for; see `set_epoch`.
+    classes_ : ndarray of shape (n_classes,)
+        Labels, in the order of the codes.
+    seed_ : int
+        Root of all random numbers.
+
+    Raises
+    ------
+    ValueError
+        For settings or labels that no plan can be made of.
+
+    See Also
+    --------
+    PureNoiseDataset : Reads the rows that this sampler yields.
+    sklearn_open.nn.forward_mixed : Calls a network on such a batch.
+
+    Notes
+    -----
+    Batches are for one process: there is no splitting over the ranks of a distributed training.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from torch.utils.data import DataLoader, TensorDataset
+    >>> from sklearn_open.torch_sampler import PureNoiseBatchSampler, PureNoiseDataset
+    >>> images, labels = torch.rand(12, 3, 8, 8), torch.tensor([0] * 9 + [1] * 3)
+    >>> sampler = PureNoiseBatchSampler(labels, batch_size=6)
+    >>> dataset = PureNoiseDataset(TensorDataset(images, labels), noise=([0.5] * 3, [0.3] * 3))
+    >>> loader = DataLoader(dataset, batch_sampler=sampler)
+    >>> for epoch in range(2):
+    ...     sampler.set_epoch(epoch)
+    ...     for x, y, is_noise in loader:
+    ...         print(epoch, tuple(x.shape), int(is_noise.sum()))
+    0 (6, 3, 8, 8) 1
+    0 (6, 3, 8, 8) 1
+    1 (6, 3, 8, 8) 1
+    1 (6, 3, 8, 8) 0
+    """
+
+    def __init__(
+        self,
+        y: Any,
+        *,
+        batch_size: int,
+        delta: float = DEFAULT_DELTA,
+        start_epoch: int = 0,
+        sampling_strategy: Any = "auto",
+        composition: str = "even",
+        epoch_length: str = "n_samples",
+        random_state: Any = 0,
+    ) -> None:
+        check_delta(delta)
+        for name, value in (("composition", composition), ("epoch_length", epoch_length)):
+            if value not in CHOICES[name]:
+                options = ", ".join(map(repr, CHOICES[name]))
+                raise ValueError(f"{name}={value!r} is unknown. Use one of {options}.")
+        labels = np.asarray(y.detach().cpu() if isinstance(y, torch.Tensor) else y)
+        self.classes_, codes = np.unique(labels, return_inverse=True)
+        if labels.ndim != 1 or len(self.classes_) < 2:
+            raise ValueError(
+                f"y has shape {labels.shape} and {len(self.classes_)} classes. Pass one label for "
+                "each row of the data set, of two classes or more."
+            )
+        draw = LabelDraw(
+            PureNoiseOverSampler(sampling_strategy=sampling_strategy, delta=delta), labels
+        )
+        draw(np.random.RandomState(0))  # what cannot be drawn fails now, not at start_epoch
+        self.seed_ = int(check_random_state(random_state).randint(2**31 - 1))
+        self._planner = EpochPlanner(
+            codes=codes,
+            draw=draw,
+            start_epoch=_whole("start_epoch", start_epoch, least=0),
+            batch_size=_whole("batch_size", batch_size, least=1),
+            seed=self.seed_,
+            delta=delta,
+            composition=composition,
+            epoch_length=epoch_length,
+        )
+        self.set_epoch(0)
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the epoch that the next iteration is for.
+
+        To be called before every epoch of a loop of one's own; Lightning calls it by itself.
+
+        Parameters
+        ----------
+        epoch : int
+            Number of the epoch, 0 the first.
+        """
+        self.epoch = _whole("epoch", epoch, least=0)
+        self._plan = self._planner.plan(self.epoch)
+        self._n_iterations = 0
+
+    @property
+    def sampler(self) -> PureNoiseBatchSampler:
+        """The sampler itself: where Lightning looks for `set_epoch`."""
+        return self
+
+    def epoch_plan(self, epoch: int) -> EpochPlan:
+        """Return which rows an epoch sees, which of them as noise, in which batch.
+
+        Parameters
+        ----------
+        epoch : int
+            Number of the epoch, 0 the first. Any epoch can be asked for.
+
+        Returns
+        -------
+        EpochPlan
+            With arrays ``index``, ``is_noise`` and ``bounds``.
+        """
+        return self._planner.plan(_whole("epoch", epoch, least=0))
+
+    def __len__(self) -> int:
+        """Return the number of batches of the current epoch."""
+        return self._plan.n_batches
+
+    def __iter__(self) -> Iterator[list[PlannedRow]]:
+        """Return the batches of the current epoch, natural rows first in each."""
+        self._n_iterations += 1
+        if self._n_iterations == 3:  # Lightning makes an iterator more than it uses
+            warnings.warn(
+                f"epoch {self.epoch} was iterated three times, with the same rows and the same "
+                "noise. Call set_epoch(epoch) before every epoch.",
+                UserWarning,
+                stacklevel=2,
+            )
+        return self._batches(self._plan, self.epoch)  # as they are now: workers fetch ahead
+
+    def _batches(self, plan: EpochPlan, epoch: int) -> Iterator[list[PlannedRow]]:
+        codes = self._planner.codes
+        for start, stop in zip(plan.bounds[:-1], plan.bounds[1:], strict=True):
+            batch = []
+            for position in range(start, stop):
+                index, seed = int(plan.index[position]), None
+                if plan.is_noise[position]:
+                    seed = keyed_seed(self.seed_, "noise", epoch, position)
+                batch.append(PlannedRow(index, int(codes[index]), seed))
+            yield batch
+
+
+class PureNoiseDataset(Dataset):
+    """A data set some of whose rows are pure noise, as `PureNoiseBatchSampler` says.
+
+    The order is the paper's: `dataset` decodes and augments, noise then takes the place of some
+    images, and `transform` (normalisation) is applied to both kinds alike.
+
+    Parameters
+    ----------
+    dataset : torch.utils.data.Dataset
+        Returns ``(image, label)`` for an integer. Images are not yet normalised: torch tensors or
+        arrays of shape (n_channels, ...), uint8, or floats in [0, 1]; or PIL images.
+    noise : pair of array-likes or NoiseFamily
+        Mean and deviation of each channel over the training images, in units where pixels lie in
+        [0, 1] (Eq. 2): the paper's clipped normal noise. Or a fitted family of another law.
+    transform : callable or None, default=None
+        Applied to every image, natural or noise: a float32 tensor in [0, 1]. Normalisation
+        belongs here, anything that is for natural images only in `dataset`.
+
+    Examples
+    --------
+    See `PureNoiseBatchSampler`.
+    """
+
+    def __init__(
+        self,
+        dataset: Any,
+        noise: Any,
+        transform: Callable[[torch.Tensor], torch.Tensor] | None = None,
+    ) -> None:
+        self.dataset = dataset
+        self.noise = noise if isinstance(noise, NoiseFamily) else _gaussian(noise)
+        self.transform = transform
+
+    def __len__(self) -> int:
+        """Return the number of natural images."""
+        return len(self.dataset)
+
+    def __getitem__(self, row: PlannedRow | int) -> tuple[torch.Tensor, Any, bool]:
+        """Return one row.
+
+        Parameters
+        ----------
+        row : PlannedRow or int
+            An integer is a natural row.
+
+        Returns
+        -------
+        image : torch.Tensor of shape (n_channels, ...), dtype float32
+            Transformed.
+        label : object
+            As `dataset` returns it.
+        is_noise : bool
+            A batch of them is the ``noise_mask`` of `forward_mixed`.
+
+        Raises
+        ------
+        ValueError
+            When `dataset` returns something else than images in pixel scale.
+        """
+        if not isinstance(row, PlannedRow):
+            row = PlannedRow(int(row), 0, None)
+        image, label = self.dataset[row.index]
+        image = _pixels(image)
+        if row.noise_seed is not None:
+            generator = torch.Generator().manual_seed(row.noise_seed)
+            code = torch.tensor([row.code])
+            image = self.noise.sample(code, tuple(image.shape), generator)[0]
+        return image if self.transform is None else self.transform(image), label, row.is_noise
+
+
+def _whole(name: str, value: Any, least: int) -> int:
+    if isinstance(value, Integral) and not isinstance(value, bool) and int(value) >= least:
+        return int(value)
+    share = " (as in int(0.8 * n_epochs))" if name == "start_epoch" else ""
+    raise ValueError(f"{name}={value!r}: pass an int of {least} or more{share}.")
+
+
+def _gaussian(statistics: Any) -> GaussianNoise:
+    try:
+        mean, std = (np.atleast_1d(np.asarray(part, dtype=float)) for part in statistics)
+    except (TypeError, ValueError):
+        mean = std = np.full(1, np.nan)
+    if mean.shape != std.shape or not (np.all((mean >= 0) & (mean <= 1)) and np.all(std >= 0)):
+        raise ValueError(
+            f"noise={statistics!r} is not understood. Pass a pair (mean, std) with one number for "
+            "each channel, in units where pixels lie in [0, 1], or a fitted NoiseFamily."
+        )
+    family = GaussianNoise()
+    family.mean_, family.std_ = mean, std
+    return family
+
+
+def _pixels(image: Any) -> torch.Tensor:
+    """Return an image in unit scale."""
+    if hasattr(image, "getbands"):
+        from torchvision.transforms.v2.functional import pil_to_tensor
+
+        image = pil_to_tensor(image)
+    image = torch.as_tensor(image)
+    if image.dtype == torch.uint8:
+        return image.float() / 255
+    low, high = (float(value) for value in image.aminmax())
+    if not image.is_floating_point() or not (low >= 0 and high <= 1):
+        raise ValueError(
+            f"dataset returned an image of dtype {image.dtype} with values from {low:g} to "
+            f"{high:g}. Noise replaces images before they are normalised: return uint8, or floats "
+            "in [0, 1], and pass normalisation as transform= of PureNoiseDataset."
+        )
+    return image.float()
