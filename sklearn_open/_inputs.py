@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from skorch.dataset import unpack_data
 from skorch.helper import SliceDataset
 from torch.utils.data import ConcatDataset, DataLoader, Dataset, IterableDataset, Subset
 
@@ -208,12 +209,7 @@ def _image_of(item: Any, dataset: Any) -> Any:
         return item[_key(item, IMAGE_KEYS, "image")]
     if not isinstance(item, (tuple, list)):
         return item
-    if len(item) > 2:
-        raise ValueError(
-            f"items of X have {len(item)} parts. Needed are pairs (image, label): wrap your data "
-            "set in one that returns them."
-        )
-    return item[0]
+    return item[0] if len(item) == 1 else unpack_data(item)[0]  # which explains what is wrong
 
 
 def _key(names: Any, known: tuple[str, ...], what: str) -> str:
@@ -251,11 +247,9 @@ def find_labels(X: Any, y: Any) -> Any:
         return labels
     with seeded_global_rng(torch.device("cpu"), 0):  # reading an item runs its random transforms
         item = X[0]
-        if isinstance(X, SliceDataset) or not isinstance(item, (tuple, list)) or len(item) < 2:
-            raise ValueError(
-                "y is None, and X is a data set whose items have no label. Pass y, or a data set "
-                "of pairs (image, label)."
-            )
+        if isinstance(X, SliceDataset) or not isinstance(item, (tuple, list)):
+            item = (item,)
+        unpack_data(item)  # skorch's sentence, if it is no pair
         return np.array([_plain(X[i][1]) for i in range(len(X))])
 
 

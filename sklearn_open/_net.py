@@ -68,7 +68,12 @@ class ScikitNet(NeuralNetClassifier):
     def device_(self) -> torch.device:
         """Where the network is, or will be."""
         if self.device is not None:
-            return torch.device(self.device)
+            try:
+                return torch.device(self.device)
+            except (
+                RuntimeError
+            ):  # torch refuses it, or knows it after all, when the net moves there
+                return torch.device("cpu")
         first = next(self.module_.parameters(), None) if hasattr(self, "module_") else None
         return torch.device("cpu") if first is None else first.device
 

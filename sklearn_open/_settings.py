@@ -7,7 +7,6 @@ from collections.abc import Iterable
 from numbers import Integral, Real
 from typing import Any
 
-from skorch.dataset import Dataset
 from torch.utils.data import DataLoader
 
 from sklearn_open._hardware import PRECISIONS
@@ -15,14 +14,14 @@ from sklearn_open.nn._dar_bn import check_noise_grad
 from sklearn_open.over_sampling import PureNoiseOverSampler
 from sklearn_open.plan import MIN_NATURAL_ROWS, check_epoch
 
-__all__ = ["check_resampling", "check_settings"]
+__all__ = ["check_resampling", "check_settings", "has_own_loader"]
 
 CHOICES = {
     "composition": ("even", "bernoulli"),
     "epoch_length": ("n_samples", "resampled"),
     "precision": PRECISIONS,
 }
-# Of skorch's data loaders, what batches that are made on the device do in any case or do not need.
+# Settings of skorch's data loaders that leave it to the plan which rows a batch has.
 HARMLESS = ("batch_size", "num_workers", "pin_memory", "persistent_workers", "prefetch_factor")
 
 
@@ -41,7 +40,6 @@ def check_settings(net: Any) -> None:
             f"batch_size={net.batch_size!r} is not a number of rows. Pass an int of 1 or more, or "
             "-1 for all rows in one batch."
         )
-    _check_iterators(net)
 
 
 def _check_schedule(net: Any) -> None:
@@ -60,25 +58,12 @@ def _check_schedule(net: Any) -> None:
         raise ValueError(f"lr_decay={net.lr_decay!r} is not a factor. Pass a number above 0.")
 
 
-def _check_iterators(net: Any) -> None:
-    if net.dataset is not Dataset or net.get_params_for("dataset"):
-        raise ValueError(
-            f"dataset={net.dataset!r} would never be used: pass a data set of your own as X."
-        )
-    for which in ("iterator_train", "iterator_valid"):
-        if getattr(net, which) is not DataLoader:
-            raise ValueError(
-                f"{which}={getattr(net, which)!r} would never be used: batches are made from the "
-                "plan of each epoch. Leave it out; resampler and composition rule the plan."
-            )
-        given = net.get_params_for(which)
-        for name in HARMLESS + (("shuffle",) if given.get("shuffle") else ()):
-            given.pop(name, None)
-        if given:
-            raise ValueError(
-                f"{which}__{min(given)} has no effect: batches are made from the plan of each "
-                "epoch, shuffled and without a rest. Leave it out; set batch_size for their size."
-            )
+def has_own_loader(net: Any, which: str) -> bool:
+    """Whether "iterator_train" or "iterator_valid" is a data loader that rules the batches."""
+    given = net.get_params_for(which)
+    if which == "iterator_train" and given.get("shuffle"):
+        given.pop("shuffle")  # as plans are in any case
+    return getattr(net, which) is not DataLoader or not set(given) <= set(HARMLESS)
 
 
 def check_resampling(net: Any, resampler: Any) -> None:
@@ -88,6 +73,11 @@ def check_resampling(net: Any, resampler: Any) -> None:
         raise ValueError(
             "composition='bernoulli' is a drawing of PureNoiseOverSampler (Algorithm 1), but "
             f"resampler is {resampler!r}. Use composition='even' with it."
+        )
+    if resampler is not None and has_own_loader(net, "iterator_train"):
+        raise ValueError(
+            "iterator_train, with its settings, rules which rows a batch has, and so does the "
+            f"resampler {resampler!r}. Set one: leave iterator_train out, or pass resampler=None."
         )
     if ours and resampler.delta > 0 and 0 < net.batch_size <= MIN_NATURAL_ROWS:
         warnings.warn(

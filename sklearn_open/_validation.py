@@ -231,7 +231,7 @@ def encode_labels(
         Labels.
     classes : array-like or None, default=None
         All labels there are, in the order of the columns of `predict_proba`; None takes the
-        sorted labels of `y`.
+        sorted labels of `y`. As in skorch, it may name the classes of a `y` of codes 0, 1, ...
     one_class : bool, default=False
         Whether `y` may hold a single one of several `classes`, as a chunk of more data.
 
@@ -259,7 +259,9 @@ def encode_labels(
     found, codes = np.unique(labels, return_inverse=True)
     if classes is not None:
         known = np.asarray(classes)
-        matches = found[:, None] == known
+        matches = np.equal(found[:, None], known, dtype=object).astype(bool)
+        if not matches.any() and _are_codes(found, len(known)):
+            matches = found[:, None] == np.arange(len(known))
         if not matches.any(axis=1).all():
             unknown = found[~matches.any(axis=1)].tolist()
             raise ValueError(
@@ -273,3 +275,7 @@ def encode_labels(
             "check your labels or the split that made them."
         )
     return found, codes.astype(np.int64), labels
+
+
+def _are_codes(labels: np.ndarray, n_classes: int) -> bool:
+    return labels.dtype.kind in "iu" and labels.min() >= 0 and labels.max() < n_classes

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,15 @@ from sklearn_open._random import keyed_seed
 from sklearn_open.batch_transform import BatchTransform
 from sklearn_open.plan import EpochPlanner
 
-__all__ = ["Batch", "EpochBatches", "EvalBatches", "ImageDataset", "TrainSet", "taken"]
+__all__ = [
+    "Batch",
+    "EpochBatches",
+    "EvalBatches",
+    "ImageDataset",
+    "LoaderBatches",
+    "TrainSet",
+    "taken",
+]
 
 
 class ImageDataset(Dataset):
@@ -45,7 +53,7 @@ class ImageDataset(Dataset):
         return len(self.X)
 
     def __getitem__(self, i: int) -> tuple[np.ndarray, Any]:
-        return self.X[i], self.y[i]
+        return self.X[i], self.codes[i]
 
     @property
     def arrays(self) -> tuple[Any, np.ndarray, np.ndarray]:
@@ -181,6 +189,42 @@ class EpochBatches:
             codes = self._store.codes[torch.from_numpy(index).to(self._store.device)]
             noise_codes = codes[len(index) - n_noise :]
             yield Batch(self.transform.train(natural, noise_codes, epoch, b), codes, n_noise)
+
+
+class LoaderBatches:
+    """Batches of a data loader of the user's own, which rules what is seen when.
+
+    Parameters
+    ----------
+    loader : iterable
+        Yields pairs of pixels and codes.
+    transform : BatchTransform
+        Makes what the network is fed.
+    device : torch.device
+        Where batches are made.
+    epoch : callable or None
+        Returns the number of the epoch that an iteration is for; None when predicting.
+    """
+
+    def __init__(
+        self,
+        loader: Iterable[Any],
+        transform: BatchTransform,
+        device: torch.device,
+        epoch: Callable[[], int] | None,
+    ) -> None:
+        self.loader = loader
+        self.transform = transform
+        self.device = device
+        self.epoch = epoch
+
+    def __iter__(self) -> Iterator[Batch]:
+        for b, batch in enumerate(self.loader):
+            pixels, codes = (torch.as_tensor(part).to(self.device) for part in batch)
+            if self.epoch is None:
+                yield Batch(self.transform.evaluate(pixels), codes)
+            else:
+                yield Batch(self.transform.train(pixels, codes[:0], self.epoch(), b), codes)
 
 
 class EvalBatches:

@@ -20,7 +20,7 @@ from sklearn_open._net import ScikitNet
 from sklearn_open._pixels import PixelScale, channel_statistics
 from sklearn_open._random import keyed_seed, seeded_global_rng
 from sklearn_open._resampling import DEFAULT_DELTA, build_resampler, rebalance
-from sklearn_open._settings import check_resampling, check_settings
+from sklearn_open._settings import check_resampling, check_settings, has_own_loader
 from sklearn_open._validation import check_image_shape, check_images, encode_labels
 from sklearn_open.augment import check_augment
 from sklearn_open.batch_transform import BatchTransform, check_normalize
@@ -29,6 +29,7 @@ from sklearn_open.batching import (
     EpochBatches,
     EvalBatches,
     ImageDataset,
+    LoaderBatches,
     TrainSet,
     taken,
 )
@@ -120,9 +121,8 @@ class OPeNClassifier(ScikitNet):
     **kwargs : dict
         What else `skorch.NeuralNetClassifier` takes, among it ``module__...``, ``optimizer__...``,
         ``resampler__...``, ``callbacks``, ``warm_start``, ``compile`` and ``verbose`` (0: silent,
-        1: a line per epoch, 2: also a progress bar with the time left). Data loaders are not used:
-        ``iterator_train`` and ``iterator_valid`` with settings that would change batches are
-        refused.
+        1: a line per epoch, 2: also a progress bar with the time left). Batches come from the plan
+        of each epoch; an ``iterator_train`` of your own needs ``resampler=None``.
 
     Attributes
     ----------
@@ -308,8 +308,9 @@ class OPeNClassifier(ScikitNet):
         if goes_on:
             classes, image_shape = self.classes_, self._shape_of_images
         else:
-            classes = classes if self.classes is None else self.classes
+            classes = classes if self.classes is None or not len(self.classes) else self.classes
             image_shape = check_image_shape(self.image_shape)
+        X = self._in_own_dataset(X, y)
         if is_dataset(X) or is_dataset(y):
             y = find_labels(X, y)
         images = check_images(self, X, y, image_shape=image_shape, reset=not goes_on)
@@ -344,7 +345,7 @@ class OPeNClassifier(ScikitNet):
     def initialize_module(self) -> OPeNClassifier:
         """Make the network and compare it with the data."""
         image_shape = getattr(self, "image_shape_", None)
-        n_classes = len(self.classes_) if image_shape is not None else None
+        n_classes = len(self.classes_inferred_) if image_shape is not None else None
         module = build_module(self.module, self.get_params_for("module"), image_shape, n_classes)
         callable_now = self.max_epochs > 0 and not self._forward_takes_more_
         if image_shape is not None and n_classes is not None and callable_now:
@@ -380,6 +381,12 @@ class OPeNClassifier(ScikitNet):
 
     # --- data: plan -> batches -> what the network is fed ---
 
+    def _in_own_dataset(self, X: Any, y: Any = None) -> Any:
+        """Return the rows in the data set that the user wants them in, if any."""
+        if self.dataset is Dataset and not self.get_params_for("dataset"):
+            return X
+        return super().get_dataset(X, y)
+
     def get_dataset(self, X: Any, y: Any = None) -> Any:
         """Return rows to predict on, checked against what was fitted."""
         if isinstance(X, ImageDataset):
@@ -393,6 +400,7 @@ class OPeNClassifier(ScikitNet):
                 stacklevel=2,
             )
             return super().get_dataset(X, y)
+        X = self._in_own_dataset(X)
         images = check_images(self, X, image_shape=self._shape_of_images)
         self.transform_.scale.warn_of_other_units(images)
         return ImageDataset(images)
@@ -419,7 +427,7 @@ class OPeNClassifier(ScikitNet):
             codes=data.codes,
             draw=draw,
             start_epoch=resolve_epoch(self.start_epoch, self.max_epochs),
-            batch_size=self._batch_size(len(data)),
+            batch_size=self._batch_size("iterator_train", len(data)),
             seed=self.seed_,
             delta=getattr(self.resampler_, "delta", 0.0),
             composition=self.composition,
@@ -442,19 +450,27 @@ class OPeNClassifier(ScikitNet):
         augment = check_augment(self.augment)
         return BatchTransform(scale, mean, std, augment, noise, self.seed_)
 
-    def _batch_size(self, n_rows: int) -> int:
-        return n_rows if self.batch_size == -1 else self.batch_size
+    def _batch_size(self, which: str, n_rows: int) -> int:
+        size = self.get_params_for(which).get("batch_size", self.batch_size)
+        return n_rows if size == -1 else size
 
     def get_iterator(self, dataset: Any, training: bool = False) -> Any:
         """Return what yields the batches of a data set."""
         if not isinstance(dataset, ImageDataset):  # of a net that was never fitted
             return super().get_iterator(dataset, training)
         which = "iterator_train" if training else "iterator_valid"
+        training = training and isinstance(dataset, TrainSet)
         settings = (self.transform_, self.device_)
+        if has_own_loader(self, which):
+            loader = super().get_iterator(dataset, which == "iterator_train")
+            return LoaderBatches(loader, *settings, self._epoch if training else None)
         workers = self.get_params_for(which).get("num_workers", 0)
-        if training and isinstance(dataset, TrainSet):
-            return EpochBatches(dataset, *settings, lambda: len(self.history) - 1, workers)
-        return EvalBatches(dataset, *settings, self._batch_size(len(dataset)), workers)
+        if training:
+            return EpochBatches(dataset, *settings, self._epoch, workers)
+        return EvalBatches(dataset, *settings, self._batch_size(which, len(dataset)), workers)
+
+    def _epoch(self) -> int:
+        return len(self.history) - 1
 
     def epoch_plan(self, epoch: int) -> EpochPlan:
         """Return which rows an epoch sees, which of them as noise, in which batch.
@@ -480,12 +496,12 @@ class OPeNClassifier(ScikitNet):
         self, iterator: Any, training: bool, prefix: str, step_fn: Any, **fit_params: Any
     ) -> None:
         """Run an epoch; in training, every step has random numbers of its own."""
-        if isinstance(iterator, EpochBatches):
+        if training:
             iterator = self._steps(iterator)
         super().run_single_epoch(iterator, training, prefix, step_fn, **fit_params)
 
-    def _steps(self, batches: EpochBatches) -> Iterator[Batch]:
-        epoch = len(self.history) - 1
+    def _steps(self, batches: EpochBatches | LoaderBatches) -> Iterator[Batch]:
+        epoch = self._epoch()
         try:
             for b, batch in enumerate(batches):
                 # Known here, not in train_step, so that an overridden train_step, closures called

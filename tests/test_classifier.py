@@ -502,6 +502,37 @@ class TestScikitLearn:
             expected = torch.softmax(clf.module_.eval()(pixels), 1)
         np.testing.assert_allclose(proba, expected, rtol=0.1, atol=0.05)
 
+    def test_a_data_loader_of_one_s_own(self, images):
+        X, y = images
+        own = {"iterator_train__drop_last": True, "iterator_train__batch_size": 25}
+        clf = make(tiny_net, resampler=None, max_epochs=1, **own).fit(X, y)
+        assert clf.history[0, "batches", :, "train_batch_size"] == [25, 25]
+        small = make(tiny_net, iterator_train__batch_size=30, iterator_valid__batch_size=7)
+        small.fit(X, y)
+        assert small.planner_.batch_size == 30
+        sizes = [len(batch) for batch in small.forward_iter(X)]
+        assert sizes == [7] * 8 + [4]
+        plain = make(tiny_net, iterator_valid=torch.utils.data.DataLoader).fit(X, y)
+        other = make(tiny_net, iterator_valid__drop_last=False).fit(X, y)
+        np.testing.assert_array_equal(plain.predict_proba(X), other.predict_proba(X))
+
+    def test_a_data_set_class_of_one_s_own(self, images):
+        X, y = images
+
+        class Dark(SkorchDataset):
+            def __init__(self, X, y=None, factor=1):
+                super().__init__(X // factor, y)
+
+        clf = make(dataset=Dark, dataset__factor=2).fit(X, y)
+        expected = make().fit(X // 2, y)
+        np.testing.assert_array_equal(clf.predict_proba(X), expected.predict_proba(X // 2))
+
+    def test_classes_may_name_codes(self, images):
+        X, y = images
+        clf = make(classes=["a", "b", "c"]).fit(X, y)
+        assert set(clf.predict(X)) <= set("abc")
+        np.testing.assert_array_equal(clf.predict_proba(X), make().fit(X, y).predict_proba(X))
+
     def test_fit_parameters_reach_the_network(self, images):
         seen = []
 
@@ -612,9 +643,8 @@ class TestRefusals:
             ({"max_epochs": 2.0}, "max_epochs=2.0 is not a number of epochs"),
             ({"max_epochs": -1}, "max_epochs=-1 is not a number of epochs"),
             ({"lr_decay": None}, "lr_decay=None is not a factor"),
-            ({"iterator_train__drop_last": True}, "iterator_train__drop_last has no effect"),
-            ({"iterator_valid": list}, "would never be used"),
-            ({"dataset__length": 3}, "would never be used"),
+            ({"iterator_train__drop_last": True}, "iterator_train, with its settings, rules"),
+            ({"iterator_train": list}, "leave iterator_train out, or pass resampler=None"),
             ({"image_shape": 8}, "image_shape=8 is not the shape of an image"),
             ({"image_shape": (3, 9, 9)}, r"\(3, 9, 9\) is needed"),
             ({"image_shape": (3,)}, "is not the shape of an image"),
