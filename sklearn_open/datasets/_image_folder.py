@@ -199,8 +199,8 @@ def _decode(
     read: Callable[[str], bytes], name: str, mode: str, size: tuple[int, int] | None
 ) -> np.ndarray:
     try:
-        with Image.open(BytesIO(read(name))) as image:
-            image = _eight_bit(image).convert(mode)
+        with Image.open(BytesIO(read(name))) as opened:
+            image: Image.Image = _eight_bit(opened).convert(mode)
     except Exception as error:  # damaged files raise about anything: OSError, SyntaxError, ...
         raise ValueError(
             f"{name!r} cannot be read as an image ({error!r}); replace or remove the file."
