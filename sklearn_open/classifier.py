@@ -117,7 +117,8 @@ class OPeNClassifier(ScikitNet):
     train_split : None or callable, default=None
         None trains on all rows. skorch's `ValidSplit` holds rows out, minority samples included.
     classes : array-like or None, default=None
-        All labels there are, when `y` may lack some.
+        All labels there are, when `y` may lack some, in the order of the columns of
+        `predict_proba`; or the names of the classes of a `y` of codes 0, 1, ...
     **kwargs : dict
         What else `skorch.NeuralNetClassifier` takes, among it ``module__...``, ``optimizer__...``,
         ``resampler__...``, ``callbacks``, ``warm_start``, ``compile`` and ``verbose`` (0: silent,

@@ -3,6 +3,7 @@
 import importlib.util
 import json
 import re
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,10 @@ ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "tabular_to_image.md"
 NAMES = {"deepinsight": "pyDeepInsight", "tinto": "TINTOlib"}
 SIZES = {"deepinsight": (8, 8), "tinto": (16, 16)}
+
+
+sys.path.append(str(ROOT / "examples"))  # where a script finds the module that both share
+import tabular_comparison as comparison  # noqa: E402
 
 
 def load_example(name):
@@ -39,7 +44,7 @@ def example(name):
 
 
 def test_images_hold_the_table(example, name):
-    X, y = example.load()
+    X, y = comparison.load()
     pipeline = example.make_pipeline()
     images = pipeline[:-1].fit_transform(X[:100], y[:100])
     assert images.shape == (100, *SIZES[name])
@@ -53,7 +58,7 @@ def test_images_hold_the_table(example, name):
 
 def test_deepinsight_gives_every_column_a_pixel():
     example = load_example("deepinsight")
-    X, _ = example.load()
+    X, _ = comparison.load()
     image = example.DeepInsight()
     table = example.make_pipeline()[0].fit_transform(X)
     images = image.fit_transform(table)
@@ -64,23 +69,23 @@ def test_tinto_leaves_no_files(tmp_path, monkeypatch):
     example = load_example("tinto")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    X, _ = example.load()
+    X, _ = comparison.load()
     assert example.TintoImages().fit(X[:9]).transform(X[:3]).shape == (3, 16, 16)
     assert not list(tmp_path.iterdir())
 
 
 def test_search_over_delta(example):
-    X, y = example.load()
-    folds = example.imbalanced_folds(X, y)
+    X, y = comparison.load()
+    folds = comparison.imbalanced_folds(X, y)
     assert sorted(np.concatenate([test for _, test in folds])) == list(range(len(X)))
     train, test = folds[0]
-    assert np.count_nonzero(y[train] == "malignant") == example.N_MALIGNANT
+    assert np.count_nonzero(y[train] == "malignant") == comparison.N_MALIGNANT
     assert not np.intersect1d(train, test).size
 
     few, many = (train[y[train] == label] for label in ("malignant", "benign"))
     train = np.concatenate([many[: 4 * len(few)], few])  # drawing takes time
     deltas = (0, 1 / 2)
-    search = example.make_search(epochs=4, deltas=deltas).fit(X[train], y[train])
+    search = comparison.make_search(example.make_pipeline(epochs=4), deltas).fit(X[train], y[train])
     assert search.cv_results_["param_clf__delta"].tolist() == list(deltas)
     y_pred = search.predict(X[test])
     assert y_pred.shape == test.shape
@@ -103,15 +108,15 @@ def test_script_writes_what_it_prints(example, tmp_path, capsys):
     path = tmp_path / "new" / "record.json"
     example.main(["--epochs", "2", "--folds", "2", "--json", str(path)])
     record = json.loads(path.read_text())
-    assert capsys.readouterr().out == example.table(record) + "\n"
-    assert record["deltas"] == list(example.DELTAS)
-    assert np.shape(record["inner_balanced_accuracy"]) == (2, len(example.DELTAS))
+    assert capsys.readouterr().out == comparison.table(record) + "\n"
+    assert record["deltas"] == list(comparison.DELTAS)
+    assert np.shape(record["inner_balanced_accuracy"]) == (2, len(comparison.DELTAS))
 
 
-def test_page_has_the_figures_of_the_result_file(example, name):
+def test_page_has_the_figures_of_the_result_file(name):
     path = f"results/tabular_{name}.json"
     record = json.loads((ROOT / path).read_text())
-    assert f"<!-- {path} -->\n```text\n{example.table(record)}\n```\n" in PAGE.read_text()
+    assert f"<!-- {path} -->\n```text\n{comparison.table(record)}\n```\n" in PAGE.read_text()
     inner = np.mean(record["inner_balanced_accuracy"], axis=0)
     row = f"| {NAMES[name]} | " + " | ".join(f"{100 * score:.1f}" for score in inner) + " |"
     assert row in PAGE.read_text()
