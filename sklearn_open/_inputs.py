@@ -7,7 +7,8 @@ transforms are new in every epoch and it need not fit into memory.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -16,11 +17,13 @@ from skorch.dataset import unpack_data
 from skorch.helper import SliceDataset
 from torch.utils.data import ConcatDataset, DataLoader, Dataset, IterableDataset, Subset
 
+from sklearn_open._memory_maps import drop_pages
 from sklearn_open._random import keyed_seed, seeded_global_rng
 
-__all__ = ["LazyImages", "as_rows", "find_labels", "is_dataset"]
+__all__ = ["BatchReader", "LazyImages", "as_rows", "chunks", "find_labels", "is_dataset"]
 
 CHUNK_ROWS = 256
+CHUNK_BYTES = 2**21  # of a chunk of `chunks` as float64: what a core's cache holds
 IMAGE_KEYS = ("image", "img", "pixel_values", "images", "x", "X")
 LABEL_KEYS = ("label", "labels", "target", "targets", "y")
 
@@ -140,12 +143,36 @@ class LazyImages:
 
     def read(self, rows: np.ndarray) -> np.ndarray:
         """Return rows as an array (n, n_channels, height, width), uint8 or float32."""
-        chunks = np.array_split(rows, max(1, -(-len(rows) // CHUNK_ROWS)))
-        return np.concatenate(list(self.batches(chunks, seed=0)))
+        parts = np.array_split(rows, max(1, -(-len(rows) // CHUNK_ROWS)))
+        return np.concatenate([part.numpy() for part in BatchReader(self).batches(parts, seed=0)])
 
-    def batches(
-        self, batches: Sequence[np.ndarray], seed: int, num_workers: int = 0
-    ) -> Iterator[np.ndarray]:
+
+class BatchReader:
+    """Reads batches of a data set, in worker processes that live as long as the reader.
+
+    Parameters
+    ----------
+    images : LazyImages
+        What to read.
+    num_workers : int, default=0
+        Processes that read ahead; 0 reads in this one.
+    pin_memory : bool, default=False
+        Whether batches are put where a GPU copies from without anyone waiting.
+    """
+
+    def __init__(self, images: LazyImages, num_workers: int = 0, pin_memory: bool = False) -> None:
+        self._rows = _KeyedRows(images.indices)
+        self._loader = DataLoader(
+            _KeyedItems(images.dataset),
+            batch_sampler=self._rows,
+            num_workers=num_workers,
+            persistent_workers=num_workers > 0,
+            pin_memory=pin_memory,
+            collate_fn=partial(_collate, images.channels_first),
+            generator=torch.Generator(),  # else it would draw from the global one
+        )
+
+    def batches(self, batches: Sequence[np.ndarray], seed: int) -> Iterator[torch.Tensor]:
         """Read batches of rows one after another.
 
         Parameters
@@ -155,34 +182,33 @@ class LazyImages:
         seed : int
             What random transforms of the data set draw from, torch's generator and NumPy's: every
             row of every batch has a seed of its own, whatever the number of workers.
-        num_workers : int, default=0
-            Processes that read ahead.
 
         Yields
         ------
-        numpy.ndarray of shape (n, n_channels, height, width)
+        torch.Tensor of shape (n, n_channels, height, width), uint8 or float32
         """
-        keyed = [
-            [(int(self.indices[row]), keyed_seed(seed, b, i)) for i, row in enumerate(rows)]
-            for b, rows in enumerate(batches)
-        ]
-        loader = DataLoader(
-            _KeyedItems(self.dataset),
-            batch_sampler=keyed,
-            num_workers=num_workers,
-            collate_fn=_collate,
-            generator=torch.Generator(),  # else it would draw from the global one
-        )
-        for images in loader:
-            yield _one_dtype(self.channels_first(images))
+        self._rows.plan(batches, seed)
+        yield from self._loader
 
 
-def _collate(images: list[np.ndarray]) -> np.ndarray:
-    return _stacked(images)
+class _KeyedRows:
+    """The batch sampler of a `BatchReader`: rows, each with the key of its random numbers."""
 
+    def __init__(self, indices: np.ndarray) -> None:
+        self.indices = indices
+        self.plan([], 0)
 
-def _one_dtype(images: np.ndarray) -> np.ndarray:
-    return images if images.dtype == np.uint8 else images.astype(np.float32)
+    def plan(self, batches: Sequence[np.ndarray], seed: int) -> None:
+        """Say what the next iteration is to read."""
+        self.batches, self.seed = batches, seed
+
+    def __iter__(self) -> Iterator[list[tuple[int, tuple[int, int, int]]]]:
+        seed = self.seed
+        for b, rows in enumerate(self.batches):
+            yield [(row, (seed, b, i)) for i, row in enumerate(self.indices[rows].tolist())]
+
+    def __len__(self) -> int:
+        return len(self.batches)
 
 
 class _KeyedItems(Dataset):
@@ -191,8 +217,9 @@ class _KeyedItems(Dataset):
     def __init__(self, dataset: Any) -> None:
         self.dataset = dataset
 
-    def __getitem__(self, keyed: tuple[int, int]) -> np.ndarray:
-        row, seed = keyed
+    def __getitem__(self, keyed: tuple[int, tuple[int, int, int]]) -> np.ndarray:
+        row, key = keyed
+        seed = keyed_seed(*key)
         with seeded_global_rng(torch.device("cpu"), seed):
             state = np.random.get_state()  # noqa: NPY002 (transforms use the global generator)
             np.random.seed(seed)  # noqa: NPY002
@@ -200,6 +227,44 @@ class _KeyedItems(Dataset):
                 return _to_array(_image_of(self.dataset[row], self.dataset))
             finally:
                 np.random.set_state(state)  # noqa: NPY002
+
+
+def _collate(
+    channels_first: Callable[[np.ndarray], np.ndarray], images: list[np.ndarray]
+) -> torch.Tensor:
+    """Make a batch, as a tensor: workers hand tensors over in shared memory."""
+    batch = channels_first(_stacked(images))
+    return torch.from_numpy(batch if batch.dtype == np.uint8 else batch.astype(np.float32))
+
+
+def chunks(X: np.ndarray | LazyImages, num_workers: int = 0) -> Iterator[tuple[slice, np.ndarray]]:
+    """Go through all rows in order, holding few of them in memory.
+
+    Parameters
+    ----------
+    X : numpy.ndarray or LazyImages of shape (n, n_channels, ...)
+        Rows.
+    num_workers : int, default=0
+        Processes that read a data set.
+
+    Yields
+    ------
+    rows : slice
+        Which rows these are.
+    chunk : numpy.ndarray
+        ``X[rows]``; of a memory map a view, to be read before the next chunk.
+    """
+    n_rows = max(1, CHUNK_BYTES // max(1, 8 * int(np.prod(X.shape[1:]))))
+    parts = [slice(i, min(i + n_rows, len(X))) for i in range(0, len(X), n_rows)]
+    if isinstance(X, LazyImages):
+        reader = BatchReader(X, num_workers)
+        batches = reader.batches([np.arange(rows.start, rows.stop) for rows in parts], seed=0)
+        for rows, batch in zip(parts, batches, strict=True):
+            yield rows, batch.numpy()
+        return
+    for rows in parts:
+        yield rows, np.asarray(X[rows])
+        drop_pages(X)
 
 
 def _image_of(item: Any, dataset: Any) -> Any:

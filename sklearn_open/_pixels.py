@@ -7,16 +7,30 @@ where the feasible range of a pixel is [0, 1] as in the paper.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 import torch
 
-__all__ = ["PixelScale", "channel_statistics"]
+from sklearn_open._inputs import LazyImages, chunks
 
-CHUNK_BYTES = 2**25  # how much of a data set is held as float64 at a time
+__all__ = ["ChannelMoments", "PixelScale", "PixelStatistics", "constant"]
+
+
+def constant(values: np.ndarray, device: torch.device) -> torch.Tensor:
+    """Return numbers as float32 on a device, made once: a copy for every batch would be waited for.
+
+    The tensor is shared by all who ask for the same numbers: not to be changed in place.
+    """
+    values = np.asarray(values, dtype=np.float64)
+    return _constant(values.tobytes(), values.shape, device)
+
+
+@lru_cache(maxsize=64)
+def _constant(content: bytes, shape: tuple[int, ...], device: torch.device) -> torch.Tensor:
+    return torch.tensor(np.frombuffer(content).reshape(shape), dtype=torch.float32, device=device)
 
 
 @dataclass(frozen=True)
@@ -32,28 +46,6 @@ class PixelScale:
     low: np.ndarray
     high: np.ndarray
 
-    @classmethod
-    def of(cls, X: np.ndarray) -> PixelScale:
-        """Return the range that the pixels of a training set can take.
-
-        uint8 lies in [0, 255]; floats that all lie in [0, 1] are taken for [0, 1]; anything else
-        has the range seen in `X`, of each column for a table and over all pixels for images
-        (colours stay comparable).
-
-        Parameters
-        ----------
-        X : numpy.ndarray of shape (n, n_features) or (n, n_channels, height, width)
-        """
-        if X.dtype == np.uint8:
-            return cls(np.float64(0), np.float64(255))
-        axis = 0 if X.ndim == 2 else None
-        ranges = [(chunk.min(axis=axis), chunk.max(axis=axis)) for chunk in _chunks(X)]
-        low = np.min([low for low, _ in ranges], axis=0).astype(np.float64)
-        high = np.max([high for _, high in ranges], axis=0).astype(np.float64)
-        if X.dtype.kind in "fb" and np.all(low >= 0) and np.all(high <= 1):
-            return cls(np.float64(0), np.float64(1))
-        return cls(low, high)
-
     @property
     def width(self) -> np.ndarray:
         """Units per unit scale; 1 where a column or the whole set is constant."""
@@ -62,13 +54,14 @@ class PixelScale:
     def warn_of_other_units(self, X: Any) -> None:
         """Warn of floats in [0, 1] where bytes were fitted: an image divided by 255 looks black."""
         bytes_fitted = self.low.ndim == 0 and self.high == 255
-        if (
-            bytes_fitted
-            and isinstance(X, np.ndarray)
-            and X.dtype != np.uint8
-            and X.size
-            and 0 < X.max() <= 1
-        ):
+        if not bytes_fitted or not isinstance(X, np.ndarray) or X.dtype == np.uint8:
+            return
+        highest = 0.0
+        for _, chunk in chunks(X):
+            highest = max(highest, chunk.max())
+            if highest > 1:
+                return
+        if highest > 0:
             warnings.warn(
                 "X holds floats of at most 1, but fit was given uint8 pixels from 0 to 255: these "
                 "images are nearly black. Pass images in the units that fit was given.",
@@ -77,52 +70,104 @@ class PixelScale:
             )
 
     def to_unit(self, x: torch.Tensor) -> torch.Tensor:
-        """Return pixels in unit scale, float32."""
-        low, width = self._like(self.low, x), self._like(self.width, x)
-        return (x.to(torch.float32) - low) / width
+        """Return pixels in unit scale: a new tensor, float32, with channels first in memory."""
+        low, width = constant(self.low, x.device), constant(self.width, x.device)
+        # Strides are not left to chance: a network rounds differently for other ones.
+        unit = torch.empty(x.shape, dtype=torch.float32, device=x.device).copy_(x)
+        return unit.sub_(low).div_(width)
 
     def to_raw(self, unit: torch.Tensor, dtype: np.dtype) -> np.ndarray:
         """Return unit-scale values in the data's own units and dtype (integers are rounded)."""
-        values = unit.cpu().double() * self._like(self.width, unit, torch.float64)
-        raw = (values + self._like(self.low, unit, torch.float64)).numpy()
+        raw = unit.cpu().double().numpy() * self.width + self.low
         return (np.rint(raw) if dtype.kind in "iub" else raw).astype(dtype)
 
-    def _like(
-        self, value: np.ndarray, x: torch.Tensor, dtype: torch.dtype = torch.float32
-    ) -> torch.Tensor:
-        device = x.device if dtype == torch.float32 else "cpu"
-        return torch.as_tensor(value, dtype=dtype, device=device)
 
-
-def _chunks(X: np.ndarray) -> Iterator[np.ndarray]:
-    rows = max(1, CHUNK_BYTES // max(1, 8 * int(np.prod(X.shape[1:]))))
-    for start in range(0, len(X), rows):
-        yield np.asarray(X[start : start + rows])
-
-
-def channel_statistics(X: np.ndarray, scale: PixelScale) -> tuple[np.ndarray, np.ndarray]:
-    """Return mean and standard deviation of each channel in unit scale (Eq. 2).
+class ChannelMoments:
+    """Mean and standard deviation of each channel, gathered chunk by chunk.
 
     Parameters
     ----------
-    X : numpy.ndarray of shape (n, n_channels, ...)
-        Pixels in their own units; read in chunks, so a memory map is never held whole.
-    scale : PixelScale
-        The range that is mapped to [0, 1].
+    n_channels : int
+        Channels of an image, or columns of a table.
 
-    Returns
-    -------
-    mean, std : numpy.ndarray of shape (n_channels,), dtype float64
-        `std` divides by the number of pixels, not by one less.
+    Notes
+    -----
+    Merging the chunks' moments (Chan et al. 1983) avoids the cancellation of E[x^2] - E[x]^2.
     """
-    n_channels = X.shape[1]
-    count, mean, m2 = 0, np.zeros(n_channels), np.zeros(n_channels)
-    for chunk in _chunks(X):
-        pixels = np.moveaxis(chunk.astype(np.float64), 1, -1).reshape(-1, n_channels)
-        # Chan et al. 1983: merging chunk means avoids the cancellation of E[x^2] - E[x]^2.
-        delta = pixels.mean(axis=0) - mean
-        total = count + len(pixels)
-        m2 += pixels.var(axis=0) * len(pixels) + delta**2 * count * len(pixels) / total
-        mean += delta * len(pixels) / total
-        count = total
-    return (mean - scale.low) / scale.width, np.sqrt(m2 / count) / scale.width
+
+    def __init__(self, n_channels: int) -> None:
+        self.count = 0
+        self.mean, self._m2 = np.zeros(n_channels), np.zeros(n_channels)
+
+    def add(self, rows: np.ndarray) -> None:
+        """Take in rows (n, n_channels, ...)."""
+        # Each channel in one piece, whatever the layout: sums run along it, in float64.
+        pixels = np.moveaxis(rows, 1, 0).astype(np.float64, order="C").reshape(len(self.mean), -1)
+        count = pixels.shape[1]
+        total = self.count + count
+        with np.errstate(invalid="ignore"):  # what is not finite is refused by its statistics
+            mean = pixels.mean(axis=1)
+            pixels -= mean[:, None]
+            delta = mean - self.mean
+            self._m2 += np.einsum("cp,cp->c", pixels, pixels)
+            self._m2 += delta**2 * (self.count * count / total)
+            self.mean += delta * (count / total)
+        self.count = total
+
+    @property
+    def std(self) -> np.ndarray:
+        """Standard deviation, of division by the number of pixels, not by one less."""
+        return np.sqrt(self._m2 / self.count)
+
+    def in_unit(self, scale: PixelScale) -> tuple[np.ndarray, np.ndarray]:
+        """Return mean and standard deviation in unit scale."""
+        return (self.mean - scale.low) / scale.width, self.std / scale.width
+
+
+@dataclass(frozen=True)
+class PixelStatistics:
+    """What one pass over a training set tells of its pixels.
+
+    Attributes
+    ----------
+    scale : PixelScale
+        Feasible range.
+    mean, std : numpy.ndarray of shape (n_channels,), dtype float64
+        Of each channel in unit scale (Eq. 2); `std` divides by the number of pixels.
+    """
+
+    scale: PixelScale
+    mean: np.ndarray
+    std: np.ndarray
+
+    @classmethod
+    def of(
+        cls, X: np.ndarray | LazyImages, scale: PixelScale | None = None, num_workers: int = 0
+    ) -> PixelStatistics:
+        """Read a training set once, in chunks.
+
+        Parameters
+        ----------
+        X : numpy.ndarray or LazyImages of shape (n, n_features) or (n, n_channels, height, width)
+            Pixels in their own units.
+        scale : PixelScale or None, default=None
+            The range, if it is known. None: uint8 lies in [0, 255]; floats that all lie in [0, 1]
+            are taken for [0, 1]; anything else has the range seen in `X`, of each column for a
+            table and over all pixels for images (colours stay comparable).
+        num_workers : int, default=0
+            Processes that read a data set.
+        """
+        if scale is None and X.dtype == np.uint8:
+            scale = PixelScale(np.float64(0), np.float64(255))
+        moments = ChannelMoments(X.shape[1])
+        axis = 0 if X.ndim == 2 else None
+        low, high = np.float64(np.inf), np.float64(-np.inf)
+        for _, chunk in chunks(X, num_workers):
+            moments.add(chunk)
+            if scale is None:
+                low = np.minimum(low, chunk.min(axis=axis))
+                high = np.maximum(high, chunk.max(axis=axis))
+        if scale is None:
+            in_unit = X.dtype.kind in "fb" and np.all(low >= 0) and np.all(high <= 1)
+            scale = PixelScale(np.float64(0), np.float64(1)) if in_unit else PixelScale(low, high)
+        return cls(scale, *moments.in_unit(scale))

@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 import torch
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
-from sklearn.utils.validation import _num_samples, column_or_1d, validate_data
+from sklearn.utils.validation import _num_samples, check_array, column_or_1d, validate_data
 
-from sklearn_open._inputs import LazyImages, as_rows, is_dataset
+from sklearn_open._inputs import LazyImages, as_rows, chunks, is_dataset
 
 __all__ = ["Layout", "check_image_shape", "check_images", "encode_labels"]
 
@@ -147,19 +147,33 @@ def check_images(
     if is_dataset(X):
         return _check_dataset(estimator, X, y, image_shape, reset)
     X = as_rows(X)
-    if getattr(X, "ndim", 2) > 2:
+    is_table = getattr(X, "ndim", 2) <= 2
+    if not is_table:
         X = Layout.of(X.shape, image_shape).channels_first(X)
         image_shape = image_shape or X.shape[1:]
         _check_shape(X.shape[1:], image_shape, reset)
-        X = X.reshape(len(X), int(np.prod(image_shape)))
-    with np.errstate(over="ignore", invalid="ignore"):  # the result is checked right below
-        table = validate_data(
-            estimator, X, reset=reset, dtype=[np.float32, np.uint8], ensure_all_finite=False
-        )
-    _check_finite(table)
+    rows = _validated(estimator, X, reset) if is_table else _validated_images(estimator, X, reset)
+    _check_finite(rows)
     if not isinstance(y, str):
-        _check_lengths(table, y)
-    return table if image_shape is None else _as_images(table, image_shape)
+        _check_lengths(rows, y)
+    return _as_images(rows, image_shape) if is_table and image_shape is not None else rows
+
+
+@np.errstate(over="ignore", invalid="ignore")  # what does not fit in float32 is refused afterwards
+def _validated(estimator: Any, table: Any, reset: bool) -> np.ndarray:
+    return validate_data(
+        estimator, table, reset=reset, dtype=[np.float32, np.uint8], ensure_all_finite=False
+    )
+
+
+@np.errstate(over="ignore", invalid="ignore")
+def _validated_images(estimator: Any, images: np.ndarray, reset: bool) -> np.ndarray:
+    # scikit-learn counts the values of a row in tables only. One row is enough for that: laying
+    # all rows flat copies images whose channels were last, a memory map whole.
+    _validated(
+        estimator, images[:1].reshape(len(images[:1]), int(np.prod(images.shape[1:]))), reset
+    )
+    return check_array(images, dtype=[np.float32, np.uint8], allow_nd=True, ensure_all_finite=False)
 
 
 def _check_dataset(
@@ -198,16 +212,16 @@ def _as_images(table: np.ndarray, image_shape: tuple[int, ...]) -> np.ndarray:
     return table.reshape(len(table), *image_shape)
 
 
-def _check_finite(table: np.ndarray) -> None:
-    if table.dtype == np.uint8:
+def _check_finite(rows: np.ndarray) -> None:
+    if rows.dtype == np.uint8:
         return
     with np.errstate(invalid="ignore", over="ignore"):
-        if np.isfinite(table.sum(dtype=np.float64)):
+        if all(np.isfinite(chunk.sum(dtype=np.float64)) for _, chunk in chunks(rows)):
             return
-    bad = np.flatnonzero(~np.isfinite(table).all(axis=1))
+    bad = np.flatnonzero(~np.isfinite(rows).reshape(len(rows), -1).all(axis=1))
     raise ValueError(
         f"Input X contains NaN or infinity (or a value too large for float32) in {len(bad)} of "
-        f"{len(table)} rows, the first of them row {bad[0]}. Drop these rows or fill the values "
+        f"{len(rows)} rows, the first of them row {bad[0]}. Drop these rows or fill the values "
         "in, with sklearn.impute.SimpleImputer or numpy.nan_to_num."
     )
 

@@ -275,8 +275,13 @@ def random_color(batch: torch.Tensor, generator: torch.Generator) -> torch.Tenso
     return batch.clamp(0.0, 1.0)
 
 
+@cache
 def _color_layers(is_rgb: bool) -> list[torch.nn.Module]:
-    """Build kornia's layers: cheap, and they remember their last draws, so none are kept."""
+    """Build kornia's layers once: they draw anew in every call, whatever they did before.
+
+    They remember their last draws, so one thread at a time may use them: `seeded_global_rng` sees
+    to that.
+    """
     import kornia.augmentation as K  # here, as `import sklearn_open` should not pay for it
 
     # A border that repeats the last pixel, unlike kornia's default, suits 1-pixel images too.

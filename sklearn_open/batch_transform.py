@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from sklearn_open._pixels import PixelScale
+from sklearn_open._pixels import PixelScale, constant
 from sklearn_open._random import keyed_generator
 from sklearn_open.augment import Augmentation
 from sklearn_open.noise import NoiseFamily
@@ -111,7 +111,7 @@ class BatchTransform:
 
     def _normalize(self, x: torch.Tensor) -> torch.Tensor:
         def per_channel(values: np.ndarray) -> torch.Tensor:
-            tensor = torch.as_tensor(values, dtype=torch.float32, device=x.device)
-            return tensor.reshape(-1, *[1] * (x.ndim - 2))
+            return constant(values, x.device).reshape(-1, *[1] * (x.ndim - 2))
 
-        return (x - per_channel(self.mean)) / per_channel(self.std)
+        # Not in place to begin with: a user's augmentation may go on using what it returned.
+        return x.sub(per_channel(self.mean)).div_(per_channel(self.std))

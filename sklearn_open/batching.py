@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,9 @@ from skorch.dataset import Dataset
 from torch.utils.data import Subset
 
 from sklearn_open._inputs import LazyImages
+from sklearn_open._memory_maps import MappedRows, find_map
 from sklearn_open._random import keyed_seed
+from sklearn_open._sources import open_source
 from sklearn_open.batch_transform import BatchTransform
 from sklearn_open.plan import EpochPlanner
 
@@ -79,8 +82,13 @@ def taken(dataset: ImageDataset | Subset) -> ImageDataset:
         )
     rows = np.asarray(dataset.indices)
     X, codes, y = whole.arrays
-    X = X.subset(rows) if isinstance(X, LazyImages) else X[rows]
-    return ImageDataset(X, codes[rows], y[rows])
+    return ImageDataset(_rows_of(X, rows), codes[rows], y[rows])
+
+
+def _rows_of(X: Any, rows: np.ndarray) -> Any:
+    if isinstance(X, LazyImages):
+        return X.subset(rows)
+    return X[rows] if find_map(X) is None else MappedRows(X, rows)
 
 
 class TrainSet(ImageDataset):
@@ -118,37 +126,6 @@ class Batch(tuple):
         return batch
 
 
-class _Store:
-    """Where batches are gathered from: a GPU if all pixels fit there, memory, or a data set."""
-
-    def __init__(self, dataset: ImageDataset, device: torch.device, num_workers: int) -> None:
-        self.X = dataset.X
-        self.codes = torch.from_numpy(dataset.codes).to(device)
-        self.device = device
-        self.num_workers = num_workers
-        free = torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else 0
-        self.resident = _resident(dataset.X, device, free)
-
-    def batches(self, rows: Sequence[np.ndarray], seed: int) -> Iterator[torch.Tensor]:
-        """Yield the pixels of batches; `seed` is for random transforms of a data set."""
-        if isinstance(self.X, LazyImages):
-            for pixels in self.X.batches(rows, seed, self.num_workers):
-                yield torch.from_numpy(np.ascontiguousarray(pixels)).to(self.device)
-            return
-        for index in rows:
-            if self.resident is not None:
-                yield self.resident[torch.from_numpy(index).to(self.device)]
-            else:
-                yield torch.from_numpy(self.X[index]).to(self.device)
-
-
-def _resident(X: np.ndarray | LazyImages, device: torch.device, free: int) -> torch.Tensor | None:
-    """Put all pixels on a device if they take at most half of its `free` bytes."""
-    if isinstance(X, LazyImages) or X.nbytes > free // 2:
-        return None
-    return torch.from_numpy(np.array(X)).to(device)  # a copy: X may be read-only or reversed
-
-
 class EpochBatches:
     """Training batches; every iteration is one epoch with a plan of its own.
 
@@ -163,7 +140,7 @@ class EpochBatches:
     epoch : callable
         Returns the number of the epoch that an iteration is for.
     num_workers : int, default=0
-        Processes that read a data set; arrays need none.
+        Processes that read a data set, as long as this object lives; arrays need none.
     """
 
     def __init__(
@@ -176,19 +153,24 @@ class EpochBatches:
     ) -> None:
         self.dataset = dataset
         self.transform = transform
+        self.device = device
         self.epoch = epoch
-        self._store = _Store(dataset, device, num_workers)
+        self._source = open_source(dataset.X, device, num_workers)
 
     def __iter__(self) -> Iterator[Batch]:
         epoch = self.epoch()
-        plan = list(self.dataset.planner.plan(epoch).batches())
-        natural_rows = [index[: len(index) - n_noise] for index, n_noise in plan]
+        plan = self.dataset.planner.plan(epoch)
+        rows, n_noise = zip(*plan.batches(), strict=True)
+        n_natural = [len(index) - n for index, n in zip(rows, n_noise, strict=True)]
+        natural_rows = [index[:n] for index, n in zip(rows, n_natural, strict=True)]
+        # Sent once, as a GPU's queue runs empty while a batch's own codes are waited for.
+        all_codes = torch.from_numpy(self.dataset.codes[plan.index]).to(self.device)
+        batch_codes = all_codes.split([len(index) for index in rows])
         seed = keyed_seed(self.transform.seed, "items", epoch)
-        pixels = self._store.batches(natural_rows, seed)
-        for b, ((index, n_noise), natural) in enumerate(zip(plan, pixels, strict=True)):
-            codes = self._store.codes[torch.from_numpy(index).to(self._store.device)]
-            noise_codes = codes[len(index) - n_noise :]
-            yield Batch(self.transform.train(natural, noise_codes, epoch, b), codes, n_noise)
+        with closing(self._source.batches(natural_rows, seed)) as pixels:
+            for b, (natural, codes) in enumerate(zip(pixels, batch_codes, strict=True)):
+                x = self.transform.train(natural, codes[n_natural[b] :], epoch, b)
+                yield Batch(x, codes, n_noise[b])
 
 
 class LoaderBatches:
@@ -220,7 +202,9 @@ class LoaderBatches:
 
     def __iter__(self) -> Iterator[Batch]:
         for b, batch in enumerate(self.loader):
-            pixels, codes = (torch.as_tensor(part).to(self.device) for part in batch)
+            pixels, codes = (
+                torch.as_tensor(part).to(self.device, non_blocking=True) for part in batch
+            )
             if self.epoch is None:
                 yield Batch(self.transform.evaluate(pixels), codes)
             else:
@@ -254,12 +238,14 @@ class EvalBatches:
     ) -> None:
         self.dataset = dataset
         self.transform = transform
+        self.device = device
         self.batch_size = batch_size
-        self._store = _Store(dataset, device, num_workers)
+        self._source = open_source(dataset.X, device, num_workers)
 
     def __iter__(self) -> Iterator[Batch]:
         starts = range(0, len(self.dataset), self.batch_size)
         rows = [np.arange(i, min(i + self.batch_size, len(self.dataset))) for i in starts]
-        for index, pixels in zip(rows, self._store.batches(rows, seed=0), strict=True):
-            codes = self._store.codes[index[0] : index[-1] + 1]
-            yield Batch(self.transform.evaluate(pixels), codes)
+        batch_codes = torch.from_numpy(self.dataset.codes).to(self.device).split(self.batch_size)
+        with closing(self._source.batches(rows, seed=0)) as batches:
+            for pixels, codes in zip(batches, batch_codes, strict=True):
+                yield Batch(self.transform.evaluate(pixels), codes)

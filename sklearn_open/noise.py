@@ -12,7 +12,8 @@ from abc import ABC, abstractmethod
 import numpy as np
 import torch
 
-from sklearn_open._pixels import PixelScale, channel_statistics
+from sklearn_open._inputs import LazyImages, chunks
+from sklearn_open._pixels import ChannelMoments, PixelStatistics, constant
 
 __all__ = [
     "ClassGaussianNoise",
@@ -26,17 +27,20 @@ __all__ = [
 class NoiseFamily(ABC):
     """A distribution of pure noise images; subclass it to try another."""
 
-    def fit(self, X: np.ndarray, codes: np.ndarray, scale: PixelScale) -> NoiseFamily:
+    def fit(
+        self, X: np.ndarray | LazyImages, codes: np.ndarray, statistics: PixelStatistics
+    ) -> NoiseFamily:
         """Learn what the family needs from the training images; nothing by default.
 
         Parameters
         ----------
-        X : numpy.ndarray of shape (n, n_channels, ...)
+        X : numpy.ndarray or LazyImages of shape (n, n_channels, ...)
             Training images (or a table) in their own units.
         codes : numpy.ndarray of shape (n,)
             Classes 0 to n_classes - 1.
-        scale : PixelScale
-            Feasible range of `X`.
+        statistics : PixelStatistics
+            Feasible range of `X`, and mean and deviation of its channels, which are known without
+            another pass over the data.
         """
         return self
 
@@ -75,16 +79,20 @@ class GaussianNoise(NoiseFamily):
         Statistics in unit scale.
     """
 
-    def fit(self, X: np.ndarray, codes: np.ndarray, scale: PixelScale) -> GaussianNoise:
-        """Compute the channel statistics of the training set (Eq. 2)."""
-        self.mean_, self.std_ = channel_statistics(X, scale)
+    def fit(
+        self, X: np.ndarray | LazyImages, codes: np.ndarray, statistics: PixelStatistics
+    ) -> GaussianNoise:
+        """Take the channel statistics of the training set (Eq. 2)."""
+        self.mean_, self.std_ = statistics.mean, statistics.std
         return self
 
     def sample(
         self, codes: torch.Tensor, shape: tuple[int, ...], generator: torch.Generator
     ) -> torch.Tensor:
         """Draw clipped normal images; see `NoiseFamily.sample`."""
-        return _clipped_normal(self.mean_[None], self.std_[None], len(codes), shape, generator)
+        device = generator.device
+        mean, std = constant(self.mean_[None], device), constant(self.std_[None], device)
+        return _clipped_normal(mean, std, len(codes), shape, generator)
 
 
 class ClassGaussianNoise(NoiseFamily):
@@ -96,11 +104,19 @@ class ClassGaussianNoise(NoiseFamily):
         Statistics in unit scale.
     """
 
-    def fit(self, X: np.ndarray, codes: np.ndarray, scale: PixelScale) -> ClassGaussianNoise:
+    def fit(
+        self, X: np.ndarray | LazyImages, codes: np.ndarray, statistics: PixelStatistics
+    ) -> ClassGaussianNoise:
         """Compute the channel statistics of every class."""
+        moments = [ChannelMoments(X.shape[1]) for _ in range(codes.max() + 1)]
+        for rows, chunk in chunks(X):
+            for c in np.unique(codes[rows]):
+                moments[c].add(chunk[codes[rows] == c])
         # A class without rows is never drawn; it gets the statistics of the whole set.
-        members = [codes == c for c in range(codes.max() + 1)]
-        per_class = [channel_statistics(X[rows] if rows.any() else X, scale) for rows in members]
+        per_class = [
+            m.in_unit(statistics.scale) if m.count else (statistics.mean, statistics.std)
+            for m in moments
+        ]
         self.mean_, self.std_ = (np.stack(values) for values in zip(*per_class, strict=True))
         return self
 
@@ -108,8 +124,9 @@ class ClassGaussianNoise(NoiseFamily):
         self, codes: torch.Tensor, shape: tuple[int, ...], generator: torch.Generator
     ) -> torch.Tensor:
         """Draw clipped normal images; see `NoiseFamily.sample`."""
-        rows = codes.cpu().numpy()
-        return _clipped_normal(self.mean_[rows], self.std_[rows], len(codes), shape, generator)
+        device = generator.device
+        mean, std = (constant(per_class, device)[codes] for per_class in (self.mean_, self.std_))
+        return _clipped_normal(mean, std, len(codes), shape, generator)
 
 
 class UniformNoise(NoiseFamily):
@@ -123,20 +140,15 @@ class UniformNoise(NoiseFamily):
 
 
 def _clipped_normal(
-    mean: np.ndarray,
-    std: np.ndarray,
+    mean: torch.Tensor,
+    std: torch.Tensor,
     n: int,
     shape: tuple[int, ...],
     generator: torch.Generator,
 ) -> torch.Tensor:
-    device = generator.device
-
-    def per_channel(values: np.ndarray) -> torch.Tensor:
-        tensor = torch.as_tensor(values, dtype=torch.float32, device=device)
-        return tensor.reshape(*tensor.shape, *[1] * (len(shape) - 1))
-
-    noise = torch.randn((n, *shape), generator=generator, device=device)
-    return noise.mul_(per_channel(std)).add_(per_channel(mean)).clamp_(0, 1)
+    mean, std = (rows.reshape(*rows.shape, *[1] * (len(shape) - 1)) for rows in (mean, std))
+    noise = torch.randn((n, *shape), generator=generator, device=generator.device)
+    return noise.mul_(std).add_(mean).clamp_(0, 1)
 
 
 _FAMILIES: dict[str, type[NoiseFamily]] = {

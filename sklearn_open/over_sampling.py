@@ -12,7 +12,7 @@ from imblearn.utils import check_sampling_strategy, check_target_type
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import validate_data
 
-from sklearn_open._pixels import PixelScale, channel_statistics
+from sklearn_open._pixels import PixelStatistics
 from sklearn_open._random import keyed_generator
 from sklearn_open._validation import Layout
 from sklearn_open.noise import NoiseFamily, check_noise
@@ -154,16 +154,16 @@ class PureNoiseOverSampler(BaseOverSampler):
         self.sample_indices_, self.noise_mask_ = self.draw(y, random_state)
         layout = Layout.of(X.shape)
         images = layout.channels_first(X)
-        scale = PixelScale.of(images)
-        mean, std = channel_statistics(images, scale)
-        self.noise_mean_ = mean * scale.width + scale.low
-        self.noise_std_ = std * scale.width
+        statistics = PixelStatistics.of(images)
+        scale = statistics.scale
+        self.noise_mean_ = statistics.mean * scale.width + scale.low
+        self.noise_std_ = statistics.std * scale.width
 
         resampled = images[self.sample_indices_]
         if self.noise_mask_.any():
             codes = np.unique(y, return_inverse=True)[1]
             labels = torch.as_tensor(codes[self.sample_indices_[self.noise_mask_]])
-            family = check_noise(self.noise).fit(images, codes, scale)
+            family = check_noise(self.noise).fit(images, codes, statistics)
             generator = keyed_generator("cpu", random_state.randint(2**31 - 1), "noise")
             noise = family.sample(labels, images.shape[1:], generator)
             resampled[self.noise_mask_] = scale.to_raw(noise, X.dtype)

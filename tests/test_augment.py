@@ -262,6 +262,15 @@ def test_simclr_without_rgb(channels):
     assert out.shape == (8, channels, 16, 16)
 
 
+@pytest.mark.parametrize("channels", [1, 3])
+def test_color_does_not_depend_on_the_batches_before(channels):
+    batch = images(9, channels)
+    A._color_layers.cache_clear()
+    first = random_color(batch, generator(1))
+    random_color(images(4, channels, 16, 8), generator(2))
+    assert torch.equal(random_color(batch, generator(1)), first)
+
+
 # autoaugment
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from sklearn_open._pixels import PixelScale, channel_statistics
+from sklearn_open._pixels import PixelStatistics
 from sklearn_open.augment import check_augment
 from sklearn_open.batch_transform import BatchTransform, check_normalize
 from sklearn_open.noise import check_noise
@@ -12,10 +12,10 @@ from sklearn_open.noise import check_noise
 
 def make(images, augment=None, normalize="dataset", noise="gaussian"):
     X, y = images
-    scale = PixelScale.of(X)
-    mean, std = check_normalize(normalize, *channel_statistics(X, scale))
-    family = check_noise(noise).fit(X, y, scale)
-    return BatchTransform(scale, mean, std, check_augment(augment), family, seed=0)
+    statistics = PixelStatistics.of(X)
+    mean, std = check_normalize(normalize, statistics.mean, statistics.std)
+    family = check_noise(noise).fit(X, y, statistics)
+    return BatchTransform(statistics.scale, mean, std, check_augment(augment), family, seed=0)
 
 
 def test_noise_lives_in_the_normalised_space_of_the_images(images):
@@ -73,6 +73,45 @@ def test_evaluation_changes_nothing_but_the_scale(images):
     X, _ = images
     out = make(images, augment="simclr", normalize=None).evaluate(torch.from_numpy(X))
     torch.testing.assert_close(out, torch.from_numpy(X).float() / 255)
+
+
+def test_what_goes_in_is_left_as_it_was(images):
+    X, _ = images
+    given = torch.from_numpy(X).float()
+    before = given.clone()
+    kept = torch.full((60, 3, 8, 8), 0.5)  # what an augmentation returned is still its own
+    for n_noise in (0, 5):
+        codes = torch.zeros(n_noise, dtype=torch.int64)
+        make(images, augment=lambda batch: kept).train(given, codes, 0, 0)
+        make(images).evaluate(given)
+    assert torch.equal(given, before)
+    assert (kept == 0.5).all()
+
+
+@pytest.mark.parametrize("augment", [None, "flip_crop", "cutout"])
+def test_the_memory_layout_does_not_matter(images, augment):
+    X, _ = images
+    first = torch.from_numpy(X)
+    last = first.contiguous(memory_format=torch.channels_last)
+    codes = torch.zeros(5, dtype=torch.int64)
+    transform = make(images, augment=augment)
+    expected, got = (transform.train(x, codes, 0, 0) for x in (first, last))
+    assert torch.equal(got, expected)
+    assert got.stride() == expected.stride()
+
+
+def test_constants_are_sent_to_the_device_once(images, monkeypatch):
+    X, _ = images
+    transform = make(images, augment="cutout", noise="class_gaussian")
+    codes = torch.zeros(5, dtype=torch.int64)
+    transform.train(torch.from_numpy(X), codes, 0, 0)
+
+    def refused(*args, **kwargs):
+        raise AssertionError("a batch copies numbers to the device")
+
+    for name in ("as_tensor", "from_numpy", "tensor"):
+        monkeypatch.setattr(torch, name, refused)
+    transform.train(torch.ones(X.shape, dtype=torch.uint8), codes, 0, 1)
 
 
 def test_normalize():

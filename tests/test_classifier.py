@@ -23,7 +23,6 @@ from torch.nn import functional as F
 
 from sklearn_open import OPeNClassifier, PureNoiseOverSampler
 from sklearn_open.backbones import SmallCNN, WideResNet, wrn28_10
-from sklearn_open.batching import _resident
 from sklearn_open.exceptions import NoBatchNormWarning
 from sklearn_open.nn import DARNorm
 
@@ -108,10 +107,6 @@ class TestInputs:
             make()
             .fit(np.ascontiguousarray(np.asarray(view(X))), y)
             .predict_proba(np.ascontiguousarray(np.asarray(view(X)))),
-        )
-        torch.testing.assert_close(
-            _resident(np.asarray(view(X)), torch.device("cpu"), free=2**30),
-            torch.tensor(np.ascontiguousarray(np.asarray(view(X)))),
         )
 
     def test_dates_as_labels(self, images):

@@ -1,18 +1,22 @@
 """Whatever people keep images in trains and predicts as the same data given as an array."""
 
+import multiprocessing
+import os
+
 import numpy as np
 import pytest
 import torch
 import torchvision
 from PIL import Image
 from sklearn.model_selection import GridSearchCV
+from skorch.callbacks import Callback
 from skorch.dataset import Dataset as SkorchDataset
 from skorch.dataset import ValidSplit
 from skorch.helper import SliceDataset
 from torch.utils.data import ConcatDataset, Dataset, IterableDataset, Subset, TensorDataset
 
-from sklearn_open import OPeNClassifier
-from sklearn_open._inputs import find_labels
+from sklearn_open import OPeNClassifier, _inputs
+from sklearn_open._inputs import BatchReader, LazyImages, chunks, find_labels
 
 
 def make(**kwargs):
@@ -169,6 +173,51 @@ def test_random_transforms_are_new_in_every_epoch_and_the_same_for_any_workers(i
     np.testing.assert_array_equal(proba[0], proba[1])
     np.testing.assert_array_equal(proba[0], proba[2])
     assert 0.3 < np.mean(seen) < 0.7
+
+
+def test_workers_live_as_long_as_a_fit(images, tmp_path):
+    X, y = images
+
+    def mark(x):
+        (tmp_path / str(os.getpid())).touch()
+        return x
+
+    class Stop(Callback):
+        def on_batch_end(self, net, **kwargs):
+            if len(net.history) == 2:
+                raise KeyboardInterrupt
+
+    for callbacks in ([], [Stop()]):
+        settings = {"max_epochs": 4, "iterator_train__num_workers": 2, "callbacks": callbacks}
+        make(**settings).fit(Pairs(X, y, mark))
+        pids = {path.name for path in tmp_path.iterdir()} - {str(os.getpid())}
+        assert len(pids) == 3  # one for the pass over the data before, two for all epochs
+        assert not multiprocessing.active_children()
+        for path in tmp_path.iterdir():
+            path.unlink()
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_reader_goes_on_after_an_iteration_that_was_left(images, workers):
+    X, y = images
+    reader = BatchReader(LazyImages(Pairs(X, y), np.asarray), workers)
+    rows = np.array_split(np.arange(60), 10)
+    left = reader.batches(rows, seed=0)
+    next(left)
+    left.close()
+    for batches in (rows[::-1], rows[3:]):
+        for got, expected in zip(reader.batches(batches, seed=0), batches, strict=True):
+            np.testing.assert_array_equal(got, X[expected])
+
+
+def test_chunks_go_through_all_rows(images, tmp_path, monkeypatch):
+    X, y = images
+    monkeypatch.setattr(_inputs, "CHUNK_BYTES", 8 * X[0].size * 7)
+    for given in (X, memory_map(X, tmp_path), LazyImages(Pairs(X, y), np.asarray)):
+        rows = [(rows, np.array(chunk)) for rows, chunk in chunks(given)]
+        assert [len(chunk) for _, chunk in rows] == [7] * 8 + [4]
+        for part, chunk in rows:
+            np.testing.assert_array_equal(chunk, X[part])
 
 
 def test_searches_and_hold_outs(images):

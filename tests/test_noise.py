@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from sklearn_open._pixels import PixelScale, channel_statistics
+from sklearn_open._pixels import PixelStatistics
 from sklearn_open._random import keyed_generator
 from sklearn_open.noise import _FAMILIES, GaussianNoise, NoiseFamily, check_noise
 
@@ -18,7 +18,7 @@ def images(dtype=np.uint8, n=40, shape=(3, 5, 6), seed=0):
 
 def fitted(family, X, n_classes=2):
     codes = np.arange(len(X)) % n_classes
-    return check_noise(family).fit(X, codes, PixelScale.of(X))
+    return check_noise(family).fit(X, codes, PixelStatistics.of(X))
 
 
 @pytest.mark.parametrize("family", list(_FAMILIES))
@@ -79,12 +79,23 @@ def test_class_noise_has_the_statistics_of_the_labels_class():
     torch.testing.assert_close(sample[1], torch.full((3, 4, 4), 200 / 255))
 
 
+def test_class_statistics_are_those_of_its_rows(monkeypatch):
+    X = images(n=41)
+    monkeypatch.setattr("sklearn_open._inputs.CHUNK_BYTES", 8 * X[0].size * 6)
+    codes = np.random.RandomState(0).randint(0, 4, 41)
+    noise = check_noise("class_gaussian").fit(X, codes, PixelStatistics.of(X))
+    for c in range(4):
+        pixels = X[codes == c] / 255
+        np.testing.assert_allclose(noise.mean_[c], pixels.mean(axis=(0, 2, 3)), rtol=1e-12)
+        np.testing.assert_allclose(noise.std_[c], pixels.std(axis=(0, 2, 3)), rtol=1e-12)
+
+
 def test_class_noise_of_a_class_without_rows_is_that_of_the_set():
     X = images(n=4)
-    noise = check_noise("class_gaussian").fit(X, np.array([0, 0, 2, 2]), PixelScale.of(X))
-    mean, std = channel_statistics(X, PixelScale.of(X))
-    np.testing.assert_allclose(noise.mean_[1], mean)
-    np.testing.assert_allclose(noise.std_[1], std)
+    statistics = PixelStatistics.of(X)
+    noise = check_noise("class_gaussian").fit(X, np.array([0, 0, 2, 2]), statistics)
+    np.testing.assert_array_equal(noise.mean_[1], statistics.mean)
+    np.testing.assert_array_equal(noise.std_[1], statistics.std)
 
 
 def test_uniform_noise_covers_the_range():

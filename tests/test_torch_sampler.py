@@ -11,7 +11,7 @@ from PIL import Image
 from torch.utils.data import DataLoader, Dataset, TensorDataset
 
 from sklearn_open import OPeNClassifier
-from sklearn_open._pixels import PixelScale
+from sklearn_open._pixels import PixelStatistics
 from sklearn_open.noise import ClassGaussianNoise, UniformNoise
 from sklearn_open.torch_sampler import PlannedRow, PureNoiseBatchSampler, PureNoiseDataset
 
@@ -291,7 +291,7 @@ def test_refuses_statistics_that_are_none(noise):
 
 def test_other_families(images):
     X = images.numpy()
-    family = ClassGaussianNoise().fit(X, LABELS, PixelScale.of(X))
+    family = ClassGaussianNoise().fit(X, LABELS, PixelStatistics.of(X))
     dataset = PureNoiseDataset(TensorDataset(images, torch.from_numpy(LABELS)), family)
     means = [float(dataset[PlannedRow(int(i), c, 5)][0].mean()) for c, i in enumerate([0, 45, 54])]
     np.testing.assert_allclose(means, [X[LABELS == c].mean() for c in range(3)], atol=0.05)
