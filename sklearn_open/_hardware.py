@@ -1,12 +1,20 @@
-"""What the machine offers: device and precision, each decided here and nowhere else."""
+"""What the machine offers: device, precision, sizes of batches; decided here and nowhere else."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
 import torch
 
-__all__ = ["PRECISIONS", "autocast_dtype", "resolve_device"]
+__all__ = ["PRECISIONS", "autocast_dtype", "predict_batch_size", "resolve_device", "tf32"]
 
-PRECISIONS = ("auto", "float32", "bf16")
+PRECISIONS = ("auto", "float32", "bf16", "fp16")
+
+# Pixels (or table rows) in a batch to predict on. Measured on a CPU with examples/benchmarks/
+# predict.py: larger batches fall out of its caches. A GPU needs more to be busy.
+PREDICT_PIXELS = {"cpu": 2**17, "cuda": 2**21}
 
 
 def resolve_device(device: str | torch.device) -> torch.device:
@@ -23,7 +31,7 @@ def autocast_dtype(
 
     Parameters
     ----------
-    precision : {"auto", "float32", "bf16"}
+    precision : {"auto", "float32", "bf16", "fp16"}
         "auto" is bf16 for images on hardware with bf16 arithmetic, else float32.
     device : torch.device
         Where the network is.
@@ -32,7 +40,7 @@ def autocast_dtype(
     """
     if precision == "auto":
         precision = "bf16" if len(image_shape) > 1 and _has_bf16(device) else "float32"
-    return torch.bfloat16 if precision == "bf16" else None
+    return {"bf16": torch.bfloat16, "fp16": torch.float16}.get(precision)
 
 
 def _has_bf16(device: torch.device) -> bool:
@@ -41,3 +49,35 @@ def _has_bf16(device: torch.device) -> bool:
     # torch has no public name for this question.
     supported = getattr(torch.cpu, "_is_avx512_bf16_supported", None)
     return device.type == "cpu" and supported is not None and supported()
+
+
+@contextmanager
+def tf32(precision: str, device: torch.device) -> Iterator[None]:
+    """Let a GPU multiply what stays in float32 as TF32, under "auto" precision.
+
+    torch allows it for convolutions only by default. The setting belongs to the process and is put
+    back.
+    """
+    before = torch.get_float32_matmul_precision()
+    if precision != "auto" or device.type != "cuda" or before != "highest":
+        yield
+        return
+    torch.set_float32_matmul_precision("high")
+    try:
+        yield
+    finally:
+        torch.set_float32_matmul_precision(before)
+
+
+def predict_batch_size(device: torch.device, image_shape: tuple[int, ...]) -> int:
+    """Return how many rows to predict on at a time.
+
+    Parameters
+    ----------
+    device : torch.device
+        Where the network is.
+    image_shape : tuple of int
+        Shape (n_channels, height, width) of an image, or (n_features,) of a table's row.
+    """
+    pixels = PREDICT_PIXELS.get(device.type, PREDICT_PIXELS["cpu"])
+    return int(np.clip(pixels // int(np.prod(image_shape[1:])), 16, 4096))

@@ -12,8 +12,10 @@ from typing import Any
 import numpy as np
 import torch
 from skorch import NeuralNetClassifier
+from skorch.callbacks import Callback, EpochScoring, PassthroughScoring
 
 from sklearn_open._hardware import resolve_device
+from sklearn_open.callbacks import TrainingProgress
 
 __all__ = ["ScikitNet"]
 
@@ -79,10 +81,16 @@ class ScikitNet(NeuralNetClassifier):
 
     def notify(self, method_name: str, **cb_kwargs: Any) -> None:
         """Call the callbacks; scorers get the user's labels, not codes."""
-        if method_name == "on_batch_end":
+        if method_name == "on_batch_end" and self._reads_labels(cb_kwargs["training"]):
             pixels, codes = cb_kwargs["batch"]
             cb_kwargs["batch"] = (pixels, self.classes_[codes.cpu().numpy()])
         super().notify(method_name, **cb_kwargs)
+
+    def _reads_labels(self, training: bool) -> bool:
+        """Whether a callback looks at batches; on a GPU, fetching their labels would wait."""
+        if type(self).on_batch_end is not NeuralNetClassifier.on_batch_end:
+            return True
+        return any(_looks_at_batch(callback, training) for _, callback in self.callbacks_)
 
     def predict(self, X: Any) -> np.ndarray:
         """Return the most probable label of each row.
@@ -161,6 +169,16 @@ def _takes_effect_at_fit(name: str) -> bool:
     component = name.split("__")[0]
     later = ("resampler", "dataset", "iterator_train", "iterator_valid")
     return name == "optimizer" or component in later
+
+
+def _looks_at_batch(callback: Callback, training: bool) -> bool:
+    if isinstance(callback, EpochScoring):
+        return training == callback.on_train
+    return type(callback).on_batch_end not in (
+        Callback.on_batch_end,
+        PassthroughScoring.on_batch_end,
+        TrainingProgress.on_batch_end,
+    )
 
 
 def _is_auto(value: Any) -> bool:

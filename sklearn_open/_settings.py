@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from numbers import Integral, Real
 from typing import Any
 
+import torch
 from torch.utils.data import DataLoader
 
 from sklearn_open._hardware import PRECISIONS
@@ -35,6 +36,16 @@ def check_settings(net: Any) -> None:
                 f"{name}={value!r} is unknown. Use one of {', '.join(map(repr, allowed))}."
             )
     _check_schedule(net)
+    if not isinstance(net.compile, (bool, str)):
+        raise ValueError(
+            f"compile={net.compile!r} is unknown. Pass True, False or a mode of torch.compile, "
+            "such as 'reduce-overhead'."
+        )
+    if net.precision == "fp16" and net.optimizer is torch.optim.LBFGS:
+        raise ValueError(
+            "precision='fp16' scales gradients, which LBFGS, with its several calls per step, does "
+            "not allow. Use precision='auto'."
+        )
     if not _is_int(net.batch_size) or (net.batch_size < 1 and net.batch_size != -1):
         raise ValueError(
             f"batch_size={net.batch_size!r} is not a number of rows. Pass an int of 1 or more, or "

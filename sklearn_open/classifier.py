@@ -5,22 +5,24 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any, ClassVar
 
 import numpy as np
 import torch
 from sklearn.utils import check_random_state
-from skorch.dataset import Dataset
+from skorch.dataset import Dataset, get_len, unpack_data
 from skorch.utils import to_tensor
 
 from sklearn_open._building import build_module, check_output_width, main_output
-from sklearn_open._hardware import autocast_dtype
+from sklearn_open._hardware import autocast_dtype, predict_batch_size, tf32
 from sklearn_open._inputs import find_labels, is_dataset
 from sklearn_open._net import ScikitNet
-from sklearn_open._pixels import PixelScale, channel_statistics
+from sklearn_open._pixels import PixelStatistics
 from sklearn_open._random import keyed_seed, seeded_global_rng
 from sklearn_open._resampling import DEFAULT_DELTA, build_resampler, rebalance
 from sklearn_open._settings import check_resampling, check_settings, has_own_loader
+from sklearn_open._shared_phase import SharedPhase
 from sklearn_open._validation import check_image_shape, check_images, encode_labels
 from sklearn_open.augment import check_augment
 from sklearn_open.batch_transform import BatchTransform, check_normalize
@@ -88,8 +90,16 @@ class OPeNClassifier(ScikitNet):
     normalize : "dataset", pair of array-likes or None, default="dataset"
         Mean and deviation per channel that all rows are normalised by, noise included: of the
         training set, as given (in units where pixels lie in [0, 1]), or none.
-    precision : {"auto", "float32", "bf16"}, default="auto"
-        "auto" is bf16 autocast for images where the hardware has it, else float32.
+    precision : {"auto", "float32", "bf16", "fp16"}, default="auto"
+        "auto" is bf16 autocast for images where the hardware has it, else float32. "fp16" scales
+        gradients (`scaler_`).
+    compile : bool or str, default=False
+        Whether training steps run through `torch.compile`; a string is its mode, such as
+        "reduce-overhead" (CUDA graphs). `module_` stays the plain network, and predicts as such.
+    memory : None, str, path or joblib.Memory, default=None
+        Folder in which the epochs before `start_epoch` are kept, as in scikit-learn's `Pipeline`:
+        fits that differ only in what happens later (`delta`, `resampler`, `noise_grad`,
+        `composition`, `epoch_length`) train them once. Needs `random_state`, and arrays.
     device : str or torch.device, default="auto"
         "auto" is the GPU where CUDA has one, else the CPU.
     image_shape : tuple of int or None, default=None
@@ -107,13 +117,15 @@ class OPeNClassifier(ScikitNet):
     criterion : class, default=torch.nn.CrossEntropyLoss
         The loss, the mean over all rows of a batch, noise rows included.
     optimizer : class, default=torch.optim.SGD
-        With SGD, ``optimizer__momentum`` is 0.9 and ``optimizer__weight_decay`` 2e-4 unless set.
+        With SGD, ``optimizer__momentum`` is 0.9, ``optimizer__weight_decay`` 2e-4 and
+        ``optimizer__fused`` True unless set.
     lr : float, default=0.1
         Learning rate.
     max_epochs : int, default=200
         Number of epochs. Everything given as a share stretches with it.
     batch_size : int, default=128
-        Largest number of rows in a batch; batches of an epoch differ by one row at most.
+        Largest number of rows in a training batch; batches of an epoch differ by one row at most.
+        Predictions choose their own size, unless ``iterator_valid__batch_size`` is set.
     train_split : None or callable, default=None
         None trains on all rows. skorch's `ValidSplit` holds rows out, minority samples included.
     classes : array-like or None, default=None
@@ -121,9 +133,9 @@ class OPeNClassifier(ScikitNet):
         `predict_proba`; or the names of the classes of a `y` of codes 0, 1, ...
     **kwargs : dict
         What else `skorch.NeuralNetClassifier` takes, among it ``module__...``, ``optimizer__...``,
-        ``resampler__...``, ``callbacks``, ``warm_start``, ``compile`` and ``verbose`` (0: silent,
-        1: a line per epoch, 2: also a progress bar with the time left). Batches come from the plan
-        of each epoch; an ``iterator_train`` of your own needs ``resampler=None``.
+        ``resampler__...``, ``callbacks``, ``warm_start`` and ``verbose`` (0: silent, 1: a line per
+        epoch, 2: also a progress bar with the time left). Batches come from the plan of each epoch;
+        an ``iterator_train`` of your own needs ``resampler=None``.
 
     Attributes
     ----------
@@ -145,6 +157,8 @@ class OPeNClassifier(ScikitNet):
         Where the network is.
     seed_ : int
         Root of all random numbers of this fit.
+    scaler_ : torch.amp.GradScaler
+        Scales gradients under ``precision="fp16"``; does nothing otherwise.
 
     See Also
     --------
@@ -171,6 +185,7 @@ class OPeNClassifier(ScikitNet):
     prefixes_: ClassVar[list[str]] = [*ScikitNet.prefixes_, "resampler"]
     _forward_takes_more_ = False  # whether the network's forward needs parameters of fit
     _noise_rows_ = 0  # how many of the last rows of the batch in work are noise
+    _compiled_: Any = None  # the network as torch.compile returned it, while it trains
 
     def __init__(
         self,
@@ -185,6 +200,8 @@ class OPeNClassifier(ScikitNet):
         augment: str | Callable[[torch.Tensor], torch.Tensor] | None = None,
         normalize: Any = "dataset",
         precision: str = "auto",
+        compile: bool | str = False,
+        memory: Any = None,
         device: Any = "auto",
         image_shape: Sequence[int] | None = None,
         random_state: Any = None,
@@ -210,6 +227,7 @@ class OPeNClassifier(ScikitNet):
             train_split=train_split,
             classes=classes,
             device=device,
+            compile=compile,
             **kwargs,
         )
         self.delta = delta
@@ -221,6 +239,7 @@ class OPeNClassifier(ScikitNet):
         self.augment = augment
         self.normalize = normalize
         self.precision = precision
+        self.memory = memory
         self.image_shape = image_shape
         self.random_state = random_state
         self.warmup_epochs = warmup_epochs
@@ -340,6 +359,7 @@ class OPeNClassifier(ScikitNet):
     def initialize(self) -> OPeNClassifier:
         """Make network, optimiser and callbacks anew, from `random_state`."""
         self.seed_ = int(check_random_state(self.random_state).randint(2**31 - 1))
+        self.scaler_ = torch.amp.GradScaler(self.device_.type, enabled=self.precision == "fp16")
         with seeded_global_rng(self.device_, keyed_seed(self.seed_, "init")):
             return super().initialize()
 
@@ -358,8 +378,26 @@ class OPeNClassifier(ScikitNet):
 
     def on_train_begin(self, net: Any, X: Any = None, y: Any = None, **kwargs: Any) -> None:
         """Convert the network's batch norm; one that goes on training may get noise only now."""
+        self._prepare_network()
+
+    def _prepare_network(self) -> None:
         if self._uses_noise:
             convert_norm(self.module_, noise_grad=self.noise_grad)
+        self._compiled_ = None
+        if self.compile:
+            params = self.get_params_for("compile")
+            if isinstance(self.compile, str):
+                params["mode"] = self.compile
+            # Past skorch's setattr, which would keep it as one more module of the net.
+            self.__dict__["_compiled_"] = torch.compile(self.module_, **params)
+
+    def torch_compile(self, module: Any, name: str) -> Any:
+        """Leave modules as they are: state-dict keys stay, and only training steps are compiled."""
+        return module
+
+    def on_train_end(self, net: Any, X: Any = None, y: Any = None, **kwargs: Any) -> None:
+        """Let go of what only training needs."""
+        self.__dict__.pop("_compiled_", None)
 
     @property
     def _uses_noise(self) -> bool:
@@ -371,6 +409,9 @@ class OPeNClassifier(ScikitNet):
         args, kwargs = super().get_params_for_optimizer(prefix, named_parameters)
         if self.optimizer is torch.optim.SGD:
             kwargs = {"momentum": 0.9, "weight_decay": 2e-4, **kwargs}
+            one_pass = not {"foreach", "differentiable"} & kwargs.keys()
+            if one_pass and self.device_.type in ("cpu", "cuda"):
+                kwargs.setdefault("fused", True)
         return args, kwargs
 
     @property
@@ -410,6 +451,8 @@ class OPeNClassifier(ScikitNet):
         self, X: Any, y: Any = None, **fit_params: Any
     ) -> tuple[TrainSet, ImageDataset | None]:
         """Return the rows to train on, with their plans, and those held out, if any."""
+        if "_datasets_" in self.__dict__:  # a fit in two parts splits once
+            return self._datasets_
         train, valid = super().get_split_datasets(X, y, **fit_params)
         return self._train_set(taken(train)), None if valid is None else self._held_out(valid)
 
@@ -437,19 +480,20 @@ class OPeNClassifier(ScikitNet):
         return TrainSet(rows.X, rows.codes, rows.y, self.planner_)
 
     def _make_transform(self, data: ImageDataset) -> BatchTransform:
-        if hasattr(self, "transform_"):  # a network that goes on training keeps its input's scale
-            scale, mean, std = self.transform_.scale, self.transform_.mean, self.transform_.std
-        else:
-            scale = PixelScale.of(data.X)
-            statistics = channel_statistics(data.X, scale)
-            if not np.isfinite(statistics).all():  # of a data set, which was not read until now
-                raise ValueError("X holds images with NaN or infinite pixels. Drop or mend them.")
-            mean, std = check_normalize(self.normalize, *statistics)
-        noise = None
+        augment, noise = check_augment(self.augment), None
+        known = getattr(self, "transform_", None)
+        if known is None or self._uses_noise:
+            workers = self.get_params_for("iterator_train").get("num_workers", 0)
+            statistics = PixelStatistics.of(data.X, getattr(known, "scale", None), workers)
         if self._uses_noise:
-            noise = check_noise(self.resampler_.noise).fit(data.X, data.codes, scale)
-        augment = check_augment(self.augment)
-        return BatchTransform(scale, mean, std, augment, noise, self.seed_)
+            noise = check_noise(self.resampler_.noise).fit(data.X, data.codes, statistics)
+        if known is not None:  # a network that goes on training keeps its input's scale
+            return replace(known, augment=augment, noise=noise, seed=self.seed_)
+        mean, std = statistics.mean, statistics.std
+        if not np.isfinite([mean, std]).all():  # of a data set, which was not read until now
+            raise ValueError("X holds images with NaN or infinite pixels. Drop or mend them.")
+        mean, std = check_normalize(self.normalize, mean, std)
+        return BatchTransform(statistics.scale, mean, std, augment, noise, self.seed_)
 
     def _batch_size(self, which: str, n_rows: int) -> int:
         size = self.get_params_for(which).get("batch_size", self.batch_size)
@@ -468,7 +512,10 @@ class OPeNClassifier(ScikitNet):
         workers = self.get_params_for(which).get("num_workers", 0)
         if training:
             return EpochBatches(dataset, *settings, self._epoch, workers)
-        return EvalBatches(dataset, *settings, self._batch_size(which, len(dataset)), workers)
+        size = self.get_params_for(which).get("batch_size")
+        if size is None:
+            size = predict_batch_size(self.device_, self.image_shape_)
+        return EvalBatches(dataset, *settings, len(dataset) if size == -1 else size, workers)
 
     def _epoch(self) -> int:
         return len(self.history) - 1
@@ -491,15 +538,51 @@ class OPeNClassifier(ScikitNet):
             raise ValueError(f"epoch={epoch!r} is not the number of an epoch: pass 0, 1, 2, ...")
         return self.planner_.plan(epoch)
 
-    # --- one step: natural route, noise route, one loss ---
+    # --- training: the epochs that fits share, the epoch, the step ---
+
+    def fit_loop(self, X: Any, y: Any = None, epochs: int | None = None, **kwargs: Any) -> Any:
+        """Train for some epochs; those that other fits have in common come from `memory`."""
+        epochs = self.max_epochs if epochs is None else epochs
+        try:
+            if self.memory is not None and len(self.history) == 0:
+                self._datasets_ = self.get_split_datasets(X, y)
+                shared = min(resolve_epoch(self.start_epoch, self.max_epochs), epochs)
+                phase = SharedPhase(self, *self._datasets_, shared)
+                phase.run(lambda: super(OPeNClassifier, self).fit_loop(X, y, shared, **kwargs))
+                epochs -= len(self.history)
+            return super().fit_loop(X, y, epochs, **kwargs)
+        finally:
+            self.__dict__.pop("_datasets_", None)
 
     def run_single_epoch(
         self, iterator: Any, training: bool, prefix: str, step_fn: Any, **fit_params: Any
     ) -> None:
-        """Run an epoch; in training, every step has random numbers of its own."""
-        if training:
-            iterator = self._steps(iterator)
-        super().run_single_epoch(iterator, training, prefix, step_fn, **fit_params)
+        """Run an epoch; in training, every step has random numbers of its own.
+
+        Losses stay on the device until the epoch's end, so that no step waits for the one before.
+        """
+        if iterator is None:
+            return
+        n_batches = 0
+        try:
+            with tf32(self.precision, self.device_):
+                for batch in self._steps(iterator) if training else iterator:
+                    self.notify("on_batch_begin", batch=batch, training=training)
+                    step = step_fn(batch, **fit_params)
+                    self.history.record_batch(f"{prefix}_loss", step["loss"].detach())
+                    self.history.record_batch(f"{prefix}_batch_size", get_len(batch[0]))
+                    self.notify("on_batch_end", batch=batch, training=training, **step)
+                    n_batches += 1
+        finally:
+            self._losses_to_numbers(f"{prefix}_loss")
+        self.history.record(f"{prefix}_batch_count", n_batches)
+
+    def _losses_to_numbers(self, name: str) -> None:
+        recorded = [b for b in self.history[-1]["batches"] if isinstance(b.get(name), torch.Tensor)]
+        if recorded:
+            losses = torch.stack([b[name].double() for b in recorded]).tolist()
+            for batch, loss in zip(recorded, losses, strict=True):
+                batch[name] = loss
 
     def _steps(self, batches: EpochBatches | LoaderBatches) -> Iterator[Batch]:
         epoch = self._epoch()
@@ -514,6 +597,26 @@ class OPeNClassifier(ScikitNet):
         finally:
             self._noise_rows_ = 0
 
+    def train_step_single(self, batch: Any, **fit_params: Any) -> dict[str, Any]:
+        """Run forward and backward on a batch, with scaled gradients under fp16."""
+        self._set_training(True)
+        x, y = unpack_data(batch)
+        y_pred = self.infer(x, **fit_params)
+        loss = self.get_loss(y_pred, y, X=x, training=True)
+        self.scaler_.scale(loss).backward()
+        for name in self._optimizers:
+            self.scaler_.unscale_(getattr(self, f"{name}_"))  # callbacks see true gradients
+        return {"loss": loss, "y_pred": y_pred}
+
+    def _step_optimizer(self, step_fn: Any) -> None:
+        if not self.scaler_.is_enabled():
+            super()._step_optimizer(step_fn)
+            return
+        step_fn()  # fp16 takes optimisers that call it once
+        for name in self._optimizers:
+            self.scaler_.step(getattr(self, f"{name}_"))
+        self.scaler_.update()
+
     def infer(self, x: Any, **fit_params: Any) -> Any:
         """Call the network on a batch: on two routes while training with noise, else on one."""
         x = to_tensor(x, device=self.device_).float()
@@ -526,8 +629,14 @@ class OPeNClassifier(ScikitNet):
         with torch.autocast(
             self.device_.type, dtype=dtype, enabled=dtype is not None, cache_enabled=False
         ):
-            output = forward_natural_first(self.module_, x, n_noise, **fit_params)
+            output = forward_natural_first(self._network, x, n_noise, **fit_params)
         return map_rows(lambda rows: rows[0].float(), output)
+
+    @property
+    def _network(self) -> Any:
+        if self.module_.training and self._compiled_ is not None:
+            return self._compiled_
+        return self.module_
 
     def get_loss(self, y_pred: Any, y_true: Any, *args: Any, **kwargs: Any) -> torch.Tensor:
         """Return the loss of the logits, plus that of auxiliary heads (GoogLeNet, Inception)."""

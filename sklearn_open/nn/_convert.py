@@ -90,6 +90,7 @@ def convert_norm(module: M, norm: str = "dar", *, noise_grad: str = "head") -> M
     for layer in layers:
         if not isinstance(layer, DARNorm):
             layer.__class__ = dar_class(type(layer))
+            layer.on_noise_route = False  # on the layer itself: torch.compile guards what it finds
         layer.noise_grad = noise_grad
     return module
 

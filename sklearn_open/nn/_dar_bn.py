@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 
 import torch
 from torch import nn
+from torch.nn import functional as F
 from torch.nn.modules.batchnorm import _BatchNorm
 
 __all__ = [
@@ -85,6 +86,10 @@ class DARNorm:
             # A single value per channel, which torch refuses to normalise. Seen twice it has the
             # same mean and the same (zero) biased variance: the result is beta.
             return self._normalize_noise(torch.cat([x, x]))[:1]
+        if self.base_class.forward is _BatchNorm.forward:  # all that it does is this call
+            self._check_input_dim(x)  # type: ignore[attr-defined]
+            weight, bias = _constant(self.weight), _constant(self.bias)  # type: ignore[attr-defined]
+            return F.batch_norm(x, None, None, weight, bias, True, 0.0, self.eps)  # type: ignore[attr-defined]
         return self.base_class.forward(_noise_view(self), x)  # type: ignore[arg-type]
 
     def __reduce_ex__(self, protocol: Any) -> tuple[Any, ...]:
@@ -93,19 +98,24 @@ class DARNorm:
         return (_new_layer, (self.base_class,), *reduced[2:])
 
 
+def _constant(parameter: torch.Tensor | None) -> torch.Tensor | None:
+    return None if parameter is None else parameter.detach()
+
+
 def _noise_view(layer: Any) -> nn.Module:
     """Return the layer as its base class should see it for noise rows.
 
-    The view shares everything with the layer but holds constant gamma and beta and no running
-    statistics. Its base class's own `forward` then does the arithmetic of Eq. 11 and 13 together
-    with whatever else that class does (an activation, a sync across processes).
+    For classes with a `forward` of their own. The view shares everything with the layer but holds
+    constant gamma and beta and no running statistics. Its base class's `forward` then does the
+    arithmetic of Eq. 11 and 13 together with whatever else that class does (an activation, a sync
+    across processes).
     """
     view: nn.Module = object.__new__(layer.base_class)
     # Tensors that are plain attributes are weights as well where torch replaces parameters by
     # values computed from them (pruning, DataParallel's replicas).
     for name, value in layer.__dict__.items():
         view.__dict__[name] = value.detach() if isinstance(value, torch.Tensor) else value
-    constants = {name: p if p is None else p.detach() for name, p in layer._parameters.items()}
+    constants = {name: _constant(p) for name, p in layer._parameters.items()}
     view.__dict__["_parameters"] = constants
     view.__dict__["_buffers"] = {
         name: None if name in _RUNNING else b for name, b in layer._buffers.items()

@@ -127,13 +127,18 @@ def forward_natural_first(module: nn.Module, x: torch.Tensor, n_noise: int, **kw
     torch.Tensor, or tuple or mapping of tensors
         What the network returns, natural rows first.
     """
-    if n_noise == 0:
-        return module(x, **kwargs)
     n_natural = x.shape[0] - n_noise
-    outputs = [module(x[:n_natural], **kwargs)] if n_natural else []
-    with noise_route(module):
-        outputs.append(module(x[n_natural:], **kwargs))
+    outputs = [module(_any_number_of(x[:n_natural]), **kwargs)] if n_natural or not n_noise else []
+    if n_noise:
+        with noise_route(module):
+            outputs.append(module(_any_number_of(x[n_natural:]), **kwargs))
     return map_rows(torch.cat, *outputs)
+
+
+def _any_number_of(rows: torch.Tensor) -> torch.Tensor:
+    """Tell torch.compile that batches differ in length, so that it makes one graph per route."""
+    torch._dynamo.maybe_mark_dynamic(rows, 0)
+    return rows
 
 
 def map_rows(fn: Any, *outputs: Any) -> Any:
