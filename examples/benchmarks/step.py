@@ -1,0 +1,69 @@
+"""Time one training step: batch norm, DAR-BN on two routes, DAR-BN by the paper's mask.
+
+    python examples/benchmarks/step.py --out results/benchmarks/step.json
+
+Every contestant takes skorch's whole step (gradients to zero, forward, loss, backward, SGD) on a
+batch that is ready, through the same classifier; only norm layers and routes differ. The listing
+as the paper prints it cannot run in mixed precision (it assigns bf16 rows to a float32 tensor), so
+it takes part in float32 only.
+"""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+import torch
+from _common import DEVICE, Contestant, make_parser, parse, print_race, race, report
+from _contestants import BACKBONES, fitted, ready_batch, steps_of, use_listing
+
+PAIRS = [("open head", "plain"), ("open all", "plain")]
+LISTING_PAIRS = [("masked listing", "plain"), ("masked listing", "open head")]
+
+
+def contestants(backbone: str, precision: str, args: argparse.Namespace) -> dict[str, Contestant]:
+    """Return the steps to be timed."""
+    module = BACKBONES[backbone]
+    natural = ready_batch(args.batch_size, 0)
+    mixed = ready_batch(args.batch_size, args.noise_rows)
+
+    plain = fitted(module, resampler=None, precision=precision)
+    head = fitted(module, noise_grad="head", precision=precision)
+    every = fitted(module, noise_grad="all", precision=precision)
+    found = {
+        "plain": steps_of(plain, natural, args.steps),
+        "open head": steps_of(head, mixed, args.steps),
+        "open all": steps_of(every, mixed, args.steps),
+    }
+    if precision == "float32":
+        listing = fitted(module, resampler=None, precision=precision)
+        mask = torch.arange(args.batch_size) >= args.batch_size - args.noise_rows
+        use_listing(listing.module_, mask.to(DEVICE))
+        found["masked listing"] = steps_of(listing, natural, args.steps)
+    return found
+
+
+def main() -> None:
+    """Race for every backbone and precision."""
+    parser = make_parser(__doc__)
+    parser.add_argument("--batch-size", type=int, default=128)
+    parser.add_argument("--noise-rows", type=int, default=32)
+    parser.add_argument("--steps", type=int, default=8, help="steps per turn")
+    parser.add_argument("--backbones", nargs="+", default=["wrn16_2", "resnet18"])
+    args = parse(parser)
+    if args.quick:
+        args.batch_size, args.noise_rows, args.steps = 16, 4, 2
+        args.backbones = ["wrn16_2"]
+
+    results: list[dict[str, Any]] = []
+    for backbone in args.backbones:
+        for precision in ("float32", "auto"):
+            pairs = PAIRS + LISTING_PAIRS * (precision == "float32")
+            result = race(contestants(backbone, precision, args), args.turns, pairs)
+            results.append({"backbone": backbone, "precision": precision, **result})
+            report(args, __file__, results)
+            print_race(f"{backbone}, {precision}", result, "images")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,123 @@
+"""Every benchmark runs and reports what it should. How fast anything is, is not tested."""
+
+import json
+import math
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+FOLDER = ROOT / "examples" / "benchmarks"
+VERSIONS = {
+    "sklearn_open",
+    "torch",
+    "torchvision",
+    "skorch",
+    "scikit-learn",
+    "imbalanced-learn",
+    "numpy",
+    "kornia",
+    "python",
+}
+MACHINE = {"cpu", "cores", "threads", "memory_gib", "gpu", "bf16"}
+
+
+def results_of(script, tmp_path, *arguments):
+    """Run a benchmark, check what all of them report, and return its results."""
+    out = tmp_path / "new" / "results.json"
+    command = [sys.executable, str(FOLDER / script), "--quick", "--out", str(out), *arguments]
+    env = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(
+        command, cwd=tmp_path, env=env, capture_output=True, text=True, timeout=300, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout
+    record = json.loads(out.read_text())
+    assert record["script"] == f"examples/benchmarks/{script}"
+    assert record["arguments"]["quick"] is True
+    assert record["machine"].keys() == MACHINE
+    assert record["versions"].keys() == VERSIONS
+    return record["results"]
+
+
+def check_race(result, contestants, ratios):
+    assert result["contestants"].keys() == contestants
+    assert result["ratios"].keys() == ratios
+    for contestant in result["contestants"].values():
+        assert contestant["median_seconds"] > 0
+        assert contestant["rate"] > 0
+    for ratio in result["ratios"].values():
+        assert 0 < ratio["min"] <= ratio["median"] <= ratio["max"] < math.inf
+
+
+def test_step(tmp_path):
+    results = results_of("step.py", tmp_path)
+    assert [result["precision"] for result in results] == ["float32", "auto"]
+    names = {"plain", "open head", "open all"}
+    ratios = {"open head / plain", "open all / plain"}
+    listing = {"masked listing / plain", "masked listing / open head"}
+    check_race(results[0], names | {"masked listing"}, ratios | listing)
+    check_race(results[1], names, ratios)
+
+
+def test_epoch(tmp_path):
+    results = results_of("epoch.py", tmp_path)
+    assert [result["augment"] for result in results] == ["flip_crop", "simclr"]
+    for result in results:
+        assert result["noise_share"] == pytest.approx(0.25, abs=0.02)
+        pairs = {f"sklearn_open {p} / bare network {p}" for p in ("auto", "float32")}
+        names = ("auto", "float32", "float32 delta=0")
+        pairs |= {f"sklearn_open {name} / ordinary skorch" for name in names}
+        check_race(result, {name for pair in pairs for name in pair.split(" / ")}, pairs)
+
+
+def test_search(tmp_path):
+    (result,) = results_of("search.py", tmp_path)
+    check_race(result, {"with memory", "without"}, {"with memory / without"})
+    assert 0 < result["ideal_ratio"] < 1
+    assert len(result["scores"]["split0_test_score"]) == len(result["deltas"]) == 5
+
+
+def test_predict(tmp_path):
+    (result,) = results_of("predict.py", tmp_path)
+    ours = {"sklearn_open auto", "sklearn_open float32"}
+    check_race(result, ours | {"skorch"}, {f"{name} / skorch" for name in ours})
+    assert result["largest_difference"]["float32"] < 1e-4
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_memory(tmp_path):
+    results = results_of("memory.py", tmp_path)
+    assert [result["kind"] for result in results] == ["few images", "memory map", "array"]
+    for result in results:
+        assert result["VmHWM"] >= result["RssAnon"] > 0
+    assert all("copies" in result for result in results[1:])
+
+
+def test_import_time(tmp_path):
+    (result,) = results_of("import_time.py", tmp_path)
+    names = {"sklearn_open", "its requirements"}
+    check_race(result, names, {"sklearn_open / its requirements"})
+    loaded = result["optional_libraries_loaded"]
+    assert set(loaded["sklearn_open"]) <= set(loaded["its requirements"])
+
+
+def test_gpu(tmp_path):
+    results = {r.pop("section"): r for r in results_of("gpu.py", tmp_path)}
+    assert not [
+        (name, r) for name, r in results.items() if {"error", "errors", "skipped"} & r.keys()
+    ]
+    assert results["bf16 matrix peak"]["tflops"] > 0
+    operations = results["operations"]["gflop_per_image"]
+    assert 0 < operations["open head"] < operations["open all"] <= operations["plain"]
+    names = {"plain", "open head", "open all"}
+    for section in ("steps, compiled", "steps, reduce-overhead"):
+        check_race(results[section], names, {"open head / plain", "open all / plain"})
+    for augment in ("flip_crop", "simclr"):
+        assert results[f"epochs, {augment}, eager"]["projected_minutes_of_200_epochs"] > 0
+        shares = results[f"kernels, {augment}"]["share_by_group"]
+        assert sum(shares.values()) == pytest.approx(1, abs=1e-3)
+        assert shares["convolution and matrix product"] > 0
