@@ -12,7 +12,8 @@ import inspect
 import io
 import pickle
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ import torch
 from filelock import FileLock
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_memory
+from skorch.callbacks import Callback
 
 import sklearn_open
 from sklearn_open._inputs import LazyImages, chunks
@@ -101,12 +103,14 @@ class SharedPhase:
             for name, value in given.items()
             if name.split("__")[0] not in (*LATER, *ELSEWHERE)
         }
+        with _ordinary_norm(net):
+            network = _comparable(net.module_)
+            sources = sorted({_source(type(layer)) for layer in net.module_.modules()})
         facts = {
             "epochs": self.n_epochs,
             "seed": net.seed_,
             "params": params,
-            "network": _comparable(net.module_),
-            "sources": sorted({_source(type(layer)) for layer in net.module_.modules()}),
+            "network": [network, sources],
             "rows": [_digest(self.train, self.n_rows), self.valid and _digest(self.valid)],
             "machine": _machine(net.device_),
         }
@@ -130,19 +134,15 @@ class SharedPhase:
         parts = {f"{name}_": getattr(net, f"{name}_") for name in (*names, "history", "scaler")}
         callbacks = [callback for _, callback in net.callbacks_]
         buffer = io.BytesIO()
-        converted = any(isinstance(layer, DARNorm) for layer in net.module_.modules())
-        revert_norm(net.module_)  # fits without noise have ordinary batch norm
         try:
-            torch.save((parts, callbacks), buffer)
+            with _ordinary_norm(net):
+                torch.save((parts, callbacks), buffer)
         except (pickle.PicklingError, AttributeError, TypeError) as error:
             raise ValueError(
                 "memory= keeps network, criterion, optimizer and callbacks in a file, and one of "
                 "them cannot be pickled. Define its class at the top of a module. It said: "
                 f"{error}"
             ) from error
-        finally:
-            if converted:
-                convert_norm(net.module_, noise_grad=net.noise_grad)
         return buffer.getvalue()
 
     def restore(self, state: bytes) -> None:
@@ -166,6 +166,18 @@ def _reach(key: str, phase: SharedPhase, train: Callable[[], Any]) -> bytes:
     return phase.dump()
 
 
+@contextmanager
+def _ordinary_norm(net: Any) -> Iterator[None]:
+    """Undo the conversion for a while: fits without noise have ordinary batch norm."""
+    converted = any(isinstance(layer, DARNorm) for layer in net.module_.modules())
+    revert_norm(net.module_)
+    try:
+        yield
+    finally:
+        if converted:
+            convert_norm(net.module_, noise_grad=net.noise_grad)
+
+
 def _path_as_text(memory: Any) -> Any:
     return str(memory) if isinstance(memory, Path) else memory
 
@@ -174,7 +186,7 @@ def _comparable(value: Any) -> Any:
     """Return something whose pickle is the same whenever the value is."""
     if isinstance(value, torch.nn.Module):
         weights = {name: _comparable(tensor) for name, tensor in value.state_dict().items()}
-        return repr(value).replace("DARBatchNorm", "BatchNorm"), weights
+        return repr(value), weights
     if isinstance(value, torch.Tensor):
         return value.detach().cpu().float().numpy()
     if isinstance(value, Mapping):
@@ -185,7 +197,7 @@ def _comparable(value: Any) -> Any:
         return [_comparable(part) for part in (value.func, value.args, value.keywords)]
     if inspect.isfunction(value) or isinstance(value, type):
         return value, _source(value)
-    if isinstance(value, BaseEstimator):  # skorch's callbacks, too
+    if isinstance(value, (BaseEstimator, Callback)):  # without what they learnt
         return type(value), _comparable(value.get_params(deep=False))
     return value
 
@@ -196,7 +208,7 @@ def _source(definition: Any) -> str:
     if name.startswith("torch."):
         return name
     try:
-        return inspect.getsource(getattr(definition, "base_class", definition))
+        return inspect.getsource(definition)
     except (OSError, TypeError):  # typed at a prompt, or written in C
         return name
 

@@ -72,7 +72,8 @@ class TrainingProgress(Callback):
     def on_train_begin(self, net: Any, **kwargs: Any) -> None:
         """Open the bar."""
         if net.verbose >= 2:
-            self.last_epoch_ = len(net.history) + net.max_epochs
+            self.first_epoch_ = len(net.history)
+            self.last_epoch_ = self.first_epoch_ + net.max_epochs
             self.bar_ = tqdm(
                 total=net.max_epochs,
                 leave=False,
@@ -84,6 +85,7 @@ class TrainingProgress(Callback):
         if self.bar_ is not None:
             epoch = len(net.history)
             self.bar_.set_description(f"epoch {epoch} of {self.last_epoch_}")
+            self.bar_.n = epoch - 1 - self.first_epoch_  # some may have come from memory
             self.step_ = 1 / dataset_train.planner.plan(epoch - 1).n_batches
 
     def on_batch_end(self, net: Any, training: bool = False, **kwargs: Any) -> None:

@@ -19,6 +19,7 @@ from skorch.dataset import Dataset as SkorchDataset
 from skorch.dataset import ValidSplit
 from skorch.helper import predefined_split
 from torch import nn
+from torch._dynamo.testing import CompileCounter
 from torch.nn import functional as F
 
 from sklearn_open import OPeNClassifier, PureNoiseOverSampler
@@ -760,3 +761,87 @@ class TestRefusals:
     def test_a_misspelt_parameter(self, images):
         with pytest.raises(ValueError, match="resampler_noise, did you mean resampler__noise"):
             make(resampler_noise="uniform").fit(*images)
+
+
+class TestSpeed:
+    """What makes it fast changes nothing else."""
+
+    def test_losses_are_numbers_once_an_epoch_has_ended(self, images):
+        class Peek(Callback):
+            def on_batch_end(self, net, training, **kwargs):
+                self.last = net.history[-1, "batches", -1, "train_loss"]
+
+        clf = make(callbacks=[("peek", Peek())]).fit(*images)
+        assert isinstance(dict(clf.callbacks_)["peek"].last, torch.Tensor)  # nobody waited for it
+        losses = clf.history[:, "batches", :, "train_loss"]
+        assert all(type(loss) is float for epoch in losses for loss in epoch)
+
+    def test_an_interrupted_epoch_has_numbers_too(self, images, tmp_path):
+        class Stop(Callback):
+            def on_batch_end(self, net, **kwargs):
+                raise KeyboardInterrupt
+
+        clf = make(callbacks=[Stop()]).fit(*images)
+        clf.history.to_file(tmp_path / "history.json")
+
+    def test_compiled_steps_are_two_graphs(self, images):
+        counter = CompileCounter()
+        torch._dynamo.reset()
+        settings = {"start_epoch": 1, "max_epochs": 3, "batch_size": 9, "precision": "float32"}
+        settings["delta"] = 1
+        clf = make(tiny_net, compile=True, compile__backend=counter, **settings).fit(*images)
+        plans = [clf.epoch_plan(epoch) for epoch in range(3)]
+        assert len({len(index) for plan in plans for index, _ in plan.batches()}) > 1
+        assert counter.frame_count == 2
+        plain = make(tiny_net, **settings).fit(*images)
+        assert list(clf.module_.state_dict()) == list(plain.module_.state_dict())
+        plain.module_.load_state_dict(clf.module_.state_dict())
+        X = images[0]
+        np.testing.assert_allclose(clf.predict_proba(X), plain.predict_proba(X), atol=1e-5)
+        twin = pickle.loads(pickle.dumps(clf))
+        np.testing.assert_array_equal(twin.predict_proba(X), clf.predict_proba(X))
+        assert "_compiled_" not in clf.__dict__
+
+    def test_compiled_training_gives_the_same_network(self, images):
+        settings = {"start_epoch": 1, "max_epochs": 2, "precision": "float32"}
+        one = make(tiny_net, compile=True, compile__backend="eager", **settings).fit(*images)
+        other = make(tiny_net, **settings).fit(*images)
+        X = images[0]
+        np.testing.assert_allclose(one.predict_proba(X), other.predict_proba(X), atol=1e-5)
+
+    def test_fp16_scales_gradients_and_clips_true_ones(self, images):
+        norms = []
+
+        class Norm(Callback):
+            def on_grad_computed(self, net, named_parameters, **kwargs):
+                norms.append(max(p.grad.abs().max().item() for _, p in named_parameters))
+
+        clf = make(precision="fp16", callbacks=[Norm()], max_epochs=1).fit(*images)
+        assert clf.scaler_.is_enabled()
+        assert clf.scaler_.get_scale() > 1000
+        assert max(norms) < 100
+        pickle.loads(pickle.dumps(make(precision="fp16").fit(*images))).predict(images[0])
+
+    def test_fp16_cannot_have_lbfgs(self, images):
+        with pytest.raises(ValueError, match="LBFGS"):
+            make(precision="fp16", optimizer=torch.optim.LBFGS).fit(*images)
+
+    def test_predictions_choose_the_size_of_their_batches(self, images):
+        sizes = []
+
+        def watch(module, args, output):
+            sizes.append(len(args[0]))
+
+        clf = make(batch_size=7).fit(*images)
+        clf.module_.register_forward_hook(watch)
+        proba = clf.predict_proba(images[0])
+        assert sizes == [60]
+        clf.set_params(iterator_valid__batch_size=25)
+        np.testing.assert_allclose(clf.predict_proba(images[0]), proba, atol=1e-3)
+        assert sizes == [60, 25, 25, 10]
+
+    def test_sgd_is_fused_unless_told_otherwise(self, images):
+        assert make().fit(*images).optimizer_.defaults["fused"]
+        for given in ({"foreach": True}, {"fused": False}, {"differentiable": False}):
+            params = {f"optimizer__{name}": value for name, value in given.items()}
+            assert not make(**params).fit(*images).optimizer_.defaults["fused"]
