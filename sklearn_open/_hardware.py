@@ -12,8 +12,8 @@ __all__ = ["PRECISIONS", "autocast_dtype", "predict_batch_size", "resolve_device
 
 PRECISIONS = ("auto", "float32", "bf16", "fp16")
 
-# Pixels (or table rows) in a batch to predict on. Measured on a CPU with examples/benchmarks/
-# predict.py: larger batches fall out of its caches. A GPU needs more to be busy.
+# Pixels (or table rows) in a batch to predict on. On a CPU, larger batches fall out of its caches
+# and were slower (WRN-16-2, ResNet-18); a GPU needs more to be busy.
 PREDICT_PIXELS = {"cpu": 2**17, "cuda": 2**21}
 
 

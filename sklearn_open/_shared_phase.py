@@ -11,6 +11,7 @@ import hashlib
 import inspect
 import io
 import pickle
+import sys
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -26,7 +27,6 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_memory
 from skorch.callbacks import Callback
 
-import sklearn_open
 from sklearn_open._inputs import LazyImages, chunks
 from sklearn_open.batching import ImageDataset, TrainSet
 from sklearn_open.nn import convert_norm, revert_norm
@@ -228,7 +228,8 @@ def _digest(data: ImageDataset, n_rows: int | None = None) -> str:
 def _machine(device: torch.device) -> list[Any]:
     """Return what rounding depends on besides the numbers."""
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else ""
-    versions = [part.__version__ for part in (sklearn_open, torch, skorch, np)]
+    package = sys.modules["sklearn_open"]  # which imports this module
+    versions = [part.__version__ for part in (package, torch, skorch, np)]
     flags = [torch.are_deterministic_algorithms_enabled(), torch.get_float32_matmul_precision()]
     cpu = [torch.get_num_threads(), torch.backends.cpu.get_cpu_capability()]
     return [*versions, str(device), name, *flags, *cpu]

@@ -188,3 +188,15 @@ def test_the_cifar10_lt_table_is_that_of_the_result_file():
         cells = [result["accuracy"], *result["group_accuracy"]]
         row = f"| {result['method']} | " + " | ".join(f"{100 * cell:.1f}" for cell in cells) + " |"
         assert row in page
+
+
+def test_performance_figures_are_those_of_the_result_files():
+    page = (ROOT / "docs" / "performance.md").read_text()
+    ratios = []
+    for file in re.findall(r"`(results/benchmarks/\w+\.json)`", page):
+        for result in json.loads((ROOT / file).read_text())["results"]:
+            for name, ratio in result["ratios"].items():
+                figures = " | ".join(f"{ratio[key]:.2f}" for key in ("median", "min", "max"))
+                ratios.append(f"| {name} | {figures} |")
+    shown = re.findall(r"\| [^|]+/[^|]+ \| [\d.]+ \| [\d.]+ \| [\d.]+ \|", page)
+    assert shown == ratios
