@@ -174,7 +174,7 @@ def _takes_effect_at_fit(name: str) -> bool:
 def _looks_at_batch(callback: Callback, training: bool) -> bool:
     if isinstance(callback, EpochScoring):
         return training == callback.on_train
-    return type(callback).on_batch_end not in (
+    return getattr(type(callback), "on_batch_end", None) not in (
         Callback.on_batch_end,
         PassthroughScoring.on_batch_end,
         TrainingProgress.on_batch_end,

@@ -15,6 +15,7 @@ import sys
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -105,12 +106,11 @@ class SharedPhase:
         }
         with _ordinary_norm(net):
             network = _comparable(net.module_)
-            sources = sorted({_source(type(layer)) for layer in net.module_.modules()})
         facts = {
             "epochs": self.n_epochs,
             "seed": net.seed_,
             "params": params,
-            "network": [network, sources],
+            "network": network,
             "rows": [_digest(self.train, self.n_rows), self.valid and _digest(self.valid)],
             "machine": _machine(net.device_),
         }
@@ -186,9 +186,10 @@ def _comparable(value: Any) -> Any:
     """Return something whose pickle is the same whenever the value is."""
     if isinstance(value, torch.nn.Module):
         weights = {name: _comparable(tensor) for name, tensor in value.state_dict().items()}
-        return repr(value), weights
+        sources = sorted({_source(type(layer)) for layer in value.modules()})
+        return repr(value), sources, weights
     if isinstance(value, torch.Tensor):
-        return value.detach().cpu().float().numpy()
+        return value.detach().cpu().double().numpy()
     if isinstance(value, Mapping):
         return {name: _comparable(part) for name, part in value.items()}
     if isinstance(value, (list, tuple)):
@@ -232,4 +233,5 @@ def _machine(device: torch.device) -> list[Any]:
     versions = [part.__version__ for part in (package, torch, skorch, np)]
     flags = [torch.are_deterministic_algorithms_enabled(), torch.get_float32_matmul_precision()]
     cpu = [torch.get_num_threads(), torch.backends.cpu.get_cpu_capability()]
+    versions += [version("torchvision"), version("kornia")]  # of augmentations
     return [*versions, str(device), name, *flags, *cpu]

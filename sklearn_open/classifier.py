@@ -185,7 +185,7 @@ class OPeNClassifier(ScikitNet):
     prefixes_: ClassVar[list[str]] = [*ScikitNet.prefixes_, "resampler"]
     _forward_takes_more_ = False  # whether the network's forward needs parameters of fit
     _noise_rows_ = 0  # how many of the last rows of the batch in work are noise
-    _compiled_: Any = None  # the network as torch.compile returned it, while it trains
+    _compiled_: Any = None  # the network as torch.compile returned it; training steps use it
 
     def __init__(
         self,
@@ -359,9 +359,12 @@ class OPeNClassifier(ScikitNet):
     def initialize(self) -> OPeNClassifier:
         """Make network, optimiser and callbacks anew, from `random_state`."""
         self.seed_ = int(check_random_state(self.random_state).randint(2**31 - 1))
-        self.scaler_ = torch.amp.GradScaler(self.device_.type, enabled=self.precision == "fp16")
+        self._initialize_scaler()
         with seeded_global_rng(self.device_, keyed_seed(self.seed_, "init")):
             return super().initialize()
+
+    def _initialize_scaler(self) -> None:
+        self.scaler_ = torch.amp.GradScaler(self.device_.type, enabled=self.precision == "fp16")
 
     def initialize_module(self) -> OPeNClassifier:
         """Make the network and compare it with the data."""
@@ -374,13 +377,17 @@ class OPeNClassifier(ScikitNet):
         if self.device_.type == "cuda" and image_shape is not None and len(image_shape) == 3:
             module = module.to(memory_format=torch.channels_last)  # no gain on a CPU
         self.module_ = module
+        self._compiled_ = None
         return self
 
     def on_train_begin(self, net: Any, X: Any = None, y: Any = None, **kwargs: Any) -> None:
-        """Convert the network's batch norm; one that goes on training may get noise only now."""
+        """Make the network fit the settings, which may have changed since it was made."""
+        if self.scaler_.is_enabled() != (self.precision == "fp16"):
+            self._initialize_scaler()
         self._prepare_network()
 
     def _prepare_network(self) -> None:
+        """Convert the batch norm of a network that trains with noise, and compile it if wanted."""
         if self._uses_noise:
             convert_norm(self.module_, noise_grad=self.noise_grad)
         self._compiled_ = None
@@ -395,9 +402,10 @@ class OPeNClassifier(ScikitNet):
         """Leave modules as they are: state-dict keys stay, and only training steps are compiled."""
         return module
 
-    def on_train_end(self, net: Any, X: Any = None, y: Any = None, **kwargs: Any) -> None:
-        """Let go of what only training needs."""
-        self.__dict__.pop("_compiled_", None)
+    def __getstate__(self) -> dict[str, Any]:
+        state = super().__getstate__()
+        state.pop("_compiled_", None)  # compiled code belongs to the process
+        return state
 
     @property
     def _uses_noise(self) -> bool:

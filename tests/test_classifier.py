@@ -18,6 +18,7 @@ from skorch.callbacks import Callback, EpochScoring, LRScheduler
 from skorch.dataset import Dataset as SkorchDataset
 from skorch.dataset import ValidSplit
 from skorch.helper import predefined_split
+from skorch.history import History
 from torch import nn
 from torch._dynamo.testing import CompileCounter
 from torch.nn import functional as F
@@ -783,6 +784,8 @@ class TestSpeed:
 
         clf = make(callbacks=[Stop()]).fit(*images)
         clf.history.to_file(tmp_path / "history.json")
+        kept = History.from_file(tmp_path / "history.json")
+        assert kept[0, "batches", 0, "train_loss"] == clf.history[0, "batches", 0, "train_loss"] > 0
 
     def test_compiled_steps_are_two_graphs(self, images):
         counter = CompileCounter()
@@ -800,7 +803,21 @@ class TestSpeed:
         np.testing.assert_allclose(clf.predict_proba(X), plain.predict_proba(X), atol=1e-5)
         twin = pickle.loads(pickle.dumps(clf))
         np.testing.assert_array_equal(twin.predict_proba(X), clf.predict_proba(X))
-        assert "_compiled_" not in clf.__dict__
+        assert "_compiled_" not in twin.__dict__
+        assert counter.frame_count == 2  # predictions are not compiled
+
+    def test_a_changed_precision_counts_in_what_follows(self, images):
+        clf = make(max_epochs=1).fit(*images)
+        clf.set_params(precision="fp16").partial_fit(*images)
+        assert clf.scaler_.is_enabled()
+        clf.set_params(precision="float32").partial_fit(*images)
+        assert not clf.scaler_.is_enabled()
+
+    def test_compiled_code_is_not_kept_for_another_network(self, images):
+        clf = make(tiny_net, compile=True, compile__backend="eager", max_epochs=1).fit(*images)
+        clf.set_params(module__num_classes=3, compile=False)
+        assert clf._network is clf.module_
+        pickle.loads(pickle.dumps(clf.fit(*images)))
 
     def test_compiled_training_gives_the_same_network(self, images):
         settings = {"start_epoch": 1, "max_epochs": 2, "precision": "float32"}
