@@ -14,6 +14,7 @@ from sklearn.utils import check_random_state
 from skorch.dataset import Dataset, get_len, unpack_data
 from skorch.utils import to_tensor
 
+from sklearn_open._allocator import keep_freed_memory
 from sklearn_open._building import build_module, check_output_width, main_output
 from sklearn_open._hardware import autocast_dtype, predict_batch_size, tf32
 from sklearn_open._inputs import find_labels, is_dataset
@@ -573,7 +574,7 @@ class OPeNClassifier(ScikitNet):
             return
         n_batches = 0
         try:
-            with tf32(self.precision, self.device_):
+            with tf32(self.precision, self.device_), keep_freed_memory():
                 for batch in self._steps(iterator) if training else iterator:
                     self.notify("on_batch_begin", batch=batch, training=training)
                     step = step_fn(batch, **fit_params)
@@ -645,6 +646,11 @@ class OPeNClassifier(ScikitNet):
         if self.module_.training and self._compiled_ is not None:
             return self._compiled_
         return self.module_
+
+    def forward_iter(self, *args: Any, **kwargs: Any) -> Iterator[Any]:
+        """Yield the network's output for each batch of the rows to predict on."""
+        with keep_freed_memory():
+            yield from super().forward_iter(*args, **kwargs)
 
     def get_loss(self, y_pred: Any, y_true: Any, *args: Any, **kwargs: Any) -> torch.Tensor:
         """Return the loss of the logits, plus that of auxiliary heads (GoogLeNet, Inception)."""

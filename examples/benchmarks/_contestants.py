@@ -20,6 +20,7 @@ from torchvision.models import resnet18
 from torchvision.transforms import v2
 
 from sklearn_open import OPeNClassifier
+from sklearn_open._allocator import keep_freed_memory
 from sklearn_open._hardware import autocast_dtype
 from sklearn_open.backbones import SmallCNN, wrn16_2, wrn28_10
 from sklearn_open.batching import Batch
@@ -128,6 +129,8 @@ def bare_network(
 ) -> Contestant:
     """Return forward and backward passes on rows that are ready: no optimiser, no data.
 
+    Memory is kept between passes as in `fit`.
+
     Parameters
     ----------
     module : torch.nn.Module
@@ -147,11 +150,12 @@ def bare_network(
     dtype = autocast_dtype(precision, DEVICE, tuple(x.shape[1:]))
 
     def passes(sizes: Sequence[tuple[int, int]]) -> None:
-        for n_rows, n_noise in sizes:
-            module.zero_grad()
-            with torch.autocast(DEVICE.type, dtype=dtype, enabled=dtype is not None):
-                logits = forward_natural_first(module, x[:n_rows], n_noise)
-            F.cross_entropy(logits.float(), y[:n_rows]).backward()
+        with keep_freed_memory():
+            for n_rows, n_noise in sizes:
+                module.zero_grad()
+                with torch.autocast(DEVICE.type, dtype=dtype, enabled=dtype is not None):
+                    logits = forward_natural_first(module, x[:n_rows], n_noise)
+                F.cross_entropy(logits.float(), y[:n_rows]).backward()
 
     amount = sum(n_rows for n_rows, _ in sizes)
     return Contestant(warm=lambda: passes(sizes[:1]), run=lambda: passes(sizes), amount=amount)
