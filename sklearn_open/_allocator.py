@@ -34,9 +34,9 @@ def keep_freed_memory() -> Iterator[None]:
     """Let large blocks that are freed in this context be used again within it.
 
     The setting belongs to the process, so it ends when the last of the contexts that are open, in
-    any thread, ends; what is free is then given back as usual. Nothing happens without GNU libc, and
-    where the environment says how memory is to be handled (``MALLOC_TRIM_THRESHOLD_``,
-    ``GLIBC_TUNABLES``).
+    any thread, ends; what is free is then given back, except for up to 64 MiB. Nothing happens
+    without GNU libc, and where the environment says how memory is to be handled
+    (``MALLOC_TRIM_THRESHOLD_``, ``GLIBC_TUNABLES``).
     """
     global _inside
     with _lock:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import argparse
+import atexit
 import json
+import multiprocessing as mp
 import os
 import platform
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from statistics import median
@@ -120,6 +124,42 @@ def synchronize() -> None:
     """Wait for the GPU, if there is one."""
     if torch.cuda.is_available():
         torch.cuda.synchronize()
+
+
+def in_own_process(make: Callable[..., Contestant], *args: Any) -> Contestant:
+    """Return a contestant that is made, and runs, in a process of its own.
+
+    For other libraries: sklearn_open leaves its process with settings of memory allocation
+    (`sklearn_open._allocator`) that make them faster, too.
+
+    Parameters
+    ----------
+    make : callable
+        Returns the contestant; importable, and called with `args`.
+    """
+    context = mp.get_context("spawn")
+    here, there = context.Pipe()
+    context.Process(target=_serve, args=(there, torch.get_num_threads(), make, args)).start()
+    there.close()
+    atexit.register(here.close)  # which ends the process, before multiprocessing waits for that
+    amount = here.recv()
+
+    def call(name: str) -> None:
+        here.send(name)
+        here.recv()
+
+    return Contestant(partial(call, "warm"), partial(call, "run"), amount)
+
+
+def _serve(pipe: Any, threads: int, make: Callable[..., Contestant], args: Sequence[Any]) -> None:
+    torch.set_num_threads(threads)
+    contestant = make(*args)
+    pipe.send(contestant.amount)
+    with suppress(EOFError):  # the other end is closed when its process ends
+        while name := pipe.recv():
+            getattr(contestant, name)()
+            synchronize()
+            pipe.send(None)
 
 
 def time_in_turns(contestants: Mapping[str, Contestant], turns: int) -> dict[str, list[float]]:

@@ -287,3 +287,30 @@ def ordinary_skorch(
         verbose=0,
     )
     return begin(net, Images(X, y, torchvision_recipe(augment, X))).epochs()
+
+
+def skorch_net(module: nn.Module) -> NeuralNetClassifier:
+    """Return skorch's classifier with a network that is trained."""
+    return NeuralNetClassifier(
+        module, criterion=nn.CrossEntropyLoss, classes=np.arange(10), device=str(DEVICE)
+    ).initialize()
+
+
+def skorch_predictions(module: nn.Module, X_ready: np.ndarray, part: int) -> Contestant:
+    """Return skorch's probabilities of rows that are normalised, to be timed.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+        The network.
+    X_ready : numpy.ndarray of shape (n, 3, 32, 32), dtype float32
+        What it is fed.
+    part : int
+        How many rows to warm up on.
+    """
+    net = skorch_net(module)
+    return Contestant(
+        warm=lambda: net.predict_proba(X_ready[:part]),
+        run=lambda: net.predict_proba(X_ready),
+        amount=len(X_ready),
+    )

@@ -4,8 +4,9 @@
 
 The data are long-tailed as CIFAR-10-LT, a quarter of each batch of sklearn_open is noise.
 "ordinary skorch" is skorch's classifier with plain batch norm in float32, a WeightedRandomSampler,
-and torchvision's transforms image by image in two worker processes. The network alone makes the
-forward and backward passes of the same batches on rows that are ready: what is left to win.
+and torchvision's transforms image by image in two worker processes; it runs in a process of its
+own. The network alone makes the forward and backward passes of the same batches on rows that are
+ready: what is left to win.
 
 Noise rows cost less than natural ones, as they have no backward pass but in the last layer. With
 "delta=0" all rows are natural, the same work as ordinary skorch's.
@@ -19,6 +20,7 @@ from typing import Any
 import numpy as np
 from _common import (
     add_data_options,
+    in_own_process,
     long_tailed_images,
     make_parser,
     parse,
@@ -52,7 +54,7 @@ def run(augment: str, args: argparse.Namespace, X: np.ndarray, y: np.ndarray) ->
         found[f"bare network {precision}"] = bare_network(clf.module_, sizes, precision)
     extra = {"in_channels": 3} if args.backbone == "small" else {}
     module = factory(num_classes=int(y.max()) + 1, **extra)
-    found["ordinary skorch"] = ordinary_skorch(module, X, y, augment, args.workers)
+    found["ordinary skorch"] = in_own_process(ordinary_skorch, module, X, y, augment, args.workers)
     shares = {"noise_share": round(plan.noise_share, 4), "batches": plan.n_batches}
     return {**shares, **race(found, args.turns, PAIRS)}
 

@@ -10,10 +10,24 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from _common import DEVICE, Contestant, make_parser, parse, print_race, race, random_images, report
-from _contestants import BACKBONES, fitted, ready_batch, train_on
-from skorch import NeuralNetClassifier
-from torch import nn
+from _common import (
+    Contestant,
+    in_own_process,
+    make_parser,
+    parse,
+    print_race,
+    race,
+    random_images,
+    report,
+)
+from _contestants import (
+    BACKBONES,
+    fitted,
+    ready_batch,
+    skorch_net,
+    skorch_predictions,
+    train_on,
+)
 
 TOLERANCE = 1e-4  # of probabilities in float32
 PAIRS = [("sklearn_open auto", "skorch"), ("sklearn_open float32", "skorch")]
@@ -37,9 +51,7 @@ def main() -> None:
     ours["auto"].module_.load_state_dict(weights)
     module = factory(num_classes=10)
     module.load_state_dict(weights)
-    theirs = NeuralNetClassifier(
-        module, criterion=nn.CrossEntropyLoss, classes=np.arange(10), device=str(DEVICE)
-    ).initialize()
+    theirs = skorch_net(module)
     X_ready = ours["float32"].transform_.evaluate(torch.from_numpy(X)).numpy()
 
     part = min(len(X), 256)  # to warm up on
@@ -51,11 +63,7 @@ def main() -> None:
         )
         for name, clf in ours.items()
     }
-    found["skorch"] = Contestant(
-        warm=lambda: theirs.predict_proba(X_ready[:part]),
-        run=lambda: theirs.predict_proba(X_ready),
-        amount=len(X),
-    )
+    found["skorch"] = in_own_process(skorch_predictions, module, X_ready, part)
     expected = theirs.predict_proba(X_ready)
     differences = {
         name: float(np.abs(clf.predict_proba(X) - expected).max()) for name, clf in ours.items()
