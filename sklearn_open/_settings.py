@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterable
 from numbers import Integral, Real
+from os import PathLike
 from typing import Any
 
 import torch
@@ -51,6 +52,14 @@ def check_settings(net: Any) -> None:
             f"batch_size={net.batch_size!r} is not a number of rows. Pass an int of 1 or more, or "
             "-1 for all rows in one batch."
         )
+
+    if not _is_int(net.checkpoint_every) or net.checkpoint_every < 1:
+        raise ValueError(
+            f"checkpoint_every={net.checkpoint_every!r} is not a number of epochs. Pass an int of "
+            "1 or more."
+        )
+    if net.checkpoint is not None and not isinstance(net.checkpoint, (str, PathLike)):
+        raise ValueError(f"checkpoint={net.checkpoint!r} is not a folder. Pass a path or None.")
 
 
 def _check_schedule(net: Any) -> None:

@@ -4,31 +4,30 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from typing import Any, ClassVar
 
 import numpy as np
 import torch
 from sklearn.utils import check_random_state
-from skorch.dataset import Dataset, get_len, unpack_data
-from skorch.utils import to_tensor
+from skorch.dataset import Dataset
 
-from sklearn_open._allocator import keep_freed_memory
-from sklearn_open._building import build_module, check_output_width, main_output
-from sklearn_open._hardware import autocast_dtype, predict_batch_size, tf32
+from sklearn_open._building import build_module, check_output_width
+from sklearn_open._checkpoints import Checkpoints
+from sklearn_open._hardware import predict_batch_size
 from sklearn_open._inputs import find_labels, is_dataset
-from sklearn_open._net import ScikitNet
+from sklearn_open._interrupt import NOT_INTERRUPTED, held_back
 from sklearn_open._pixels import PixelStatistics
 from sklearn_open._random import keyed_seed, seeded_global_rng
 from sklearn_open._resampling import DEFAULT_DELTA, build_resampler, rebalance
 from sklearn_open._settings import check_resampling, check_settings, has_own_loader
 from sklearn_open._shared_phase import SharedPhase
+from sklearn_open._training import TwoRouteNet
 from sklearn_open._validation import check_image_shape, check_images, encode_labels
 from sklearn_open.augment import check_augment
 from sklearn_open.batch_transform import BatchTransform, check_normalize
 from sklearn_open.batching import (
-    Batch,
     EpochBatches,
     EvalBatches,
     ImageDataset,
@@ -37,19 +36,16 @@ from sklearn_open.batching import (
     taken,
 )
 from sklearn_open.callbacks import StepSchedule, TrainingProgress
-from sklearn_open.nn import convert_norm
-from sklearn_open.nn._routing import forward_natural_first, map_rows
 from sklearn_open.noise import check_noise
 from sklearn_open.over_sampling import PureNoiseOverSampler
 from sklearn_open.plan import EpochPlan, EpochPlanner, resolve_epoch
 
 __all__ = ["OPeNClassifier"]
 
-# Weight of each auxiliary head's loss (GoogLeNet, Szegedy et al. 2015, section 5).
-AUXILIARY_LOSS_WEIGHT = 0.3
+RUNNING_FIT = ("_datasets_", "_checkpoints_", "_interrupt_")  # there while `fit_loop` runs
 
 
-class OPeNClassifier(ScikitNet):
+class OPeNClassifier(TwoRouteNet):
     r"""Image classifier for imbalanced data: oversampling with pure noise images (OPeN).
 
     Trains any CNN. From `start_epoch` on, minority classes are over-sampled, partly with images of
@@ -101,6 +97,12 @@ class OPeNClassifier(ScikitNet):
         Folder in which the epochs before `start_epoch` are kept, as in scikit-learn's `Pipeline`:
         fits that differ only in what happens later (`delta`, `resampler`, `noise_grad`,
         `composition`, `epoch_length`) train them once. Needs `random_state`, and arrays.
+    checkpoint : None, str or path, default=None
+        Folder in which training is kept, epoch by epoch. `fit` with the same folder, data and
+        parameters goes on where the last one ended, for whatever reason, and gives the same bits as
+        a fit that never stopped. Its files are pickles: do not take them from strangers.
+    checkpoint_every : int, default=1
+        Epochs between checkpoints. The two newest are kept.
     device : str or torch.device, default="auto"
         "auto" is the GPU where CUDA has one, else the CPU.
     image_shape : tuple of int or None, default=None
@@ -158,6 +160,8 @@ class OPeNClassifier(ScikitNet):
         Where the network is.
     seed_ : int
         Root of all random numbers of this fit.
+    interrupted_ : bool
+        Whether Ctrl-C ended the last fit. (A second Ctrl-C does not wait for the end of the step.)
     scaler_ : torch.amp.GradScaler
         Scales gradients under ``precision="fp16"``; does nothing otherwise.
 
@@ -183,10 +187,10 @@ class OPeNClassifier(ScikitNet):
     (1797,)
     """
 
-    prefixes_: ClassVar[list[str]] = [*ScikitNet.prefixes_, "resampler"]
+    prefixes_: ClassVar[list[str]] = [*TwoRouteNet.prefixes_, "resampler"]
+    _checkpoints_: Checkpoints | None = None
+    _interrupt_ = NOT_INTERRUPTED
     _forward_takes_more_ = False  # whether the network's forward needs parameters of fit
-    _noise_rows_ = 0  # how many of the last rows of the batch in work are noise
-    _compiled_: Any = None  # the network as torch.compile returned it; training steps use it
 
     def __init__(
         self,
@@ -203,6 +207,8 @@ class OPeNClassifier(ScikitNet):
         precision: str = "auto",
         compile: bool | str = False,
         memory: Any = None,
+        checkpoint: Any = None,
+        checkpoint_every: int = 1,
         device: Any = "auto",
         image_shape: Sequence[int] | None = None,
         random_state: Any = None,
@@ -241,6 +247,8 @@ class OPeNClassifier(ScikitNet):
         self.normalize = normalize
         self.precision = precision
         self.memory = memory
+        self.checkpoint = checkpoint
+        self.checkpoint_every = checkpoint_every
         self.image_shape = image_shape
         self.random_state = random_state
         self.warmup_epochs = warmup_epochs
@@ -273,6 +281,11 @@ class OPeNClassifier(ScikitNet):
         ------
         ValueError
             For parameters, images or labels that cannot be trained on, before a network is made.
+        CheckpointError
+            When the folder `checkpoint` holds another training, or cannot be written to.
+        TrainingDivergedError
+            When the loss, or a weight, becomes NaN or infinite; the network then has the weights
+            from before that epoch.
         """
         with self._unchanged_unless_begun():
             goes_on = self.warm_start and self.initialized_
@@ -326,6 +339,11 @@ class OPeNClassifier(ScikitNet):
         resampler = build_resampler(self.resampler, self.delta, self.get_params_for("resampler"))
         check_resampling(self, resampler)
         goes_on = goes_on and hasattr(self, "image_shape_")
+        if goes_on and self.checkpoint is not None and len(self.history):
+            raise ValueError(
+                "checkpoint= belongs to fits from the beginning, and this one goes on from a "
+                "trained network (partial_fit, warm_start). Set checkpoint=None."
+            )
         if goes_on:
             classes, image_shape = self.classes_, self._shape_of_images
         else:
@@ -364,9 +382,6 @@ class OPeNClassifier(ScikitNet):
         with seeded_global_rng(self.device_, keyed_seed(self.seed_, "init")):
             return super().initialize()
 
-    def _initialize_scaler(self) -> None:
-        self.scaler_ = torch.amp.GradScaler(self.device_.type, enabled=self.precision == "fp16")
-
     def initialize_module(self) -> OPeNClassifier:
         """Make the network and compare it with the data."""
         image_shape = getattr(self, "image_shape_", None)
@@ -380,38 +395,6 @@ class OPeNClassifier(ScikitNet):
         self.module_ = module
         self._compiled_ = None
         return self
-
-    def on_train_begin(self, net: Any, X: Any = None, y: Any = None, **kwargs: Any) -> None:
-        """Make the network fit the settings, which may have changed since it was made."""
-        if self.scaler_.is_enabled() != (self.precision == "fp16"):
-            self._initialize_scaler()
-        self._prepare_network()
-
-    def _prepare_network(self) -> None:
-        """Convert the batch norm of a network that trains with noise, and compile it if wanted."""
-        if self._uses_noise:
-            convert_norm(self.module_, noise_grad=self.noise_grad)
-        self._compiled_ = None
-        if self.compile:
-            params = self.get_params_for("compile")
-            if isinstance(self.compile, str):
-                params["mode"] = self.compile
-            # Past skorch's setattr, which would keep it as one more module of the net.
-            self.__dict__["_compiled_"] = torch.compile(self.module_, **params)
-
-    def torch_compile(self, module: Any, name: str) -> Any:
-        """Leave modules as they are: state-dict keys stay, and only training steps are compiled."""
-        return module
-
-    def __getstate__(self) -> dict[str, Any]:
-        state = super().__getstate__()
-        state.pop("_compiled_", None)  # compiled code belongs to the process
-        return state
-
-    @property
-    def _uses_noise(self) -> bool:
-        resampler = getattr(self, "resampler_", None)
-        return isinstance(resampler, PureNoiseOverSampler) and resampler.delta > 0
 
     def get_params_for_optimizer(self, prefix: str, named_parameters: Any) -> Any:
         """Return the optimiser's arguments, with the paper's defaults for SGD."""
@@ -526,9 +509,6 @@ class OPeNClassifier(ScikitNet):
             size = predict_batch_size(self.device_, self.image_shape_)
         return EvalBatches(dataset, *settings, len(dataset) if size == -1 else size, workers)
 
-    def _epoch(self) -> int:
-        return len(self.history) - 1
-
     def epoch_plan(self, epoch: int) -> EpochPlan:
         """Return which rows an epoch sees, which of them as noise, in which batch.
 
@@ -547,117 +527,55 @@ class OPeNClassifier(ScikitNet):
             raise ValueError(f"epoch={epoch!r} is not the number of an epoch: pass 0, 1, 2, ...")
         return self.planner_.plan(epoch)
 
-    # --- training: the epochs that fits share, the epoch, the step ---
+    # --- training: what was trained before, the epochs that are left ---
 
     def fit_loop(self, X: Any, y: Any = None, epochs: int | None = None, **kwargs: Any) -> Any:
-        """Train for some epochs; those that other fits have in common come from `memory`."""
-        epochs = self.max_epochs if epochs is None else epochs
-        try:
-            if self.memory is not None and len(self.history) == 0:
-                self._datasets_ = self.get_split_datasets(X, y)
-                shared = min(resolve_epoch(self.start_epoch, self.max_epochs), epochs)
-                phase = SharedPhase(self, *self._datasets_, shared)
-                phase.run(lambda: super(OPeNClassifier, self).fit_loop(X, y, shared, **kwargs))
-                epochs -= len(self.history)
-            return super().fit_loop(X, y, epochs, **kwargs)
-        finally:
-            self.__dict__.pop("_datasets_", None)
+        """Train for some epochs, from a checkpoint if there is one.
 
-    def run_single_epoch(
-        self, iterator: Any, training: bool, prefix: str, step_fn: Any, **fit_params: Any
-    ) -> None:
-        """Run an epoch; in training, every step has random numbers of its own.
-
-        Losses stay on the device until the epoch's end, so that no step waits for the one before.
+        Epochs that other fits have in common come from `memory`. Ctrl-C ends training after the
+        step in work.
         """
-        if iterator is None:
-            return
-        n_batches = 0
-        try:
-            with tf32(self.precision, self.device_), keep_freed_memory():
-                for batch in self._steps(iterator) if training else iterator:
-                    self.notify("on_batch_begin", batch=batch, training=training)
-                    step = step_fn(batch, **fit_params)
-                    self.history.record_batch(f"{prefix}_loss", step["loss"].detach())
-                    self.history.record_batch(f"{prefix}_batch_size", get_len(batch[0]))
-                    self.notify("on_batch_end", batch=batch, training=training, **step)
-                    n_batches += 1
-        finally:
-            self._losses_to_numbers(f"{prefix}_loss")
-        self.history.record(f"{prefix}_batch_count", n_batches)
+        epochs = self.max_epochs if epochs is None else epochs
+        with ExitStack() as at_end:
+            at_end.callback(self._forget_running_fit)
+            self._interrupt_ = at_end.enter_context(held_back())
+            self.interrupted_ = False
+            if len(self.history) == 0:
+                self._begin(X, y, at_end)
+                if self.memory is not None and len(self.history) == 0:
+                    self._reach_start_epoch(X, y, epochs, kwargs)
+                epochs -= len(self.history)
+            super().fit_loop(X, y, epochs, **kwargs)
+            self._interrupt_.raise_if_pending()
+        return self
 
-    def _losses_to_numbers(self, name: str) -> None:
-        recorded = [b for b in self.history[-1]["batches"] if isinstance(b.get(name), torch.Tensor)]
-        if recorded:
-            losses = torch.stack([b[name].double() for b in recorded]).tolist()
-            for batch, loss in zip(recorded, losses, strict=True):
-                batch[name] = loss
+    def _begin(self, X: Any, y: Any, at_end: ExitStack) -> None:
+        """Split the rows, and go to where an earlier fit was, if there is a checkpoint of it."""
+        if self.checkpoint is not None:
+            self._checkpoints_ = at_end.enter_context(Checkpoints(self))
+            self._checkpoints_.take_seed()
+        self._datasets_ = self.get_split_datasets(X, y)
+        if self._checkpoints_ is not None:
+            self._checkpoints_.resume(*self._datasets_)
 
-    def _steps(self, batches: EpochBatches | LoaderBatches) -> Iterator[Batch]:
-        epoch = self._epoch()
-        try:
-            for b, batch in enumerate(batches):
-                # Known here, not in train_step, so that an overridden train_step, closures called
-                # more than once (LBFGS) and gradient accumulation all see the batch's own number.
-                self._noise_rows_ = batch.n_noise
-                # Dropout draws from torch's global generator.
-                with seeded_global_rng(self.device_, keyed_seed(self.seed_, "step", epoch, b)):
-                    yield batch
-        finally:
-            self._noise_rows_ = 0
+    def _reach_start_epoch(self, X: Any, y: Any, epochs: int, kwargs: dict[str, Any]) -> None:
+        shared = min(resolve_epoch(self.start_epoch, self.max_epochs), epochs)
+        phase = SharedPhase(self, *self._datasets_, shared)
+        phase.run(lambda: super(OPeNClassifier, self).fit_loop(X, y, shared, **kwargs))
 
-    def train_step_single(self, batch: Any, **fit_params: Any) -> dict[str, Any]:
-        """Run forward and backward on a batch, with scaled gradients under fp16."""
-        self._set_training(True)
-        x, y = unpack_data(batch)
-        y_pred = self.infer(x, **fit_params)
-        loss = self.get_loss(y_pred, y, X=x, training=True)
-        self.scaler_.scale(loss).backward()
-        for name in self._optimizers:
-            self.scaler_.unscale_(getattr(self, f"{name}_"))  # callbacks see true gradients
-        return {"loss": loss, "y_pred": y_pred}
+    def _forget_running_fit(self) -> None:
+        self.interrupted_ = self._interrupt_.pending
+        for name in RUNNING_FIT:
+            self.__dict__.pop(name, None)
 
-    def _step_optimizer(self, step_fn: Any) -> None:
-        if not self.scaler_.is_enabled():
-            super()._step_optimizer(step_fn)
-            return
-        step_fn()  # fp16 takes optimisers that call it once
-        for name in self._optimizers:
-            self.scaler_.step(getattr(self, f"{name}_"))
-        self.scaler_.update()
+    def notify(self, method_name: str, **kwargs: Any) -> None:
+        """Call the callbacks, then keep what an epoch has reached."""
+        super().notify(method_name, **kwargs)
+        if method_name == "on_epoch_end":
+            if self._checkpoints_ is not None:
+                self._checkpoints_.after_epoch()
+            self._interrupt_.raise_if_pending()
 
-    def infer(self, x: Any, **fit_params: Any) -> Any:
-        """Call the network on a batch: on two routes while training with noise, else on one."""
-        x = to_tensor(x, device=self.device_).float()
-        if x.ndim == 4:
-            x = x.contiguous(memory_format=torch.channels_last)
-        n_noise = self._noise_rows_ if self.module_.training else 0
-        dtype = autocast_dtype(self.precision, self.device_, tuple(x.shape[1:]))
-        # torch keeps one cache of cast weights for all threads: with it, fits that run at the same
-        # time would round differently.
-        with torch.autocast(
-            self.device_.type, dtype=dtype, enabled=dtype is not None, cache_enabled=False
-        ):
-            output = forward_natural_first(self._network, x, n_noise, **fit_params)
-        return map_rows(lambda rows: rows[0].float(), output)
-
-    @property
-    def _network(self) -> Any:
-        if self.module_.training and self._compiled_ is not None:
-            return self._compiled_
-        return self.module_
-
-    def forward_iter(self, *args: Any, **kwargs: Any) -> Iterator[Any]:
-        """Yield the network's output for each batch of the rows to predict on."""
-        with keep_freed_memory():
-            yield from super().forward_iter(*args, **kwargs)
-
-    def get_loss(self, y_pred: Any, y_true: Any, *args: Any, **kwargs: Any) -> torch.Tensor:
-        """Return the loss of the logits, plus that of auxiliary heads (GoogLeNet, Inception)."""
-        loss = super().get_loss(main_output(y_pred), y_true, *args, **kwargs)
-        for name in getattr(y_pred, "_fields", ()):
-            head = getattr(y_pred, name)
-            if name.startswith("aux") and head is not None:
-                auxiliary = super().get_loss(head, y_true, *args, **kwargs)
-                loss = loss + AUXILIARY_LOSS_WEIGHT * auxiliary
-        return loss
+    def __getstate__(self) -> dict[str, Any]:
+        state = super().__getstate__()
+        return {name: value for name, value in state.items() if name not in RUNNING_FIT}

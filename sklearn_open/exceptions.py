@@ -1,6 +1,12 @@
 """Errors and warnings of the package."""
 
-__all__ = ["NoBatchNormWarning", "UnsupportedNormError"]
+__all__ = [
+    "CheckpointError",
+    "NoBatchNormWarning",
+    "SavedFileError",
+    "TrainingDivergedError",
+    "UnsupportedNormError",
+]
 
 
 class UnsupportedNormError(TypeError):
@@ -9,3 +15,15 @@ class UnsupportedNormError(TypeError):
 
 class NoBatchNormWarning(UserWarning):
     """A network without batch norm was given to a method that works on its batch norm."""
+
+
+class TrainingDivergedError(ArithmeticError):
+    """The loss, or a weight, became NaN or infinite; the last good weights are kept."""
+
+
+class CheckpointError(ValueError):
+    """A checkpoint belongs to another training, or cannot be read or written."""
+
+
+class SavedFileError(ValueError):
+    """A file is not one that `OPeNClassifier.save` wrote, or was changed since."""

@@ -1,0 +1,82 @@
+"""Numerical health: training that has diverged stops, and the last good weights are kept."""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+
+from sklearn_open.exceptions import TrainingDivergedError
+
+__all__ = ["check_losses", "check_weights", "weights_put_back_if_diverged"]
+
+_ADVICE = (
+    "The network has the weights from before this epoch. Train again with a lower lr, with "
+    "gradients clipped (skorch.callbacks.GradientNormClipping), or with precision='float32'."
+)
+
+
+@contextmanager
+def weights_put_back_if_diverged(net: Any) -> Iterator[None]:
+    """Undo the epoch that diverges in this context: weights, running statistics, history.
+
+    What the optimiser remembers of earlier steps has spoilt numbers in it, and is dropped.
+    """
+    names = [f"{name}_" for name in (*net._modules, *net._criteria)]
+    before = {name: copy.deepcopy(getattr(net, name).state_dict()) for name in names}
+    try:
+        yield
+    except TrainingDivergedError:
+        for name, state in before.items():
+            getattr(net, name).load_state_dict(state)
+        for name in net._optimizers:
+            getattr(net, f"{name}_").state.clear()
+        net.history.pop()
+        raise
+
+
+def check_losses(net: Any, losses: Sequence[Any], first: int = 0) -> None:
+    """Raise TrainingDivergedError if a loss is not finite.
+
+    Parameters
+    ----------
+    net : OPeNClassifier
+        In training.
+    losses : sequence of float or torch.Tensor
+        Of consecutive batches of the epoch.
+    first : int, default=0
+        Number of the batch of the first one.
+    """
+    for b, loss in enumerate(losses, start=first):
+        if not math.isfinite(loss):
+            raise TrainingDivergedError(
+                f"the loss became {float(loss)} in batch {b + 1} of epoch {len(net.history)} "
+                f"(learning rate {_learning_rate(net):g}). {_ADVICE}"
+            )
+
+
+def check_weights(net: Any) -> None:
+    """Raise TrainingDivergedError if the last step left weights that are not finite."""
+    tensors = [
+        tensor
+        for name in net._modules
+        for tensor in getattr(net, f"{name}_").state_dict().values()
+        if isinstance(tensor, torch.Tensor) and tensor.is_floating_point() and tensor.numel()
+    ]
+    if not tensors:
+        return
+    # A sum is finite only if all of it is, or overflows, which float64 does not.
+    sums = torch.stack([t.sum(dtype=torch.float64).to(tensors[0].device) for t in tensors])
+    if not torch.isfinite(sums).all():
+        raise TrainingDivergedError(
+            f"weights became NaN or infinite at the end of epoch {len(net.history)} (learning "
+            f"rate {_learning_rate(net):g}). {_ADVICE}"
+        )
+
+
+def _learning_rate(net: Any) -> float:
+    return float(next(iter(getattr(net, f"{net._optimizers[0]}_").param_groups))["lr"])
