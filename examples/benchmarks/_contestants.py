@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Sequence
+import time
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
-from _common import DEVICE, Contestant, random_images
+from _common import DEVICE, Contestant, random_images, significant, synchronize
 from skorch import NeuralNetClassifier
 from skorch.callbacks import Callback
 from torch import nn
 from torch.nn import functional as F
 from torch.utils.data import Dataset, WeightedRandomSampler
+from torch.utils.flop_counter import FlopCounterMode
 from torchvision.models import resnet18
 from torchvision.transforms import v2
 
@@ -119,6 +121,74 @@ def fitted(module: Any, **params: Any) -> OPeNClassifier:
     clf.fit(random_images(20), np.arange(20) % 10)
     clf.history.new_epoch()  # which the steps are recorded in
     return clf
+
+
+# --- what the device could do, and what the network needs ---
+
+
+def matrix_peak(
+    size: int, products: int = 10, dtype: torch.dtype = torch.bfloat16
+) -> dict[str, Any]:
+    """Return the rate of large matrix products, the best of five timings."""
+    a, b = (torch.randn(size, size, device=DEVICE).to(dtype) for _ in range(2))
+    out = torch.empty_like(a)
+    seconds = best_seconds(lambda: torch.mm(a, b, out=out), products)
+    return {"size": size, "tflops": significant(2 * size**3 / seconds / 1e12)}
+
+
+def convolution_peak(n_rows: int, dtype: torch.dtype) -> float:
+    """Return Tflop/s of a 3x3 convolution of 128 channels, the best of five timings.
+
+    On a CPU, other code than that of matrix products: the faster one is the peak.
+    """
+    x = torch.randn(n_rows, 128, 16, 16, device=DEVICE).to(dtype)
+    x = x.contiguous(memory_format=torch.channels_last)
+    weight = torch.randn(128, 128, 3, 3, device=DEVICE).to(dtype)
+    with torch.no_grad():
+        seconds = best_seconds(lambda: F.conv2d(x, weight, padding=1), 10)
+    return significant(2 * n_rows * 16**2 * 128**2 * 9 / seconds / 1e12)
+
+
+def best_seconds(run: Callable[[], Any], times: int) -> float:
+    """Return the seconds of one run, the best of five timings of several."""
+    seconds = []
+    for _ in range(6):  # the first one warms up
+        synchronize()
+        start = time.perf_counter()
+        for _ in range(times):
+            run()
+        synchronize()
+        seconds.append((time.perf_counter() - start) / times)
+    return min(seconds[1:])
+
+
+def flops(module: Any, n_noise: int, n_rows: int = 8) -> dict[str, Any]:
+    """Count the operations of a step's forward and backward pass, per image.
+
+    Parameters
+    ----------
+    module : callable
+        Makes the network.
+    n_noise : int
+        How many of the rows are noise, but for "plain".
+    n_rows : int, default=8
+        How many rows to count with.
+    """
+    clf = fitted(module, resampler=None)
+    x, y = ready_batch(n_rows, 0)
+    found = {}
+    for name, noise_grad in (("plain", None), ("open head", "head"), ("open all", "all")):
+        if noise_grad is not None:
+            convert_norm(clf.module_, noise_grad=noise_grad)
+        clf.module_.train()
+        with FlopCounterMode(display=False) as counter:
+            logits = forward_natural_first(clf.module_, x, n_noise if noise_grad else 0)
+            F.cross_entropy(logits, y).backward()
+        found[name] = significant(counter.get_total_flops() / n_rows / 1e9)
+    return {
+        "gflop_per_image": found,
+        "parameters": sum(p.numel() for p in clf.module_.parameters()),
+    }
 
 
 # --- the network alone ---

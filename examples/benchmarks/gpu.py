@@ -41,18 +41,16 @@ from _contestants import (
     bare_network,
     begin,
     fitted,
+    flops,
     make_open,
+    matrix_peak,
     ready_batch,
     steps_of,
 )
 from torch.autograd import DeviceType
-from torch.nn import functional as F
 from torch.profiler import ProfilerActivity, profile
-from torch.utils.flop_counter import FlopCounterMode
 
 from sklearn_open._sources import _ReadAheadSource
-from sklearn_open.nn import convert_norm
-from sklearn_open.nn._routing import forward_natural_first
 
 KINDS: dict[str, dict[str, Any]] = {
     "plain": {"resampler": None},
@@ -124,48 +122,6 @@ def show(name: str, took: float, found: dict[str, Any]) -> None:
             rows.append([key, str(value)])
     if rows:
         print_table(rows)
-
-
-# --- what the device could do, and what the network needs ---
-
-
-def matrix_peak(size: int, products: int = 10) -> dict[str, Any]:
-    """Return the rate of large bf16 matrix products, the best of five timings."""
-    a, b = (torch.randn(size, size, device=DEVICE).to(torch.bfloat16) for _ in range(2))
-    out = torch.empty_like(a)
-    seconds = []
-    for _ in range(6):  # the first one warms up
-        synchronize()
-        start = time.perf_counter()
-        for _ in range(products):
-            torch.mm(a, b, out=out)
-        synchronize()
-        seconds.append((time.perf_counter() - start) / products)
-    return {"size": size, "tflops": significant(2 * size**3 / min(seconds[1:]) / 1e12)}
-
-
-def flops(args: argparse.Namespace) -> dict[str, Any]:
-    """Count the operations of a step's forward and backward pass, per image.
-
-    "open" is for a batch with as large a share of noise rows as the steps have.
-    """
-    clf = fitted(args.network, resampler=None)
-    n_rows = 8
-    n_noise = n_rows * args.noise_rows // args.batch_size
-    x, y = ready_batch(n_rows, 0)
-    found = {}
-    for name, noise_grad in (("plain", None), ("open head", "head"), ("open all", "all")):
-        if noise_grad is not None:
-            convert_norm(clf.module_, noise_grad=noise_grad)
-        clf.module_.train()
-        with FlopCounterMode(display=False) as counter:
-            logits = forward_natural_first(clf.module_, x, n_noise if noise_grad else 0)
-            F.cross_entropy(logits, y).backward()
-        found[name] = significant(counter.get_total_flops() / n_rows / 1e9)
-    return {
-        "gflop_per_image": found,
-        "parameters": sum(p.numel() for p in clf.module_.parameters()),
-    }
 
 
 # --- steps ---
@@ -369,9 +325,10 @@ def main() -> None:
 
     written = argparse.Namespace(**{k: v for k, v in vars(args).items() if k != "network"})
     run = Report(written)
+    n_noise = 8 * args.noise_rows // args.batch_size
     known = {
         "peak": run.section("bf16 matrix peak", partial(matrix_peak, size)),
-        "flops": run.section("operations", partial(flops, args)),
+        "flops": run.section("operations", partial(flops, args.network, n_noise)),
     }
     run.section("steps, eager", partial(steps, False, args, known, run.deadline))
     for augment in ("flip_crop", "simclr"):

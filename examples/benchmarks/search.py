@@ -85,11 +85,11 @@ def main() -> None:
     parser = make_parser(__doc__, turns=3)
     parser.add_argument("--backbone", choices=["SmallCNN", "wrn16_2"], default="SmallCNN")
     parser.add_argument("--epochs", type=int, default=20)
-    parser.add_argument("--folds", type=int, default=2)
+    parser.add_argument("--folds", type=int, default=5)
     add_data_options(parser, rows=1280)
     args = parse(parser)
     if args.quick:
-        args.rows, args.epochs = 60, 5
+        args.rows, args.epochs, args.folds = 60, 5, 2
     X, y = long_tailed_images(args)
     setting = {"backbone": args.backbone, "rows": len(X), "deltas": DELTAS}
     result = run(args, X, y)

@@ -97,6 +97,24 @@ def test_memory(tmp_path):
     assert all("copies" in result for result in results[1:])
 
 
+def test_roofline(tmp_path):
+    results = results_of("roofline.py", tmp_path)
+    assert [result["precision"] for result in results] == ["float32", "auto"]
+    for result in results:
+        assert result["gflop_per_image"]["open head"] < result["gflop_per_image"]["plain"]
+        assert result["plain"]["share_of_peak"] > 0
+        assert sum(result["profile"].values()) == pytest.approx(1, abs=1e-3)
+
+
+@pytest.mark.slow
+def test_parity(tmp_path):
+    results = {result["variant"]: result for result in results_of("parity.py", tmp_path)}
+    assert results.keys() == {"float32", "auto", "auto, compiled", "auto, from memory"}
+    runs = [results[name]["runs"] for name in ("auto", "auto, from memory")]
+    plain, remembered = ([run["accuracy"] for run in one] for one in runs)
+    assert plain == remembered
+
+
 def test_import_time(tmp_path):
     (result,) = results_of("import_time.py", tmp_path)
     names = {"sklearn_open", "its requirements"}

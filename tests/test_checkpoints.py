@@ -1,0 +1,305 @@
+"""checkpoint=: a training that dies, for whatever reason, goes on."""
+
+from __future__ import annotations
+
+import errno
+import importlib.util
+import json
+import os
+import random
+import stat
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from skorch.callbacks import Callback, EarlyStopping, LRScheduler
+from skorch.dataset import ValidSplit
+
+from sklearn_open import OPeNClassifier, _checkpoints
+from sklearn_open.backbones import SmallCNN
+from sklearn_open.exceptions import CheckpointError
+
+EPOCHS = 4
+
+
+class Die(Exception):
+    """What ends a training from outside."""
+
+
+class Mortal(OPeNClassifier):
+    """Dies at the beginning of an epoch."""
+
+    dies_at: int | None = None
+
+    def on_epoch_begin(self, net, **kwargs):
+        super().on_epoch_begin(net, **kwargs)
+        if len(self.history) - 1 == Mortal.dies_at:
+            raise Die
+
+
+@pytest.fixture(autouse=True)
+def _immortal():
+    yield
+    Mortal.dies_at = None
+
+
+def make(folder=None, **params):
+    settings = {"max_epochs": EPOCHS, "batch_size": 20, "random_state": 0, "verbose": 0}
+    return Mortal(**{**settings, "start_epoch": 0.5, "checkpoint": folder, **params})
+
+
+def die_at(epoch, clf, images):
+    Mortal.dies_at = epoch
+    with pytest.raises(Die):
+        clf.fit(*images)
+    Mortal.dies_at = None
+
+
+def assert_same(one, other, X):
+    np.testing.assert_array_equal(one.predict_proba(X), other.predict_proba(X))
+    assert one.history[:, "train_loss"] == other.history[:, "train_loss"]
+    assert one.history[:, "lr"] == other.history[:, "lr"]
+    states = one.optimizer_.state_dict(), other.optimizer_.state_dict()
+    torch.testing.assert_close(*states, rtol=0, atol=0)
+
+
+def names(folder):
+    return sorted(path.name for path in folder.glob("epoch-*"))
+
+
+@pytest.mark.parametrize("epoch", range(EPOCHS))
+def test_a_training_goes_on_bit_by_bit(images, tmp_path, epoch):
+    die_at(epoch, make(tmp_path), images)
+    resumed = make(str(tmp_path)).fit(*images)
+    assert_same(resumed, make().fit(*images), images[0])
+    assert names(tmp_path) == ["epoch-000003.ckpt", "epoch-000004.ckpt"]
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        {"callbacks": [LRScheduler("CosineAnnealingLR", T_max=4)]},
+        {"train_split": ValidSplit(3), "callbacks": [EarlyStopping(patience=2, load_best=True)]},
+        {"memory": "MEMORY"},
+        {"precision": "fp16"},
+        {"composition": "bernoulli", "noise_grad": "all", "augment": "simclr"},
+    ],
+    ids=lambda params: ", ".join(params),
+)
+def test_everything_that_training_remembers_goes_on(images, tmp_path, params):
+    if "memory" in params:
+        params = {"memory": tmp_path / "memory"}
+    die_at(3, make(tmp_path / "a", **params), images)
+    resumed = make(tmp_path / "a", **params).fit(*images)
+    assert_same(resumed, make(**params).fit(*images), images[0])
+
+
+def test_a_finished_training_is_taken_as_it_is(images, tmp_path):
+    first = make(tmp_path).fit(*images)
+    Mortal.dies_at = 0
+    again = make(tmp_path).fit(*images)
+    assert_same(again, first, images[0])
+
+
+def test_without_a_random_state_the_seed_comes_from_the_checkpoint(images, tmp_path):
+    first = make(tmp_path, random_state=None).fit(*images)
+    again = make(tmp_path, random_state=None).fit(*images)
+    assert again.seed_ == first.seed_
+    assert_same(again, first, images[0])
+
+
+def test_checkpoints_every_few_epochs_and_at_the_end(images, tmp_path):
+    make(tmp_path, checkpoint_every=3).fit(*images)
+    assert names(tmp_path) == ["epoch-000003.ckpt", "epoch-000004.ckpt"]
+
+
+def test_workers_verbosity_and_frequency_may_change(images, tmp_path, capsys):
+    die_at(3, make(tmp_path), images)
+    other = {"verbose": 1, "checkpoint_every": 2, "iterator_valid__num_workers": 0}
+    resumed = make(tmp_path, **other).fit(*images)
+    assert f"Training goes on after epoch 3, from {tmp_path}." in capsys.readouterr().out
+    assert_same(resumed, make().fit(*images), images[0])
+
+
+@pytest.mark.parametrize(
+    ("params", "message"),
+    [
+        ({"delta": 0.5}, r"delta was 0\.333\d* and is 0\.5"),
+        ({"max_epochs": 9}, "max_epochs was 4 and is 9"),
+        ({"random_state": 1}, "random_state gives another seed"),
+        ({"random_state": None}, "random_state gives another seed"),
+        ({"augment": "cutout"}, "augment was None and is 'cutout'"),
+        ({"optimizer__momentum": 0.5}, "optimizer__momentum was not set and is 0.5"),
+        ({"module": SmallCNN}, "module was None and is <class .*SmallCNN"),
+        ({"train_split": ValidSplit(3)}, "the training rows .* differ; the rows held out"),
+    ],
+    ids=str,
+)
+def test_another_training_is_refused_and_told_apart(images, tmp_path, params, message):
+    make(tmp_path).fit(*images)
+    before = {path.name: path.read_bytes() for path in tmp_path.glob("epoch-*")}
+    with pytest.raises(CheckpointError, match=message):
+        make(tmp_path, **params).fit(*images)
+    assert {path.name: path.read_bytes() for path in tmp_path.glob("epoch-*")} == before
+
+
+@pytest.mark.parametrize("changed", [0, 1], ids=["images", "labels"])
+def test_other_data_are_refused(images, tmp_path, changed):
+    make(tmp_path).fit(*images)
+    other = [part.copy() for part in images]
+    other[changed][7] = (other[changed][7] + 1) % 3
+    with pytest.raises(CheckpointError, match="the training rows"):
+        make(tmp_path).fit(*other)
+
+
+def test_a_training_that_goes_on_in_memory_has_no_checkpoints(images, tmp_path):
+    clf = make(tmp_path).fit(*images)
+    with pytest.raises(ValueError, match="checkpoint= belongs to fits from the beginning"):
+        clf.partial_fit(*images)
+    clf.set_params(checkpoint=None).partial_fit(*images)
+    assert len(clf.history) == 2 * EPOCHS
+
+
+class FitAgain(Callback):
+    """Fits a second classifier into the same folder while the first one trains."""
+
+    def __init__(self, other, images):
+        self.other, self.images = other, images
+
+    def on_epoch_begin(self, net, **kwargs):
+        self.other.fit(*self.images)
+
+
+def test_two_trainings_do_not_share_a_folder(images, tmp_path):
+    with pytest.raises(CheckpointError, match="another training is using"):
+        make(tmp_path, callbacks=[FitAgain(make(tmp_path), images)]).fit(*images)
+
+
+@pytest.mark.parametrize("value", [0, 1.5, True, "often"])
+def test_frequency_is_checked(images, tmp_path, value):
+    with pytest.raises(ValueError, match="checkpoint_every"):
+        make(tmp_path, checkpoint_every=value).fit(*images)
+
+
+def test_a_checkpoint_that_is_no_path_is_refused(images):
+    with pytest.raises(ValueError, match="checkpoint=3 is not a folder"):
+        make(3).fit(*images)
+
+
+# --- damage ---
+
+
+def test_truncated_checkpoints_are_told_and_the_one_before_is_used(images, tmp_path):
+    expected = make().fit(*images)
+    die_at(3, make(tmp_path), images)
+    newest = tmp_path / "epoch-000003.ckpt"
+    older = (tmp_path / "epoch-000002.ckpt").read_bytes()
+    whole = newest.read_bytes()
+    rng = random.Random(0)
+    for length in [0, len(whole) - 1, *(rng.randrange(len(whole)) for _ in range(18))]:
+        (tmp_path / "epoch-000004.ckpt").unlink(missing_ok=True)
+        newest.write_bytes(whole[:length])
+        (tmp_path / "epoch-000002.ckpt").write_bytes(older)
+        with pytest.warns(UserWarning, match="epoch-000003.ckpt cannot be used"):
+            resumed = make(tmp_path).fit(*images)
+        assert_same(resumed, expected, images[0])
+
+
+def test_no_checkpoint_that_can_be_read_is_an_error(images, tmp_path):
+    make(tmp_path).fit(*images)
+    for path in tmp_path.glob("epoch-*"):
+        content = bytearray(path.read_bytes())
+        content[-100] ^= 1
+        path.write_bytes(content)
+    with (
+        pytest.warns(UserWarning, match="damaged or incomplete"),
+        pytest.raises(CheckpointError, match="none of the 2 checkpoints"),
+    ):
+        make(tmp_path).fit(*images)
+
+
+def test_a_newer_format_is_refused(images, tmp_path, monkeypatch):
+    monkeypatch.setattr(_checkpoints, "FORMAT", 2)
+    make(tmp_path).fit(*images)
+    monkeypatch.undo()
+    with pytest.raises(CheckpointError, match="has format 2"):
+        make(tmp_path).fit(*images)
+
+
+def test_left_over_temporary_files_are_removed(images, tmp_path):
+    (tmp_path / "epoch-000001.ckpt.123.tmp").write_bytes(b"half")
+    make(tmp_path).fit(*images)
+    assert not list(tmp_path.glob("*.tmp"))
+
+
+def test_a_full_disk_loses_nothing(images, tmp_path, monkeypatch):
+    """As on a tmpfs that is full: `os.fsync` or the write before it fails."""
+    expected = make().fit(*images)
+    real, calls = os.fsync, []
+
+    def fsync(file):
+        if stat.S_ISREG(os.fstat(file).st_mode):
+            calls.append(file)
+            if len(calls) == 4:  # before training, after epochs 1, 2 and 3
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        real(file)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    clf = make(tmp_path)
+    with pytest.raises(CheckpointError, match=r"No space left on device.*call fit again"):
+        clf.fit(*images)
+    assert len(clf.history) == 3
+    assert np.isfinite(clf.predict_proba(images[0])).all()
+    assert names(tmp_path) == ["epoch-000001.ckpt", "epoch-000002.ckpt"]
+    assert not list(tmp_path.glob("*.tmp"))
+    assert_same(make(tmp_path).fit(*images), expected, images[0])
+
+
+def test_a_folder_that_cannot_be_made_is_an_error_before_training(images, tmp_path):
+    (tmp_path / "file").write_text("")
+    Mortal.dies_at = 0
+    with pytest.raises(CheckpointError, match="cannot write to checkpoint="):
+        make(tmp_path / "file" / "folder").fit(*images)
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write to any folder")
+def test_a_read_only_folder_is_an_error_before_training(images, tmp_path):
+    tmp_path.chmod(0o500)
+    Mortal.dies_at = 0
+    try:
+        with pytest.raises(CheckpointError, match="Permission denied"):
+            make(tmp_path).fit(*images)
+    finally:
+        tmp_path.chmod(0o700)
+
+
+def test_what_cannot_be_kept_is_refused_before_training(images, tmp_path):
+    Mortal.dies_at = 0
+    with pytest.raises(ValueError, match="cannot be pickled"):
+        make(tmp_path, augment=lambda batch: batch).fit(*images)
+
+
+# --- kills ---
+
+
+@pytest.fixture
+def driver():
+    path = Path(__file__).with_name("kill_and_resume.py")
+    spec = importlib.util.spec_from_file_location("kill_and_resume", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_killed_trainings_go_on_bit_by_bit(driver):
+    found = driver.drive(kills=4, epochs=6, variants=("arrays",))
+    assert found["same"] == found["trainings"]
+
+
+@pytest.mark.slow
+def test_thirty_killed_trainings_go_on_bit_by_bit(driver):
+    found = driver.drive(kills=30, epochs=12)
+    print(json.dumps(found))
+    assert found["same"] == found["trainings"]
+    assert len(set(found["resumed_from"])) > 5
