@@ -6,6 +6,8 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
+from functools import partial
+from os import PathLike
 from typing import Any, ClassVar
 
 import numpy as np
@@ -13,18 +15,20 @@ import torch
 from sklearn.utils import check_random_state
 from skorch.dataset import Dataset
 
-from sklearn_open._building import build_module, check_output_width
+from sklearn_open._building import build_module, check_output_width, check_single_rows
 from sklearn_open._checkpoints import Checkpoints
+from sklearn_open._export import to_network
 from sklearn_open._hardware import predict_batch_size
 from sklearn_open._inputs import find_labels, is_dataset
 from sklearn_open._interrupt import NOT_INTERRUPTED, held_back
 from sklearn_open._pixels import PixelStatistics
 from sklearn_open._random import keyed_seed, seeded_global_rng
 from sklearn_open._resampling import DEFAULT_DELTA, build_resampler, rebalance
+from sklearn_open._saving import load_net, save_net
 from sklearn_open._settings import check_resampling, check_settings, has_own_loader
 from sklearn_open._shared_phase import SharedPhase
 from sklearn_open._training import TwoRouteNet
-from sklearn_open._validation import check_image_shape, check_images, encode_labels
+from sklearn_open._validation import check_image_shape, check_images, check_range, encode_labels
 from sklearn_open.augment import check_augment
 from sklearn_open.batch_transform import BatchTransform, check_normalize
 from sklearn_open.batching import (
@@ -36,6 +40,7 @@ from sklearn_open.batching import (
     taken,
 )
 from sklearn_open.callbacks import StepSchedule, TrainingProgress
+from sklearn_open.exceptions import TrainingDivergedError
 from sklearn_open.noise import check_noise
 from sklearn_open.over_sampling import PureNoiseOverSampler
 from sklearn_open.plan import EpochPlan, EpochPlanner, resolve_epoch
@@ -189,6 +194,7 @@ class OPeNClassifier(TwoRouteNet):
 
     prefixes_: ClassVar[list[str]] = [*TwoRouteNet.prefixes_, "resampler"]
     _checkpoints_: Checkpoints | None = None
+    _datasets_: tuple[TrainSet, ImageDataset | None] | None = None
     _interrupt_ = NOT_INTERRUPTED
     _forward_takes_more_ = False  # whether the network's forward needs parameters of fit
 
@@ -322,12 +328,15 @@ class OPeNClassifier(TwoRouteNet):
 
     @contextmanager
     def _unchanged_unless_begun(self) -> Iterator[None]:
-        """Leave a fitted estimator as it was when new data or settings are refused."""
-        before = dict(self.__dict__)
+        """Leave an estimator as it was when new data or settings are refused."""
+        before, n_epochs = dict(self.__dict__), len(self.history_ or ())
         try:
             yield
-        except Exception:
-            if self.__dict__.get("module_") is before.get("module_"):  # no new network was made
+        except Exception as error:
+            if self.history_ is not before.get("history_"):
+                n_epochs = 0
+            diverged = isinstance(error, TrainingDivergedError)  # which takes its epoch back
+            if not diverged and len(self.history_ or ()) == n_epochs:
                 self.__dict__.clear()
                 self.__dict__.update(before)
             raise
@@ -378,6 +387,9 @@ class OPeNClassifier(TwoRouteNet):
     def initialize(self) -> OPeNClassifier:
         """Make network, optimiser and callbacks anew, from `random_state`."""
         self.seed_ = int(check_random_state(self.random_state).randint(2**31 - 1))
+        return self._initialize_from_seed()
+
+    def _initialize_from_seed(self) -> OPeNClassifier:
         self._initialize_scaler()
         with seeded_global_rng(self.device_, keyed_seed(self.seed_, "init")):
             return super().initialize()
@@ -443,10 +455,13 @@ class OPeNClassifier(TwoRouteNet):
         self, X: Any, y: Any = None, **fit_params: Any
     ) -> tuple[TrainSet, ImageDataset | None]:
         """Return the rows to train on, with their plans, and those held out, if any."""
-        if "_datasets_" in self.__dict__:  # a fit in two parts splits once
+        if self._datasets_ is not None:  # a fit in parts splits once
             return self._datasets_
         train, valid = super().get_split_datasets(X, y, **fit_params)
-        return self._train_set(taken(train)), None if valid is None else self._held_out(valid)
+        datasets = self._train_set(taken(train)), None if valid is None else self._held_out(valid)
+        if "_datasets_" in self.__dict__:  # within `fit_loop`
+            self._datasets_ = datasets
+        return datasets
 
     def _held_out(self, valid: Any) -> ImageDataset:
         if isinstance(valid, Dataset) and not isinstance(valid, ImageDataset):
@@ -457,6 +472,8 @@ class OPeNClassifier(TwoRouteNet):
         return taken(valid)
 
     def _train_set(self, data: ImageDataset) -> TrainSet:
+        if 1 in (len(data), self._batch_size("iterator_train", len(data))):
+            check_single_rows(self.module_, self.image_shape_)
         self.transform_ = self._make_transform(data)
         rows, draw = rebalance(self.resampler_, data, self.seed_)
         self.planner_ = EpochPlanner(
@@ -480,11 +497,10 @@ class OPeNClassifier(TwoRouteNet):
         if self._uses_noise:
             noise = check_noise(self.resampler_.noise).fit(data.X, data.codes, statistics)
         if known is not None:  # a network that goes on training keeps its input's scale
+            known.scale.warn_of_other_units(data.X)
             return replace(known, augment=augment, noise=noise, seed=self.seed_)
-        mean, std = statistics.mean, statistics.std
-        if not np.isfinite([mean, std]).all():  # of a data set, which was not read until now
-            raise ValueError("X holds images with NaN or infinite pixels. Drop or mend them.")
-        mean, std = check_normalize(self.normalize, mean, std)
+        check_range(statistics.scale.low, statistics.scale.high)  # a data set was not read so far
+        mean, std = check_normalize(self.normalize, statistics.mean, statistics.std)
         return BatchTransform(statistics.scale, mean, std, augment, noise, self.seed_)
 
     def _batch_size(self, which: str, n_rows: int) -> int:
@@ -527,6 +543,89 @@ class OPeNClassifier(TwoRouteNet):
             raise ValueError(f"epoch={epoch!r} is not the number of an epoch: pass 0, 1, 2, ...")
         return self.planner_.plan(epoch)
 
+    # --- files ---
+
+    def save(self, path: str | PathLike[str]) -> None:
+        """Write the fitted estimator to one file without code: numbers and text, no pickle.
+
+        The file is of the safetensors format. It has the weights, and all else that predictions
+        need: classes, shape and scale of the pixels, and the parameters that are plain values
+        (numbers, text, arrays, tuples, lists and dicts of these) or have a name in torch,
+        torchvision or this library. It also has the history, epoch by epoch. Whatever else was
+        passed (a network, loss or callback of your own) is passed to `load` again.
+
+        Parameters
+        ----------
+        path : str or path
+            Name of the file. Under this name there is always a whole file: the old or the new one.
+
+        Raises
+        ------
+        sklearn.exceptions.NotFittedError
+            Before `fit`.
+        TypeError
+            For labels, or a state dict, that cannot be kept exactly.
+
+        See Also
+        --------
+        load : The way back.
+        """
+        save_net(self, path)
+
+    @classmethod
+    def load(cls, path: str | PathLike[str], module: Any = None, **params: Any) -> OPeNClassifier:
+        """Return the fitted estimator that `save` wrote.
+
+        It predicts as the one that was saved, and `partial_fit` goes on training it, with a new
+        optimizer. Nothing in the file is run or imported, so a file may come from strangers.
+
+        Parameters
+        ----------
+        path : str or path
+            Name of the file.
+        module : class, callable, torch.nn.Module or None, default=None
+            What makes the network, as it was. None for this library's networks, by class or
+            function, torchvision's functions, and the default network.
+        **params : dict
+            Parameters that are to differ from those saved, or that a file cannot hold. ``device``
+            is "auto", and ``memory`` and ``checkpoint`` are None, unless given here.
+
+        Returns
+        -------
+        OPeNClassifier
+            Fitted.
+
+        Raises
+        ------
+        SavedFileError
+            For a file that `save` did not write, that was changed since, or that a newer version
+            wrote.
+        ValueError
+            When the network, or a parameter that predictions depend on, has to be passed, and for
+            a network that the weights do not fit.
+
+        Warns
+        -----
+        UserWarning
+            When other parameters could not be kept; they are at their defaults then.
+        """
+        return load_net(cls, path, module, params)
+
+    def to_torch(self) -> torch.nn.Module:
+        """Return a copy of the network that takes raw pixels and returns probabilities.
+
+        It scales and normalises by itself, in float32, so it can be exported as it is
+        (`torch.export`, `torch.onnx`).
+
+        Returns
+        -------
+        torch.nn.Module
+            On the CPU, in eval mode. From rows of the shape `image_shape_`, (n, n_channels, height,
+            width) or (n, n_features), in the units that `fit` was given, to (n, n_classes) as from
+            `predict_proba`.
+        """
+        return to_network(self)
+
     # --- training: what was trained before, the epochs that are left ---
 
     def fit_loop(self, X: Any, y: Any = None, epochs: int | None = None, **kwargs: Any) -> Any:
@@ -540,28 +639,27 @@ class OPeNClassifier(TwoRouteNet):
             at_end.callback(self._forget_running_fit)
             self._interrupt_ = at_end.enter_context(held_back())
             self.interrupted_ = False
-            if len(self.history) == 0:
-                self._begin(X, y, at_end)
-                if self.memory is not None and len(self.history) == 0:
-                    self._reach_start_epoch(X, y, epochs, kwargs)
+            self._datasets_ = None
+            train = partial(super().fit_loop, X, y, **kwargs)
+            if len(self.history) == 0 and (self.checkpoint, self.memory) != (None, None):
+                self._take_up(train, epochs, at_end)
                 epochs -= len(self.history)
-            super().fit_loop(X, y, epochs, **kwargs)
+            train(epochs=epochs)
             self._interrupt_.raise_if_pending()
         return self
 
-    def _begin(self, X: Any, y: Any, at_end: ExitStack) -> None:
-        """Split the rows, and go to where an earlier fit was, if there is a checkpoint of it."""
+    def _take_up(self, train: Callable[..., Any], epochs: int, at_end: ExitStack) -> None:
+        """Go to where an earlier fit was, by its checkpoint, or by the epochs that are shared."""
         if self.checkpoint is not None:
             self._checkpoints_ = at_end.enter_context(Checkpoints(self))
             self._checkpoints_.take_seed()
-        self._datasets_ = self.get_split_datasets(X, y)
+        train(epochs=0)  # skorch splits the rows, by what `fit` was given for that
+        assert self._datasets_ is not None
         if self._checkpoints_ is not None:
             self._checkpoints_.resume(*self._datasets_)
-
-    def _reach_start_epoch(self, X: Any, y: Any, epochs: int, kwargs: dict[str, Any]) -> None:
-        shared = min(resolve_epoch(self.start_epoch, self.max_epochs), epochs)
-        phase = SharedPhase(self, *self._datasets_, shared)
-        phase.run(lambda: super(OPeNClassifier, self).fit_loop(X, y, shared, **kwargs))
+        if self.memory is not None and len(self.history) == 0:
+            shared = min(resolve_epoch(self.start_epoch, self.max_epochs), epochs)
+            SharedPhase(self, *self._datasets_, shared).run(partial(train, epochs=shared))
 
     def _forget_running_fit(self) -> None:
         self.interrupted_ = self._interrupt_.pending
