@@ -3,7 +3,7 @@
     python tests/kill_and_resume.py --kills 30
 
 Every training runs in a process of its own, forked from this one, which has imported everything.
-Moments are drawn evenly from the time that a whole training takes, so that they fall into steps,
+Moments are drawn from all epochs and from the time that one takes, so that they fall into steps,
 into the writing of checkpoints, before and after `start_epoch`.
 """
 
@@ -67,7 +67,7 @@ def train(variant: str, folder: Path, epochs: int) -> None:
     if "module__dropout" in params:
         from sklearn_open.backbones import WideResNet
 
-        params |= {"module": WideResNet, "module__depth": 10, "module__width": 1}
+        params |= {"module": WideResNet, "module__depth": 10, "module__widen_factor": 1}
     X, y = data()
     clf = OPeNClassifier(
         max_epochs=epochs,
@@ -79,7 +79,7 @@ def train(variant: str, folder: Path, epochs: int) -> None:
         checkpoint=folder / "checkpoint",
         **params,
     ).fit(*(Augmented(X, y), None) if as_dataset else (X, y))
-    (folder / "result.json").write_text(json.dumps(outcome(clf, X)))
+    (folder / "result.json").write_text(json.dumps(outcome(clf, X / 255 if as_dataset else X)))
 
 
 def outcome(clf: OPeNClassifier, X: np.ndarray) -> dict[str, Any]:
@@ -98,18 +98,33 @@ def outcome(clf: OPeNClassifier, X: np.ndarray) -> dict[str, Any]:
     }
 
 
-def run(variant: str, folder: Path, epochs: int, kill_after: float | None) -> float:
-    """Run a training in a process of its own; return its seconds."""
+def run(variant: str, folder: Path, epochs: int, kill: tuple[int, float] | None = None) -> bool:
+    """Run a training in a process of its own; tell whether it was killed.
+
+    Parameters
+    ----------
+    kill : (int, float) or None
+        Number of checkpoints to wait for, and seconds to wait from then on.
+    """
     process = mp.get_context("fork").Process(target=train, args=(variant, folder, epochs))
-    start = time.perf_counter()
     process.start()
-    process.join(kill_after)
-    if process.is_alive():
-        process.kill()
-        process.join()
-    elif process.exitcode:
+    if kill is not None:
+        while process.is_alive() and newest(folder) < kill[0]:
+            time.sleep(0.001)
+        process.join(kill[1])
+        if process.is_alive():
+            process.kill()
+            process.join()
+            return True
+    process.join()
+    if process.exitcode:
         raise RuntimeError(f"training {variant} failed with {process.exitcode}")
-    return time.perf_counter() - start
+    return False
+
+
+def newest(folder: Path) -> int:
+    """Return the epoch of the newest checkpoint, -1 if there is none."""
+    return max((int(p.stem.split("-")[1]) for p in folder.glob("checkpoint/*.ckpt")), default=-1)
 
 
 def drive(kills: int, epochs: int, seed: int = 0, variants: tuple[str, ...] = ()) -> dict[str, Any]:
@@ -118,22 +133,24 @@ def drive(kills: int, epochs: int, seed: int = 0, variants: tuple[str, ...] = ()
     names = variants or tuple(VARIANTS)
     found: dict[str, Any] = {"kills": 0, "trainings": 0, "same": 0, "resumed_from": []}
     with tempfile.TemporaryDirectory() as root:
-        expected, seconds = {}, {}
+        expected, per_epoch = {}, {}
         for variant in names:
             alone = Path(root, variant)
             alone.mkdir()
-            seconds[variant] = run(variant, alone, epochs, None)
+            start = time.perf_counter()
+            run(variant, alone, epochs)
+            per_epoch[variant] = (time.perf_counter() - start) / epochs
             expected[variant] = json.loads((alone / "result.json").read_text())
         while found["kills"] < kills:
             variant = names[found["trainings"] % len(names)]
             folder = Path(root, f"killed-{found['trainings']}")
             folder.mkdir()
-            for _ in range(min(rng.randint(1, 3), kills - found["kills"])):
-                run(variant, folder, epochs, rng.uniform(0.02, seconds[variant]))
-                files = sorted(path.name for path in folder.glob("checkpoint/*.ckpt"))
-                found["resumed_from"].append(files[-1] if files else None)
-                found["kills"] += 1
-            run(variant, folder, epochs, None)
+            for epoch in sorted(rng.choices(range(-1, epochs), k=rng.randint(1, 3))):
+                delay = rng.uniform(0, per_epoch[variant])
+                if found["kills"] < kills and run(variant, folder, epochs, (epoch, delay)):
+                    found["resumed_from"].append(newest(folder))
+                    found["kills"] += 1
+            run(variant, folder, epochs)
             result = json.loads((folder / "result.json").read_text())
             found["trainings"] += 1
             found["same"] += result == expected[variant]

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from sklearn.model_selection import GroupKFold
 from skorch.callbacks import Callback, EarlyStopping, LRScheduler
 from skorch.dataset import ValidSplit
 
@@ -93,6 +94,27 @@ def test_everything_that_training_remembers_goes_on(images, tmp_path, params):
     die_at(3, make(tmp_path / "a", **params), images)
     resumed = make(tmp_path / "a", **params).fit(*images)
     assert_same(resumed, make(**params).fit(*images), images[0])
+
+
+class IgnoresGroups(SmallCNN):
+    """skorch hands what `fit` is given to the split and to the network."""
+
+    def forward(self, x, groups=None):
+        return super().forward(x)
+
+
+def test_rows_are_held_out_by_what_fit_is_given_for_it(images, tmp_path):
+    groups = np.arange(60) % 6
+    params = {"train_split": ValidSplit(GroupKFold(3)), "module": IgnoresGroups}
+    expected = make(**params).fit(*images, groups=groups)
+    die_with = make(tmp_path, memory=tmp_path / "memory", **params)
+    Mortal.dies_at = 3
+    with pytest.raises(Die):
+        die_with.fit(*images, groups=groups)
+    Mortal.dies_at = None
+    resumed = make(tmp_path, memory=tmp_path / "memory", **params)
+    assert_same(resumed.fit(*images, groups=groups), expected, images[0])
+    assert resumed.history[:, "valid_loss"] == expected.history[:, "valid_loss"]
 
 
 def test_a_finished_training_is_taken_as_it_is(images, tmp_path):

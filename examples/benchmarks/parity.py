@@ -39,7 +39,7 @@ def accuracies(name: str, seed: int, args: Any, data: tuple[np.ndarray, ...]) ->
             OPeNClassifier,
             WideResNet,
             module__depth=10,
-            module__width=1,
+            module__widen_factor=1,
             max_epochs=args.epochs,
             augment="cutout",
             lr_decay=0.1,

@@ -1,6 +1,6 @@
 """Print the tables of docs/performance.md, made from the result files alone.
 
-    python examples/benchmarks/tables.py
+python examples/benchmarks/tables.py
 """
 
 from __future__ import annotations
@@ -51,7 +51,11 @@ def roofline() -> list[str]:
         peak = max(found["peak_tflops"].values())
         for kind in ("plain", "open head"):
             share = found[kind]["share_of_peak"]
-            numbers = [f"{found['gflop_per_image'][kind]:.3f}", f"{peak:.2f}", f"{100 * share:.0f}%"]
+            numbers = [
+                f"{found['gflop_per_image'][kind]:.3f}",
+                f"{peak:.2f}",
+                f"{100 * share:.0f}%",
+            ]
             rows.append([f"{found['backbone']}, {found['precision']}, {kind}", *numbers])
     return table(["network alone", "Gflop per image", "peak, Tflop/s", "share of peak"], rows)
 
