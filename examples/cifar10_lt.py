@@ -7,7 +7,8 @@ without --data, from torchvision, which downloads them once:
     python examples/cifar10_lt.py --method all --data cifar10-images.zip --json results.json
 
 The subset is LDAM's (imbalance ratio 100 by default). Every method gets the same seed, so the
-epochs before --start-epoch are the same in all of them.
+epochs before --start-epoch are the same in all of them. Ctrl-C or SIGTERM ends the script after the
+step in work; methods that had finished are in the file of --json.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ from __future__ import annotations
 import argparse
 import json
 import platform
+import signal
+import sys
 import time
 from pathlib import Path
 
@@ -63,7 +66,8 @@ def run(method: str, args: argparse.Namespace, data: tuple[np.ndarray, ...]) -> 
         **METHODS[method],
     )
     start = time.perf_counter()
-    clf.fit(X, y)
+    if clf.fit(X, y).interrupted_:
+        raise KeyboardInterrupt  # a network that is trained in part gives no result
     seconds = time.perf_counter() - start
     y_pred = clf.predict(X_test)
     groups = equal_group_accuracy(y_test, y_pred, y_train=y)
@@ -134,9 +138,16 @@ def main() -> None:
     for method in ("erm", "drs", "open") if args.method == "all" else (args.method,):
         results.append(run(method, args, data))
         if args.json is not None:
-            args.json.write_text(json.dumps(report(args, data[1], results), indent=1) + "\n")
+            whole = args.json.with_name(args.json.name + ".tmp")  # an interrupt would leave a part
+            whole.write_text(json.dumps(report(args, data[1], results), indent=1) + "\n")
+            whole.replace(args.json)
     print_table(results)
 
 
 if __name__ == "__main__":
-    main()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: fits end after a step
+    try:
+        main()
+    except KeyboardInterrupt:
+        print("Stopped; methods that had finished are in the file of --json.", file=sys.stderr)
+        sys.exit(130)

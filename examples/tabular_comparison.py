@@ -10,10 +10,13 @@ from __future__ import annotations
 import argparse
 import json
 import platform
+import signal
+import sys
 import time
 from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import numpy as np
@@ -124,6 +127,17 @@ def table(record: dict) -> str:
         lines.append(f"{result['method']:<24}{cells[0]:>17}{cells[1]:>17}")
     lines.append("chosen delta, by fold:  " + " ".join(f"{d:.2f}" for d in record["chosen_delta"]))
     return "\n".join(lines)
+
+
+def end_at_once_when_asked() -> None:
+    """Let Ctrl-C and SIGTERM end the script; left to the classifier, they would end one fit."""
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        print("Stopped. Nothing was written: the record needs all folds.", file=sys.stderr)
+        sys.exit(130)
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, stop)
 
 
 def main(

@@ -94,4 +94,5 @@ def main(argv: list[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
+    tabular_comparison.end_at_once_when_asked()
     main()

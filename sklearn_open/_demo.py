@@ -64,6 +64,11 @@ def run(method: str, seed: int, verbose: int = 0) -> tuple[float, np.ndarray]:
         On the balanced test set.
     group_accuracy : ndarray of shape (5,)
         Smallest 20% of classes first.
+
+    Raises
+    ------
+    KeyboardInterrupt
+        If Ctrl-C ended training.
     """
     digits = load_digits()
     X, X_test, y, y_test = train_test_split(
@@ -77,7 +82,9 @@ def run(method: str, seed: int, verbose: int = 0) -> tuple[float, np.ndarray]:
         **SETTINGS,
         **METHODS[method],
     )
-    y_pred = clf.fit(X, y).predict(X_test)
+    if clf.fit(X, y).interrupted_:
+        raise KeyboardInterrupt  # a network that is trained in part gives no result
+    y_pred = clf.predict(X_test)
     return float(np.mean(y_pred == y_test)), equal_group_accuracy(y_test, y_pred, y_train=y)
 
 

@@ -7,6 +7,7 @@ see the same numbers as one that never stopped.
 
 from __future__ import annotations
 
+import random
 import threading
 import zlib
 from collections.abc import Iterator
@@ -15,7 +16,13 @@ from contextlib import contextmanager
 import numpy as np
 import torch
 
-__all__ = ["keyed_generator", "keyed_random_state", "keyed_seed", "seeded_global_rng"]
+__all__ = [
+    "keyed_generator",
+    "keyed_random_state",
+    "keyed_seed",
+    "seeded_global_rng",
+    "seeded_user_code",
+]
 
 _GLOBAL_RNG = threading.RLock()
 
@@ -66,3 +73,19 @@ def seeded_global_rng(device: torch.device, seed: int) -> Iterator[None]:
             with torch.cuda.device(device):
                 torch.cuda.manual_seed(seed)
         yield
+
+
+@contextmanager
+def seeded_user_code(device: torch.device, seed: int) -> Iterator[None]:
+    """Let a user's code, such as a transform, draw from a seed: torch's, NumPy's and Python's
+    global generators, which are left as they were found.
+    """
+    with seeded_global_rng(device, seed):
+        states = random.getstate(), np.random.get_state()  # noqa: NPY002
+        random.seed(seed)
+        np.random.seed(seed % 2**32)  # noqa: NPY002 (the global generator is meant)
+        try:
+            yield
+        finally:
+            random.setstate(states[0])
+            np.random.set_state(states[1])  # noqa: NPY002

@@ -12,12 +12,12 @@ import platform
 import sys
 from dataclasses import dataclass
 from functools import cache
+from importlib.metadata import version
 from typing import Any
 
 import numpy as np
 import skorch
 import torch
-import torchvision
 
 import sklearn_open.backbones as backbones
 from sklearn_open._pixels import PixelScale
@@ -53,7 +53,8 @@ def known(component: str) -> dict[str, Any]:
         The parameter that is looked for.
     """
     if component == "module":
-        models = torchvision.models
+        from torchvision import models  # here, as `import sklearn_open` should not pay for it
+
         ours = {f"sklearn_open.backbones.{n}": getattr(backbones, n) for n in backbones.__all__}
         names = models.list_models(module=models)
         return ours | {f"torchvision.models.{n}": models.get_model_builder(n) for n in names}
@@ -119,9 +120,9 @@ def facts_of(net: Any) -> dict[str, Any]:
 
 
 def _versions() -> dict[str, str]:
-    modules = (sys.modules["sklearn_open"], torch, torchvision, skorch, np)
+    modules = (sys.modules["sklearn_open"], torch, skorch, np)
     versions = {module.__name__: str(module.__version__) for module in modules}
-    return {**versions, "python": platform.python_version()}
+    return {**versions, "torchvision": version("torchvision"), "python": platform.python_version()}
 
 
 def _classes_of(net: Any) -> dict[str, Any]:

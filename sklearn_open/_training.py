@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
+from contextlib import closing
 from typing import Any
 
 import torch
@@ -14,7 +15,7 @@ from sklearn_open._building import main_output
 from sklearn_open._hardware import autocast_dtype, tf32
 from sklearn_open._health import check_losses, check_weights, weights_put_back_if_diverged
 from sklearn_open._net import ScikitNet
-from sklearn_open._random import keyed_seed, seeded_global_rng
+from sklearn_open._random import keyed_seed, seeded_user_code
 from sklearn_open.batching import Batch, EpochBatches, LoaderBatches
 from sklearn_open.nn import convert_norm
 from sklearn_open.nn._routing import forward_natural_first, map_rows
@@ -98,8 +99,9 @@ class TwoRouteNet(ScikitNet):
             if not training:
                 self._run_steps(iterator, False, prefix, step_fn, fit_params)
                 return
-            with weights_put_back_if_diverged(self):
-                self._run_steps(self._steps(iterator), True, prefix, step_fn, fit_params)
+            # Closed here, as an error that somebody keeps would keep the random state of its step.
+            with weights_put_back_if_diverged(self), closing(self._steps(iterator)) as steps:
+                self._run_steps(steps, True, prefix, step_fn, fit_params)
                 check_weights(self)
 
     def _run_steps(
@@ -132,15 +134,15 @@ class TwoRouteNet(ScikitNet):
                 batch[name] = loss
         return losses
 
-    def _steps(self, batches: EpochBatches | LoaderBatches) -> Iterator[Batch]:
+    def _steps(self, batches: EpochBatches | LoaderBatches) -> Generator[Batch]:
         epoch = self._epoch()
         try:
             for b, batch in enumerate(batches):
                 # Known here, not in train_step, so that an overridden train_step, closures called
                 # more than once (LBFGS) and gradient accumulation all see the batch's own number.
                 self._noise_rows_ = batch.n_noise
-                # Dropout draws from torch's global generator.
-                with seeded_global_rng(self.device_, keyed_seed(self.seed_, "step", epoch, b)):
+                # Dropout draws from torch's global generator, other layers from NumPy's or Python's.
+                with seeded_user_code(self.device_, keyed_seed(self.seed_, "step", epoch, b)):
                     yield batch
                 self._interrupt_.raise_if_pending()
         finally:
@@ -183,7 +185,7 @@ class TwoRouteNet(ScikitNet):
             output = forward_natural_first(self._network, x, n_noise, **fit_params)
         return map_rows(lambda rows: rows[0].float(), output)
 
-    def forward_iter(self, *args: Any, **kwargs: Any) -> Iterator[Any]:
+    def forward_iter(self, *args: Any, **kwargs: Any) -> Generator[Any]:
         """Yield the network's output for each batch of the rows to predict on."""
         with keep_freed_memory():
             yield from super().forward_iter(*args, **kwargs)

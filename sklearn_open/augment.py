@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from torch.nn import functional as F
 
-from sklearn_open._random import seeded_global_rng
+from sklearn_open._random import seeded_global_rng, seeded_user_code
 
 __all__ = [
     "Augmentation",
@@ -51,16 +51,16 @@ def check_augment(
         - "autoaugment": :func:`random_autoaugment` and nothing else.
         - A callable gets a batch, (n, C, H, W) in [0, 1], and returns a floating batch of the same
           shape: a kornia or torchvision module, or a function. Its values are its own business.
-          While it runs, torch's global random state (CPU and CUDA) is seeded from the generator,
-          so what it draws from torch is reproducible; what it draws from elsewhere is not.
+          While it runs, the global random states of torch (CPU and CUDA), NumPy and Python are
+          seeded from the generator, so what it draws is reproducible.
         - None does nothing.
 
     Returns
     -------
     callable or None
         ``f(batch, generator)``, which returns a new batch on the batch's device and leaves the
-        batch itself and torch's global random state as they were. It can be pickled where the
-        user's callable can.
+        batch itself and global random states as they were. It can be pickled where the user's
+        callable can.
 
     Raises
     ------
@@ -119,7 +119,7 @@ class _UserAugmentation:
         _check_batch(batch)
         if len(batch) == 0:
             return batch
-        with seeded_global_rng(batch.device, _draw_seed(generator)):
+        with seeded_user_code(batch.device, _draw_seed(generator)):
             out = self.function(batch.clone())  # a copy, as the function may work in place
         return self._check_output(out, batch)
 

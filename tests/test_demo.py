@@ -1,7 +1,11 @@
 """The demonstration that newcomers run first."""
 
 import json
+import os
+import signal
+import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -47,3 +51,23 @@ def test_without_matplotlib_it_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     with pytest.raises(SystemExit, match=r"pip install 'sklearn-open\[plot\]'"):
         _demo.main([])
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGTERM to handle")
+def test_it_ends_when_asked_to(tmp_path):
+    env = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1]), "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, "-u", "-m", "sklearn_open", "--output", str(tmp_path / "demo")]
+    with subprocess.Popen(
+        command, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as demo:
+        while "OPeN " not in demo.stdout.readline():  # the last line before training
+            assert demo.poll() is None
+        time.sleep(0.5)
+        demo.send_signal(signal.SIGTERM)  # SIGINT may be ignored where tests run
+        start = time.perf_counter()
+        _, err = demo.communicate(timeout=60)
+    assert time.perf_counter() - start < 20
+    assert demo.returncode == 130, err
+    assert "Stopped. Nothing was written" in err
+    assert "Traceback" not in err
+    assert list((tmp_path / "demo").iterdir()) == []

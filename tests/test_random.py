@@ -5,6 +5,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
+import pytest
 import torch
 
 from sklearn_open._random import (
@@ -12,6 +13,7 @@ from sklearn_open._random import (
     keyed_random_state,
     keyed_seed,
     seeded_global_rng,
+    seeded_user_code,
 )
 
 
@@ -29,13 +31,32 @@ def test_the_same_key_gives_the_same_numbers():
     assert torch.equal(x, y)
 
 
-def test_global_states_are_left_as_found():
+def draw_from_torch():
+    return torch.rand(4).tolist()
+
+
+def draw_from_all():
+    return torch.rand(4).tolist(), np.random.rand(4).tolist(), random.random()
+
+
+@pytest.mark.parametrize(
+    ("seeded", "draw"),
+    [(seeded_global_rng, draw_from_torch), (seeded_user_code, draw_from_all)],
+)
+def test_global_states_are_left_as_found(seeded, draw):
+    def fail():
+        with seeded(device, 3):
+            draw()
+            raise ZeroDivisionError
+
     device = torch.device("cpu")
     before = torch.get_rng_state(), np.random.get_state()[1].copy(), random.getstate()
-    with seeded_global_rng(device, 3):
-        first = torch.rand(4)
-    with seeded_global_rng(device, 3):
-        assert torch.equal(torch.rand(4), first)
+    with seeded(device, 3):
+        first = draw()
+    with seeded(device, 3):
+        assert draw() == first
+    with pytest.raises(ZeroDivisionError):
+        fail()
     assert torch.equal(torch.get_rng_state(), before[0])
     np.testing.assert_array_equal(np.random.get_state()[1], before[1])
     assert random.getstate() == before[2]

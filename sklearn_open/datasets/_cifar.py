@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,12 @@ from sklearn_open.datasets._long_tailed import make_long_tailed
 __all__ = ["fetch_cifar10_lt", "fetch_cifar100_lt"]
 
 _SUBSETS = ("train", "test")
+# Of the archives as their authors publish them; Keras and TensorFlow check the same sums. What is
+# in them are pickles, that is, code. (torchvision checks MD5, of archives and of each file.)
+_SHA256 = {
+    "CIFAR10": "6d958be074577803d12ecdefd02955f39262c83c16fe9348329d7fe0b5c001ce",
+    "CIFAR100": "85cd44d02ba6437773c5bbd22e183051d648de2e7d6b014e1ef29b855ba677a7",
+}
 
 
 def fetch_cifar10_lt(
@@ -228,7 +235,7 @@ def _read(
 
     cls = getattr(datasets, name)
     try:
-        dataset = cls(root, train=train, download=download)
+        dataset = _download(cls, root, train) if download else cls(root, train=train)
     # torchvision raises RuntimeError for missing files and for those with a wrong checksum.
     except (OSError, RuntimeError) as error:
         if download:
@@ -242,6 +249,31 @@ def _read(
             f"{cls.filename} from {cls.url} there and {remedy}."
         ) from error
     return dataset.data, np.asarray(dataset.targets, dtype=np.int64), list(dataset.classes)
+
+
+def _download(cls: Any, root: Path, train: bool) -> Any:
+    """Read the data set, after fetching its archive if need be; unpack only what was published."""
+    from torchvision.datasets import utils
+
+    try:
+        return cls(root, train=train)
+    except RuntimeError:  # not there, or damaged
+        utils.download_url(cls.url, root, cls.filename, cls.tgz_md5)
+        archive = root / cls.filename
+        if (found := _sha256(archive)) != _SHA256[cls.__name__]:
+            raise OSError(
+                f"{str(archive)!r} has the SHA-256 {found}, not {_SHA256[cls.__name__]} of the "
+                "published archive, and was not unpacked; delete it"
+            ) from None
+        return cls(root, train=train, download=True)  # finds the archive, and unpacks it
+
+
+def _sha256(file: Path) -> str:
+    digest = hashlib.sha256()
+    with file.open("rb") as opened:
+        while block := opened.read(2**20):
+            digest.update(block)
+    return digest.hexdigest()
 
 
 def _describe(

@@ -3,22 +3,31 @@
 from __future__ import annotations
 
 import os
-import zipfile
-from collections.abc import Callable, Iterator, Sequence
+import warnings
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from io import BytesIO
+from itertools import chain
 from pathlib import Path, PurePath
-from threading import Lock
 
 import numpy as np
 from PIL import Image
 from sklearn.utils import Bunch
 
+from sklearn_open.datasets._image_files import (
+    IMAGE_SUFFIXES,
+    UnusableFileError,
+    is_image,
+    open_source,
+)
+
 __all__ = ["load_image_folder"]
 
-_SUFFIXES = (".bmp", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
 _MODES = ("RGB", "L")
+_ON_ERROR = ("raise", "skip")
+# A file's content decides, not its suffix. Pillow knows many more, some rarely looked at; for one
+# (EPS) it starts another program.
+_FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
 _IMAGES_PER_TASK = 64
 
 
@@ -28,6 +37,8 @@ def load_image_folder(
     subset: str | None = None,
     size: tuple[int, int] | None = None,
     mode: str = "RGB",
+    on_error: str = "raise",
+    follow_links: bool = False,
     return_X_y: bool = False,
 ) -> Bunch | tuple[np.ndarray, np.ndarray]:
     """Load images that lie in one folder per class.
@@ -36,6 +47,11 @@ def load_image_folder(
     their folders' names and the images of a class in the sorted order of theirs, compared
     character by character ("10.png" comes before "9.png"). Hidden files and folders,
     ``__MACOSX``, files that are no images by their suffix and folders without images are ignored.
+
+    The data may come from a stranger. Refused are files that cannot be decoded as BMP, GIF, JPEG,
+    PNG, PPM, TIFF or WebP, files of more than 256 MiB unpacked, images of more pixels than
+    ``PIL.Image.MAX_IMAGE_PIXELS``, links out of the folder, and names that lead out of the zip
+    file. (Pillow decodes in this process: for images from strangers, keep it up to date.)
 
     Parameters
     ----------
@@ -50,6 +66,12 @@ def load_image_folder(
         size, which must be the same for all.
     mode : {"RGB", "L"}, default="RGB"
         Colour or greyscale; images of other kinds are converted.
+    on_error : {"raise", "skip"}, default="raise"
+        What to do about a file that is refused (see above), or of another size than the first
+        image where `size` is not given: raise a ValueError that names it, or leave it out. A
+        warning says how many were left out.
+    follow_links : bool, default=False
+        Whether symbolic links may lead out of the folder. Links inside of it are always followed.
     return_X_y : bool, default=False
         Whether to return ``(data, target)`` in place of a Bunch.
 
@@ -75,9 +97,14 @@ def load_image_folder(
         If `path` does not exist.
     ValueError
         If `path` is neither a folder nor a zip file, holds no class folders with images where they
-        are looked for (the message lists the possible values of `subset`), if an image cannot be
-        read, if images differ in size and `size` is not given, or if an argument is outside the
-        range given above.
+        are looked for (the message lists the possible values of `subset`), if an image is refused,
+        if images differ in size and `size` is not given, if all images together do not fit in
+        memory, or if an argument is outside the range given above.
+
+    Warns
+    -----
+    UserWarning
+        With ``on_error="skip"``, if files were left out: how many, and why the first of them.
 
     Examples
     --------
@@ -90,12 +117,17 @@ def load_image_folder(
         raise ValueError(
             f"size must be a tuple (height, width) of at least 1 pixel each; got {size!r}."
         )
+    if on_error not in _ON_ERROR:
+        raise ValueError(f"on_error must be one of {_ON_ERROR}; got {on_error!r}.")
     path = Path(path)
-    with _open_source(path) as (names, read):
+    refusals = _Refusals(skip=on_error == "skip")
+    with open_source(path, follow_links, refusals.add) as (names, read):
         images = _find_images(path, names, subset)
         filenames = ["/".join(image) for image in images]
-        data = _load_pixels(read, filenames, mode, size)
-    labels = [image[-2] for image in images]
+        data, kept = _load_pixels(read, filenames, mode, size, refusals)
+    refusals.warn(n_kept=len(kept))
+    filenames = [filenames[i] for i in kept]
+    labels = [images[i][-2] for i in kept]
     target_names = sorted(set(labels))
     codes = {name: code for code, name in enumerate(target_names)}
     target = np.array([codes[label] for label in labels], dtype=np.int64)
@@ -110,38 +142,33 @@ def load_image_folder(
     )
 
 
-@contextmanager
-def _open_source(path: Path) -> Iterator[tuple[list[str], Callable[[str], bytes]]]:
-    """Open a folder or zip file: the names of all files in it, and a function that reads one."""
-    if path.is_dir():
-        # Data sets are often assembled from links to folders, so links are followed.
-        walk = os.walk(path, followlinks=True)
-        files = (Path(folder, name) for folder, _, names in walk for name in names)
-        yield (
-            [file.relative_to(path).as_posix() for file in files],
-            lambda name: (path / name).read_bytes(),
-        )
-    elif zipfile.is_zipfile(path):
-        with zipfile.ZipFile(path) as archive:
-            # The threads share one handle: reading a member takes a fraction of its decoding, and
-            # a handle each would parse the list of all members once per thread.
-            lock = Lock()
+class _Refusals:
+    """Files that cannot be used: the first one is raised, or all are counted."""
 
-            def read(name: str) -> bytes:
-                with lock:
-                    return archive.read(name)
+    def __init__(self, skip: bool) -> None:
+        self._skip = skip
+        self._errors: list[UnusableFileError] = []
 
-            yield archive.namelist(), read
-    elif path.exists():
-        raise ValueError(f"{str(path)!r} is neither a folder nor a zip file; pass one of them.")
-    else:
-        raise FileNotFoundError(f"{str(path)!r} does not exist; pass a folder or a zip file.")
+    def add(self, error: UnusableFileError) -> None:
+        if not self._skip:
+            raise error
+        self._errors.append(error)
+
+    def warn(self, n_kept: int) -> None:
+        """Say how many files were left out; raise an error if none is left."""
+        if not self._errors:
+            return
+        n_files = n_kept + len(self._errors)
+        summary = f"{len(self._errors)} of {n_files} files were left out. The first: "
+        if n_kept == 0:
+            raise ValueError(f"{summary}{self._errors[0]}") from self._errors[0]
+        warnings.warn(f"{summary}{self._errors[0]}", UserWarning, stacklevel=3)
 
 
 def _find_images(path: Path, names: list[str], subset: str | None) -> list[tuple[str, ...]]:
     """Return the images ``(*folders of subset, class, file)``, sorted by class and file."""
     # Sorted as tuples: in a string, the "/" after "cat" would come after the " " of "cat 2".
-    images = sorted({tuple(name.split("/")) for name in names if _is_image(name)})
+    images = sorted({tuple(name.split("/")) for name in names if is_image(name)})
     inside = PurePath(subset or "").parts
     in_class_folders = [image for image in images if len(image) > 1]
     found = [image for image in in_class_folders if image[:-2] == inside]
@@ -153,7 +180,7 @@ def _find_images(path: Path, names: list[str], subset: str | None) -> list[tuple
     if not others:
         raise ValueError(
             f"Found no images in class folders {where}; needed are one folder per class and in it "
-            f"files that end in {', '.join(_SUFFIXES)}."
+            f"files that end in {', '.join(IMAGE_SUFFIXES)}."
         )
     problem = "both images and folders of images in the class folders" if found else "no images"
     raise ValueError(
@@ -162,52 +189,97 @@ def _find_images(path: Path, names: list[str], subset: str | None) -> list[tuple
     )
 
 
-def _is_image(name: str) -> bool:
-    hidden = any(part.startswith(".") or part == "__MACOSX" for part in name.split("/"))
-    return not hidden and name.lower().endswith(_SUFFIXES)
-
-
 def _load_pixels(
     read: Callable[[str], bytes],
     filenames: Sequence[str],
     mode: str,
     size: tuple[int, int] | None,
-) -> np.ndarray:
-    """Decode the images into one array."""
-    shape = _decode(read, filenames[0], mode, size).shape
-    data = np.empty((len(filenames), *shape), dtype=np.uint8)
+    refusals: _Refusals,
+) -> tuple[np.ndarray, list[int]]:
+    """Decode the images into one array; return it and the positions of those that are in it."""
+    first, shape = _first_shape(read, filenames, mode, size)
+    data = _allocate(len(filenames), shape)
+    kept = np.ones(len(filenames), dtype=bool)
 
-    def fill(start: int) -> None:
+    def fill(start: int) -> list[UnusableFileError]:
+        errors = []
         for i in range(start, min(start + _IMAGES_PER_TASK, len(filenames))):
-            pixels = _decode(read, filenames[i], mode, size)
-            if pixels.shape != shape:
-                raise ValueError(
-                    f"Images must have one size, but {filenames[0]!r} is {shape[:2]} and "
-                    f"{filenames[i]!r} is {pixels.shape[:2]} (height, width). Pass "
-                    "size=(height, width) to resize all of them."
-                )
-            data[i] = pixels
+            try:
+                pixels = _decode(read, filenames[i], mode, size)
+                if pixels.shape != shape:
+                    raise UnusableFileError(
+                        f"Images must have one size, but {first!r} is {shape[:2]} and "
+                        f"{filenames[i]!r} is {pixels.shape[:2]} (height, width). Pass "
+                        "size=(height, width) to resize all of them."
+                    )
+                data[i] = pixels
+            except UnusableFileError as error:
+                kept[i] = False
+                errors.append(error)
+        return errors
 
     with ThreadPoolExecutor() as pool:
-        # Results come in order, so an error is the first one in the order of the files.
-        for _ in pool.map(fill, range(0, len(filenames), _IMAGES_PER_TASK)):
-            pass
-    return data
+        # Results come in order, so the first error is that of the first file.
+        starts = range(0, len(filenames), _IMAGES_PER_TASK)
+        for error in chain.from_iterable(pool.map(fill, starts)):
+            refusals.add(error)
+    positions = np.flatnonzero(kept).tolist()
+    if len(positions) < len(filenames):
+        for to, position in enumerate(positions):  # in place: a second array may not fit in memory
+            data[to] = data[position]
+    return data[: len(positions)], positions
+
+
+def _first_shape(
+    read: Callable[[str], bytes], filenames: Sequence[str], mode: str, size: tuple[int, int] | None
+) -> tuple[str, tuple[int, ...]]:
+    """Return name and shape of the first image that can be decoded."""
+    for name in filenames:
+        try:
+            return name, _decode(read, name, mode, size).shape
+        except UnusableFileError:
+            continue  # it comes up again, in its turn
+    return "", (0, 0)
+
+
+def _allocate(n_images: int, shape: tuple[int, ...]) -> np.ndarray:
+    try:
+        return np.empty((n_images, *shape), dtype=np.uint8)
+    except (MemoryError, ValueError) as error:
+        gigabytes = n_images * float(np.prod(shape, dtype=float)) / 2**30
+        raise ValueError(
+            f"{n_images} images of {shape[:2]} pixels need {gigabytes:.0f} GiB, and there is not "
+            "enough memory. Pass a smaller size=(height, width), or load a subset."
+        ) from error
 
 
 def _decode(
     read: Callable[[str], bytes], name: str, mode: str, size: tuple[int, int] | None
 ) -> np.ndarray:
     try:
-        with Image.open(BytesIO(read(name))) as opened:
+        with Image.open(BytesIO(read(name)), formats=_FORMATS) as opened:
+            _check_pixels(name, opened)
             image: Image.Image = _eight_bit(opened).convert(mode)
+    except UnusableFileError:
+        raise
     except Exception as error:  # damaged files raise about anything: OSError, SyntaxError, ...
-        raise ValueError(
+        raise UnusableFileError(
             f"{name!r} cannot be read as an image ({error!r}); replace or remove the file."
         ) from error
     if size is not None:
         image = image.resize((size[1], size[0]), Image.Resampling.BILINEAR)
     return np.asarray(image)
+
+
+def _check_pixels(name: str, image: Image.Image) -> None:
+    """Refuse, before anything is decoded, what Pillow itself would only warn of."""
+    limit = Image.MAX_IMAGE_PIXELS
+    if limit is not None and image.width * image.height > limit:
+        raise UnusableFileError(
+            f"{name!r} has {image.width} x {image.height} pixels, more than "
+            f"PIL.Image.MAX_IMAGE_PIXELS ({limit}). Make the image smaller, or raise that limit if "
+            "you trust the file."
+        )
 
 
 def _eight_bit(image: Image.Image) -> Image.Image:

@@ -1,15 +1,18 @@
 import hashlib
+import http.server
+import io
 import pickle
 import tarfile
+import threading
 import urllib.error
 
 import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
 from torchvision import datasets
-from torchvision.datasets import cifar
+from torchvision.datasets import utils
 
-from sklearn_open.datasets import fetch_cifar10_lt, fetch_cifar100_lt, make_long_tailed
+from sklearn_open.datasets import _cifar, fetch_cifar10_lt, fetch_cifar100_lt, make_long_tailed
 
 FETCHERS = {"CIFAR10": fetch_cifar10_lt, "CIFAR100": fetch_cifar100_lt}
 N_CLASSES = 4
@@ -77,19 +80,88 @@ def test_test_set_is_whole(tiny):
     assert "all images" in bunch.DESCR
 
 
+def pack(cls, root, archive, more=()):
+    """Move the unpacked files into an archive."""
+    archive.parent.mkdir(exist_ok=True)
+    with tarfile.open(archive, "w:gz") as opened:
+        opened.add(root / cls.base_folder, cls.base_folder)
+        for name, content in more:
+            member = tarfile.TarInfo(name)
+            member.size = len(content)
+            opened.addfile(member, io.BytesIO(content))
+    for file in (root / cls.base_folder).iterdir():
+        file.unlink()
+    (root / cls.base_folder).rmdir()
+
+
+def publish(monkeypatch, cls, archive, md5=True, sha256=True):
+    """Let the sums of an archive be those of the published one."""
+    content = archive.read_bytes()
+    if md5:
+        monkeypatch.setattr(cls, "tgz_md5", hashlib.md5(content).hexdigest())
+    if sha256:
+        monkeypatch.setitem(_cifar._SHA256, cls.__name__, hashlib.sha256(content).hexdigest())
+
+
+@pytest.fixture
+def served(tiny, tmp_path, monkeypatch):
+    """The same, with nothing unpacked, and torchvision's address that of a folder served here."""
+    fetch, data_home, *_ = tiny
+    cls = datasets.CIFAR10 if fetch is fetch_cifar10_lt else datasets.CIFAR100
+    folder = tmp_path / "served"
+
+    class Handler(http.server.SimpleHTTPRequestHandler):
+        def __init__(self, *args, **kwargs):
+            super().__init__(*args, directory=folder, **kwargs)
+
+        def log_message(self, *args):
+            pass
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}).start()
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    monkeypatch.setattr(cls, "url", f"http://127.0.0.1:{server.server_port}/{cls.filename}")
+    yield fetch, cls, data_home, folder / cls.filename
+    server.shutdown()
+    server.server_close()
+
+
 # Older torchvision unpacks without naming a filter, which Python 3.12 and 3.13 warn about.
-@pytest.mark.filterwarnings("ignore:Python 3.14 will:DeprecationWarning")
+unpacks = pytest.mark.filterwarnings("ignore:Python 3.14 will:DeprecationWarning")
+
+
+@unpacks
 def test_archive_put_there_by_hand(tiny, monkeypatch):
     fetch, data_home, *_ = tiny
     cls = datasets.CIFAR10 if fetch is fetch_cifar10_lt else datasets.CIFAR100
     root = data_home / "sklearn_open"
-    with tarfile.open(root / cls.filename, "w:gz") as archive:
-        archive.add(root / cls.base_folder, cls.base_folder)
-    for file in (root / cls.base_folder).iterdir():
-        file.unlink()
-    md5 = hashlib.md5((root / cls.filename).read_bytes()).hexdigest()
-    monkeypatch.setattr(cls, "tgz_md5", md5)
+    pack(cls, root, root / cls.filename)
+    publish(monkeypatch, cls, root / cls.filename)
     assert fetch(subset="test", data_home=data_home).data.shape == (20, 32, 32, 3)
+
+
+@unpacks
+def test_download(served, monkeypatch):
+    fetch, cls, data_home, archive = served
+    pack(cls, data_home / "sklearn_open", archive)
+    publish(monkeypatch, cls, archive)
+    assert fetch(subset="test", data_home=data_home).data.shape == (20, 32, 32, 3)
+    archive.unlink()
+    assert fetch(subset="test", data_home=data_home).data.shape == (20, 32, 32, 3)
+
+
+@pytest.mark.parametrize(
+    ("md5", "message"), [(False, "corrupted"), (True, "has the SHA-256 .* was not unpacked")]
+)
+def test_another_archive_is_not_unpacked(served, monkeypatch, md5, message):
+    fetch, cls, data_home, archive = served
+    root = data_home / "sklearn_open"
+    pack(cls, root, archive, more=[("../evil", b"evil"), (f"{cls.base_folder}/evil", b"evil")])
+    publish(monkeypatch, cls, archive, md5=md5, sha256=False)
+    with pytest.raises(OSError, match=f"could not be downloaded .*{message}"):
+        fetch(data_home=data_home)
+    assert [path.name for path in root.iterdir()] == [cls.filename]
+    assert not list(data_home.rglob("evil"))
 
 
 def test_damaged_data(tiny):
@@ -113,7 +185,7 @@ def test_missing_data(tmp_path, monkeypatch, fetch, archive):
     def offline(*args, **kwargs):
         raise urllib.error.URLError("no network")
 
-    monkeypatch.setattr(cifar, "download_and_extract_archive", offline)
+    monkeypatch.setattr(utils, "download_url", offline)
     with pytest.raises(OSError, match=f"no network.* Put the file {archive} .* and call again"):
         fetch(data_home=tmp_path)
 
