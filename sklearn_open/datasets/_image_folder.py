@@ -7,13 +7,15 @@ import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from io import BytesIO
 from pathlib import Path, PurePath
 from threading import Lock
 
 import numpy as np
 from PIL import Image
 from sklearn.utils import Bunch
+
+from sklearn_open.datasets._decode import decode_image
+from sklearn_open.datasets._describe import count_lines
 
 __all__ = ["load_image_folder"]
 
@@ -198,33 +200,15 @@ def _load_pixels(
 def _decode(
     read: Callable[[str], bytes], name: str, mode: str, size: tuple[int, int] | None
 ) -> np.ndarray:
-    try:
-        with Image.open(BytesIO(read(name))) as opened:
-            image: Image.Image = _eight_bit(opened).convert(mode)
-    except Exception as error:  # damaged files raise about anything: OSError, SyntaxError, ...
-        raise ValueError(
-            f"{name!r} cannot be read as an image ({error!r}); replace or remove the file."
-        ) from error
+    image = decode_image(read, name, mode)
     if size is not None:
         image = image.resize((size[1], size[0]), Image.Resampling.BILINEAR)
     return np.asarray(image)
-
-
-def _eight_bit(image: Image.Image) -> Image.Image:
-    """Scale 16-bit gray down, which Pillow would cut off at 255."""
-    if not image.mode.startswith("I"):
-        return image
-    pixels = np.asarray(image)
-    if pixels.size and not 0 <= pixels.min() <= pixels.max() <= 65535:
-        raise ValueError("integer pixels outside 0 to 65535 have no known range")
-    return Image.fromarray((pixels // 257).astype(np.uint8))
 
 
 def _describe(
     path: Path, subset: str | None, data: np.ndarray, target: np.ndarray, target_names: list[str]
 ) -> str:
     place = path.name if subset is None else f"{path.name}, subset {subset!r}"
-    counts = zip(target_names, np.bincount(target), strict=True)
-    lines = [f"  {name}: {count}" for name, count in counts]
-    header = f"Images from {place}: data of shape {data.shape}.\n\nImages per class:\n"
-    return "\n".join([header, *lines])
+    header = f"Images from {place}: data of shape {data.shape}."
+    return f"{header}\n\n{count_lines(target_names, np.bincount(target))}"
