@@ -221,9 +221,9 @@ def _fetch(
         raise ValueError(f"subset must be one of {_SUBSETS}; got {subset!r}.")
     if subset == "val" and long_tailed["selection"] != "m2m":
         raise ValueError(
-            f'subset="val" is for selection="m2m" only, got selection={long_tailed["selection"]!r}: '
-            "other papers have no validation set. Split one off the training set, or choose on the "
-            "test set as they do."
+            'subset="val" is for selection="m2m" only, but got '
+            f"selection={long_tailed['selection']!r}: other papers have no validation set. Split "
+            "one off the training set, or choose on the test set as they do."
         )
     root = Path(get_data_home(data_home)) / "sklearn_open"
     data, target, target_names = _read(name, root, subset == "train", download_if_missing)

@@ -109,7 +109,9 @@ def test_m2m_splits_the_test_set(tiny, monkeypatch):
 
 
 def test_only_m2m_has_a_validation_set(tmp_path):
-    with pytest.raises(ValueError, match=r"is for selection=\"m2m\" only, got selection='ldam'"):
+    with pytest.raises(
+        ValueError, match=r"is for selection=\"m2m\" only, but got selection='ldam'"
+    ):
         fetch_cifar10_lt(subset="val", data_home=tmp_path)
 
 
