@@ -1,5 +1,6 @@
 """Long-tailed image data: subsets of any data, image folders, the five data sets of the paper."""
 
+from sklearn_open.datasets._celeba5 import load_celeba5
 from sklearn_open.datasets._cifar import fetch_cifar10_lt, fetch_cifar100_lt
 from sklearn_open.datasets._image_folder import load_image_folder
 from sklearn_open.datasets._imagenet_lt import load_imagenet_lt
@@ -11,6 +12,7 @@ __all__ = [
     "ListedImages",
     "fetch_cifar10_lt",
     "fetch_cifar100_lt",
+    "load_celeba5",
     "load_image_folder",
     "load_imagenet_lt",
     "load_places_lt",
