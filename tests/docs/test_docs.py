@@ -2,8 +2,8 @@
 code.
 
 Every ```python block of README.md, docs/*.md and docs/datasets/*.md is executed as printed, in one
-namespace per page. A ```text block that follows one is what it prints. `<!-- test: skip -->` on the line before a
-block takes it out. Only the default of `max_epochs` is lowered, from 200 to 1.
+namespace per page. A ```text block that follows one is what it prints. `<!-- test: skip -->` on the
+line before a block takes it out. Only the default of `max_epochs` is lowered, from 200 to 1.
 """
 
 import ast
