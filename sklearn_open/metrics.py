@@ -9,6 +9,8 @@ import numpy as np
 from imblearn.metrics import geometric_mean_score
 from sklearn.metrics import make_scorer, recall_score
 
+from sklearn_open._shots import FEW, MANY, SHOTS, check_shots, shot_masks
+
 __all__ = [
     "equal_group_accuracy",
     "geometric_mean_scorer",
@@ -16,8 +18,6 @@ __all__ = [
     "make_shot_scorer",
     "shot_accuracy",
 ]
-
-SHOTS = ("many", "medium", "few")
 
 
 def equal_group_accuracy(
@@ -69,7 +69,7 @@ def equal_group_accuracy(
 
 
 def shot_accuracy(
-    y_true: Any, y_pred: Any, *, y_train: Any, many: int = 100, few: int = 20
+    y_true: Any, y_pred: Any, *, y_train: Any, many: int = MANY, few: int = FEW
 ) -> dict[str, float]:
     """Return the accuracy on many-shot, medium-shot and few-shot classes.
 
@@ -110,13 +110,12 @@ def shot_accuracy(
     >>> shot_accuracy(["cat", "dog", "owl", "owl"], ["cat", "cat", "owl", "cat"], y_train=y_train)
     {'many': 1.0, 'medium': 0.0, 'few': 0.5}
     """
-    _check_shots(many, few)
+    check_shots(many, few)
     classes = np.unique(np.concatenate([np.asarray(y_train), np.asarray(y_true)]))
     counts = (np.asarray(y_train) == classes[:, None]).sum(axis=1)
     recalls = recall_score(y_true, y_pred, labels=classes, average=None, zero_division=np.nan)
-    members = (counts > many, (counts >= few) & (counts <= many), counts < few)
     return {
-        shot: _mean_of_known(recalls[group]) for shot, group in zip(SHOTS, members, strict=True)
+        shot: _mean_of_known(recalls[mask]) for shot, mask in shot_masks(counts, many, few).items()
     }
 
 
@@ -170,7 +169,7 @@ def make_group_scorer(
 
 
 def make_shot_scorer(
-    shot: str = "few", *, many: int = 100, few: int = 20, y_train: Any = None
+    shot: str = "few", *, many: int = MANY, few: int = FEW, y_train: Any = None
 ) -> ShotScorer:
     """Make a scorer of the accuracy on many-shot, medium-shot or few-shot classes.
 
@@ -211,7 +210,7 @@ def make_shot_scorer(
     """
     if shot not in SHOTS:
         raise ValueError(f"shot={shot!r} is unknown. Use one of {', '.join(map(repr, SHOTS))}.")
-    _check_shots(many, few)
+    check_shots(many, few)
     return ShotScorer(y_train, shot, many, few)
 
 
@@ -283,14 +282,6 @@ def _refuse_samplers(pipeline: Any) -> None:
                 "true sizes of the classes: pass the training labels, as in "
                 "make_shot_scorer(y_train=y)."
             )
-
-
-def _check_shots(many: int, few: int) -> None:
-    if few > many + 1:
-        raise ValueError(
-            f"few={few} and many={many} overlap: a class of {many + 1} samples would be both. "
-            "Pass few <= many + 1; usual are few=20 and many=100."
-        )
 
 
 def _mean_of_known(values: np.ndarray) -> float:

@@ -11,11 +11,14 @@ import numpy as np
 from sklearn.datasets import get_data_home
 from sklearn.utils import Bunch
 
+from sklearn_open._shots import shot_groups
+from sklearn_open.datasets._describe import count_lines, shot_sentence, size_sentence
 from sklearn_open.datasets._long_tailed import make_long_tailed
 
 __all__ = ["fetch_cifar10_lt", "fetch_cifar100_lt"]
 
-_SUBSETS = ("train", "test")
+_SUBSETS = ("train", "test", "val")
+_M2M_VAL_SHARE = 10  # one image in so many of every class of the test set is for validation
 # Of the archives as their authors publish them; Keras and TensorFlow check the same sums. What is
 # in them are pickles, that is, code. (torchvision checks MD5, of archives and of each file.)
 _SHA256 = {
@@ -43,17 +46,19 @@ def fetch_cifar10_lt(
 
     Parameters
     ----------
-    subset : {"train", "test"}, default="train"
-        The long-tailed training set or the balanced test set. For the test set, the next four
-        parameters have no effect.
+    subset : {"train", "test", "val"}, default="train"
+        The long-tailed training set or the balanced test set. With ``selection="m2m"`` the first
+        tenth of every class of the test set is "val" and the rest is "test", as in [2]_; there is
+        no "val" otherwise. Of the next four parameters, only that affects these two sets; all of
+        them say what training set their `shot_groups` are for.
     imbalance_ratio : float, default=100
         Size of the largest class over the size of the smallest one. Finite, at least 1; 1 gives
         all 50,000 images.
     profile : {"exp", "step"}, default="exp"
         How the class sizes fall, see :func:`long_tailed_counts`.
-    selection : {"ldam", "first", "random"}, default="ldam"
+    selection : {"ldam", "m2m", "first", "random"}, default="ldam"
         Which images of a class are kept, see :func:`make_long_tailed`. "ldam" is the selection of
-        [1]_, "first" that of [2]_.
+        [1]_, "m2m" that of [2]_, with its counts.
     random_state : int, RandomState instance or None, default=0
         Seed of the selection. The published subsets have seed 0.
     data_home : str or path-like, default=None
@@ -73,6 +78,9 @@ def fetch_cifar10_lt(
         - data : ndarray of shape (n_samples, 32, 32, 3), dtype uint8, values from 0 to 255
         - target : ndarray of shape (n_samples,), dtype int64, values from 0 to 9
         - target_names : list of 10 str
+        - class_counts : ndarray of shape (10,), images of every class in this set
+        - shot_groups : dict of str to ndarray, the labels of the classes that are "many" (more than
+          100 images in the training set), "medium" and "few" (fewer than 20)
         - DESCR : str, what was loaded
 
     (data, target) : tuple of ndarray
@@ -132,17 +140,19 @@ def fetch_cifar100_lt(
 
     Parameters
     ----------
-    subset : {"train", "test"}, default="train"
-        The long-tailed training set or the balanced test set. For the test set, the next four
-        parameters have no effect.
+    subset : {"train", "test", "val"}, default="train"
+        The long-tailed training set or the balanced test set. With ``selection="m2m"`` the first
+        tenth of every class of the test set is "val" and the rest is "test", as in [2]_; there is
+        no "val" otherwise. Of the next four parameters, only that affects these two sets; all of
+        them say what training set their `shot_groups` are for.
     imbalance_ratio : float, default=100
         Size of the largest class over the size of the smallest one. Finite, at least 1; 1 gives
         all 50,000 images.
     profile : {"exp", "step"}, default="exp"
         How the class sizes fall, see :func:`long_tailed_counts`.
-    selection : {"ldam", "first", "random"}, default="ldam"
+    selection : {"ldam", "m2m", "first", "random"}, default="ldam"
         Which images of a class are kept, see :func:`make_long_tailed`. "ldam" is the selection of
-        [1]_, "first" that of [2]_.
+        [1]_, "m2m" that of [2]_, with its counts.
     random_state : int, RandomState instance or None, default=0
         Seed of the selection. The published subsets have seed 0.
     data_home : str or path-like, default=None
@@ -162,6 +172,9 @@ def fetch_cifar100_lt(
         - data : ndarray of shape (n_samples, 32, 32, 3), dtype uint8, values from 0 to 255
         - target : ndarray of shape (n_samples,), dtype int64, values from 0 to 99
         - target_names : list of 100 str
+        - class_counts : ndarray of shape (100,), images of every class in this set
+        - shot_groups : dict of str to ndarray, the labels of the classes that are "many" (more than
+          100 images in the training set), "medium" and "few" (fewer than 20)
         - DESCR : str, what was loaded
 
     (data, target) : tuple of ndarray
@@ -213,18 +226,43 @@ def _fetch(
 ) -> Bunch | tuple[np.ndarray, np.ndarray]:
     if subset not in _SUBSETS:
         raise ValueError(f"subset must be one of {_SUBSETS}; got {subset!r}.")
+    if subset == "val" and long_tailed["selection"] != "m2m":
+        raise ValueError(
+            'subset="val" is for selection="m2m" only, but got '
+            f"selection={long_tailed['selection']!r}: other papers have no validation set. Split "
+            "one off the training set, or choose on the test set as they do."
+        )
     root = Path(get_data_home(data_home)) / "sklearn_open"
     data, target, target_names = _read(name, root, subset == "train", download_if_missing)
     if subset == "train":
         data, target = make_long_tailed(data, target, **long_tailed)
+    elif long_tailed["selection"] == "m2m":
+        rows = _m2m_rows(target, subset)
+        data, target = data[rows], target[rows]
     if return_X_y:
         return data, target
+    train_target = target
+    if subset != "train":
+        train_target = _read(name, root, True, download_if_missing)[1]
+        train_target = make_long_tailed(train_target, train_target, **long_tailed)[1]
+    counts = np.bincount(target, minlength=len(target_names))
+    groups = shot_groups(np.bincount(train_target, minlength=len(target_names)))
     return Bunch(
         data=data,
         target=target,
         target_names=target_names,
-        DESCR=_describe(name, subset, target, target_names, long_tailed),
+        class_counts=counts,
+        shot_groups=groups,
+        DESCR=_describe(name, subset, target_names, counts, groups, long_tailed),
     )
+
+
+def _m2m_rows(target: np.ndarray, subset: str) -> np.ndarray:
+    """Return the rows of the test set that M2m validates on, or those that it tests on."""
+    rows = np.arange(len(target))
+    classes = [rows[target == label] for label in np.unique(target)]
+    val = np.concatenate([row[: len(row) // _M2M_VAL_SHARE] for row in classes])
+    return np.sort(val) if subset == "val" else np.setdiff1d(rows, val)
 
 
 def _read(
@@ -279,13 +317,18 @@ def _sha256(file: Path) -> str:
 def _describe(
     name: str,
     subset: str,
-    target: np.ndarray,
     target_names: list[str],
+    counts: np.ndarray,
+    groups: dict[str, np.ndarray],
     long_tailed: dict[str, Any],
 ) -> str:
     settings = ", ".join(f"{key}={value!r}" for key, value in long_tailed.items())
-    title = f"long-tailed ({settings})" if subset == "train" else "all images"
-    counts = np.bincount(target, minlength=len(target_names))
-    lines = [f"  {label}: {n}" for label, n in zip(target_names, counts, strict=True)]
-    header = f"{name}, {subset} set, {title}.\n\nImages per class:\n"
-    return "\n".join([header, *lines])
+    share = "images of M2m's split" if long_tailed["selection"] == "m2m" else "all images"
+    title = f"long-tailed ({settings})" if subset == "train" else share
+    return "\n\n".join(
+        [
+            f"{name}, {subset} set, {title}: {size_sentence(counts)}",
+            shot_sentence(groups),
+            count_lines(target_names, counts),
+        ]
+    )

@@ -14,7 +14,15 @@ from contextlib import contextmanager
 from pathlib import Path, PureWindowsPath
 from threading import Lock
 
-__all__ = ["IMAGE_SUFFIXES", "Refuse", "UnusableFileError", "is_image", "open_source"]
+__all__ = [
+    "IMAGE_SUFFIXES",
+    "Refuse",
+    "UnusableFileError",
+    "is_image",
+    "leads_out",
+    "open_source",
+    "read_file",
+]
 
 IMAGE_SUFFIXES = (".bmp", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
 
@@ -83,6 +91,38 @@ def is_image(name: str) -> bool:
     return not hidden and name.lower().endswith(IMAGE_SUFFIXES)
 
 
+def leads_out(name: str) -> bool:
+    """Tell whether a name could lead out of the folder that it is relative to."""
+    # As Windows reads it, which knows all that leads out elsewhere too, and drive letters.
+    path = PureWindowsPath(name)
+    return bool(path.anchor) or ".." in path.parts or "\\" in name
+
+
+def read_file(file: Path, name: str) -> bytes:
+    """Read a file that is to be an image; links are followed.
+
+    Parameters
+    ----------
+    file : Path
+        The file.
+    name : str
+        What errors call it.
+
+    Raises
+    ------
+    OSError
+        If it is not there or cannot be read.
+    UnusableFileError
+        If it is a pipe or a device, or too large.
+    """
+    found = file.stat()
+    if not stat.S_ISREG(found.st_mode):  # reading a pipe or a device may never end
+        raise UnusableFileError(f"{name!r} is no ordinary file; remove it.")
+    _check_size(name, found.st_size)
+    with file.open("rb") as opened:
+        return opened.read(found.st_size)
+
+
 class _Folder:
     """A folder of files."""
 
@@ -133,12 +173,7 @@ class _Folder:
         file = self._path / name
         if file.is_symlink():
             self._check_link(file, Path(os.path.realpath(file)))
-        found = file.stat()
-        if not stat.S_ISREG(found.st_mode):  # reading a pipe or a device may never end
-            raise UnusableFileError(f"{name!r} is no ordinary file; remove it.")
-        _check_size(name, found.st_size)
-        with file.open("rb") as opened:
-            return opened.read(found.st_size)
+        return read_file(file, name)
 
     def _check_link(self, link: Path, real: Path) -> None:
         if not (self._follow_links or real.is_relative_to(self._real)):
@@ -177,7 +212,7 @@ class _Members:
     def names(self, refuse: Refuse) -> list[str]:
         names = []
         for name in self._archive.namelist():
-            if is_image(name) and _leads_out(name):
+            if is_image(name) and leads_out(name):
                 refuse(
                     UnusableFileError(
                         f"{name!r} is not a path inside of the zip file; names must be relative, "
@@ -199,12 +234,6 @@ class _Members:
         with self._lock, self._archive.open(member) as opened:
             # Without a number, zipfile unpacks all that there is before it compares sizes.
             return opened.read(member.file_size)
-
-
-def _leads_out(name: str) -> bool:
-    # As Windows reads it, which knows all that leads out elsewhere too, and drive letters.
-    path = PureWindowsPath(name)
-    return bool(path.anchor) or ".." in path.parts or "\\" in name
 
 
 def _check_size(name: str, n_bytes: int) -> None:

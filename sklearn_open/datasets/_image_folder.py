@@ -6,7 +6,6 @@ import os
 import warnings
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from io import BytesIO
 from itertools import chain
 from pathlib import Path, PurePath
 
@@ -14,6 +13,8 @@ import numpy as np
 from PIL import Image
 from sklearn.utils import Bunch
 
+from sklearn_open.datasets._decode import decode_image
+from sklearn_open.datasets._describe import count_lines
 from sklearn_open.datasets._image_files import (
     IMAGE_SUFFIXES,
     UnusableFileError,
@@ -25,9 +26,6 @@ __all__ = ["load_image_folder"]
 
 _MODES = ("RGB", "L")
 _ON_ERROR = ("raise", "skip")
-# A file's content decides, not its suffix. Pillow knows many more, some rarely looked at; for one
-# (EPS) it starts another program.
-_FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
 _IMAGES_PER_TASK = 64
 
 
@@ -256,47 +254,15 @@ def _allocate(n_images: int, shape: tuple[int, ...]) -> np.ndarray:
 def _decode(
     read: Callable[[str], bytes], name: str, mode: str, size: tuple[int, int] | None
 ) -> np.ndarray:
-    try:
-        with Image.open(BytesIO(read(name)), formats=_FORMATS) as opened:
-            _check_pixels(name, opened)
-            image: Image.Image = _eight_bit(opened).convert(mode)
-    except UnusableFileError:
-        raise
-    except Exception as error:  # damaged files raise about anything: OSError, SyntaxError, ...
-        raise UnusableFileError(
-            f"{name!r} cannot be read as an image ({error!r}); replace or remove the file."
-        ) from error
+    image = decode_image(read, name, mode)
     if size is not None:
         image = image.resize((size[1], size[0]), Image.Resampling.BILINEAR)
     return np.asarray(image)
-
-
-def _check_pixels(name: str, image: Image.Image) -> None:
-    """Refuse, before anything is decoded, what Pillow itself would only warn of."""
-    limit = Image.MAX_IMAGE_PIXELS
-    if limit is not None and image.width * image.height > limit:
-        raise UnusableFileError(
-            f"{name!r} has {image.width} x {image.height} pixels, more than "
-            f"PIL.Image.MAX_IMAGE_PIXELS ({limit}). Make the image smaller, or raise that limit if "
-            "you trust the file."
-        )
-
-
-def _eight_bit(image: Image.Image) -> Image.Image:
-    """Scale 16-bit gray down, which Pillow would cut off at 255."""
-    if not image.mode.startswith("I"):
-        return image
-    pixels = np.asarray(image)
-    if pixels.size and not 0 <= pixels.min() <= pixels.max() <= 65535:
-        raise ValueError("integer pixels outside 0 to 65535 have no known range")
-    return Image.fromarray((pixels // 257).astype(np.uint8))
 
 
 def _describe(
     path: Path, subset: str | None, data: np.ndarray, target: np.ndarray, target_names: list[str]
 ) -> str:
     place = path.name if subset is None else f"{path.name}, subset {subset!r}"
-    counts = zip(target_names, np.bincount(target), strict=True)
-    lines = [f"  {name}: {count}" for name, count in counts]
-    header = f"Images from {place}: data of shape {data.shape}.\n\nImages per class:\n"
-    return "\n".join([header, *lines])
+    header = f"Images from {place}: data of shape {data.shape}."
+    return f"{header}\n\n{count_lines(target_names, np.bincount(target))}"

@@ -5,6 +5,7 @@ import pickle
 import tarfile
 import threading
 import urllib.error
+import zipfile
 
 import numpy as np
 import pytest
@@ -59,7 +60,12 @@ def test_train(tiny):
     assert bunch.target.dtype == np.int64
     assert_array_equal(np.bincount(y), [20, 9, 4, 2])
     assert bunch.target_names == [f"class {i}" for i in range(N_CLASSES)]
+    assert_array_equal(bunch.class_counts, [20, 9, 4, 2])
+    assert_array_equal(bunch.shot_groups["medium"], [0])
+    assert_array_equal(bunch.shot_groups["few"], [1, 2, 3])
     assert "imbalance_ratio=10" in bunch.DESCR
+    assert "35 images in 4 classes, from 20 to 2 each" in bunch.DESCR
+    assert "0 classes many (more than 100), 1 medium (20 to 100), 3 few" in bunch.DESCR
     assert "class 2: 4" in bunch.DESCR
 
 
@@ -77,7 +83,39 @@ def test_test_set_is_whole(tiny):
     bunch = fetch(subset="test", data_home=data_home)
     assert bunch.data.shape == (20, 32, 32, 3)
     assert_array_equal(np.bincount(bunch.target), [5] * N_CLASSES)
+    assert_array_equal(bunch.class_counts, [5] * N_CLASSES)
+    assert_array_equal(bunch.shot_groups["medium"], [0])  # of the training set
     assert "all images" in bunch.DESCR
+
+
+def test_m2m(tiny):
+    fetch, data_home, images, labels = tiny
+    settings = {"data_home": data_home, "selection": "m2m"}
+    X, y = fetch(imbalance_ratio=10, return_X_y=True, **settings)
+    expected, y_expected = make_long_tailed(images, labels, imbalance_ratio=10, selection="m2m")
+    assert_array_equal(X, expected)
+    assert_array_equal(y, y_expected)
+
+
+def test_m2m_splits_the_test_set(tiny, monkeypatch):
+    fetch, data_home, *_ = tiny
+    monkeypatch.setattr(_cifar, "_M2M_VAL_SHARE", 5)  # one of the five images of a class
+    val, rest = (fetch(subset=s, data_home=data_home, selection="m2m") for s in ("val", "test"))
+    whole = fetch(subset="test", data_home=data_home)
+    assert_array_equal(val.class_counts, [1] * N_CLASSES)
+    assert_array_equal(rest.class_counts, [4] * N_CLASSES)
+    firsts = np.sort([np.flatnonzero(whole.target == label)[0] for label in range(N_CLASSES)])
+    assert_array_equal(val.data, whole.data[firsts])
+    assert_array_equal(rest.data, np.delete(whole.data, firsts, axis=0))
+    assert_array_equal(rest.target, np.delete(whole.target, firsts))
+    assert "images of M2m's split" in val.DESCR
+
+
+def test_only_m2m_has_a_validation_set(tmp_path):
+    with pytest.raises(
+        ValueError, match=r"is for selection=\"m2m\" only, but got selection='ldam'"
+    ):
+        fetch_cifar10_lt(subset="val", data_home=tmp_path)
 
 
 def pack(cls, root, archive, more=()):
@@ -191,5 +229,23 @@ def test_missing_data(tmp_path, monkeypatch, fetch, archive):
 
 
 def test_unknown_subset(tmp_path):
-    with pytest.raises(ValueError, match=r"subset must be one of .* got 'val'"):
-        fetch_cifar10_lt(subset="val", data_home=tmp_path)
+    with pytest.raises(ValueError, match=r"subset must be one of .* got 'valid'"):
+        fetch_cifar10_lt(subset="valid", data_home=tmp_path)
+
+
+def test_fingerprints_on_the_real_images(data_home):
+    """The subset depends on positions inside a class only, so a folder of class folders has it."""
+    file = data_home / "cifar10-images.zip"
+    if not file.exists():
+        pytest.skip(f"no cifar10-images.zip in {data_home} (set SKLEARN_OPEN_DATA)")
+    with zipfile.ZipFile(file) as archive:
+        names = sorted(name for name in archive.namelist() if "train/" in name and "." in name)
+    classes, y = np.unique([name.split("/")[-2] for name in names], return_inverse=True)
+    assert classes.tolist()[::9] == ["airplane", "truck"]
+    kept, y_kept = make_long_tailed(np.arange(len(y)), y)
+    assert len(kept) == 12_406
+    positions = kept[y_kept == 1][:5] - 5000, kept[y_kept == 9][:5] - 45_000
+    assert_array_equal(positions[0], [597, 332, 521, 3935, 4800])
+    assert_array_equal(positions[1], [2204, 3816, 2206, 2507, 1926])
+    m2m, _ = make_long_tailed(np.arange(len(y)), y, selection="m2m")
+    assert len(np.setdiff1d(kept, m2m)) == 4610

@@ -37,13 +37,29 @@ def test_exp_counts():
     assert counts[-20:].sum() == 153
 
 
+@pytest.mark.parametrize(
+    ("n_max", "n_classes", "ratio", "total", "last"),
+    [
+        (5000, 10, 100, 12406, 50),
+        (5000, 10, 50, 13995, 99),
+        (500, 100, 100, 10846, 4),
+        (500, 100, 50, 12607, 9),
+    ],
+)
+def test_m2m_counts(n_max, n_classes, ratio, total, last):
+    counts = long_tailed_counts(n_max, n_classes, imbalance_ratio=ratio, profile="m2m")
+    assert (counts.sum(), counts[-1]) == (total, last)
+    exp = long_tailed_counts(n_max, n_classes, imbalance_ratio=ratio)
+    assert_array_equal(counts[:-1], exp[:-1])
+
+
 def test_step_counts():
     kwargs = {"profile": "step", "imbalance_ratio": 10}
     assert_array_equal(long_tailed_counts(50, 4, **kwargs), [50, 50, 5, 5])
     assert_array_equal(long_tailed_counts(50, 5, **kwargs), [50, 50, 5, 5, 5])
 
 
-@pytest.mark.parametrize("profile", ["exp", "step"])
+@pytest.mark.parametrize("profile", ["exp", "step", "m2m"])
 def test_edge_counts(profile):
     assert_array_equal(long_tailed_counts(7, 1, profile=profile), [7])
     assert_array_equal(long_tailed_counts(7, 3, profile=profile, imbalance_ratio=1), [7, 7, 7])
@@ -94,6 +110,19 @@ def test_overlap_of_ldam_and_first(y, ratio, n_different):
     assert len(np.setdiff1d(ldam, first)) == n_different
 
 
+@pytest.mark.parametrize(("y", "ratio", "total"), [(Y10, 100, 12406), (Y100, 50, 12607)])
+def test_m2m_takes_the_first_of_its_own_counts(y, ratio, total):
+    m2m = indices_of(y, imbalance_ratio=ratio, selection="m2m", random_state=None)
+    assert len(m2m) == total
+    first = indices_of(y, imbalance_ratio=ratio, selection="first")
+    assert_array_equal(np.intersect1d(m2m, first), m2m)
+
+
+def test_m2m_with_the_step_profile_is_refused():
+    with pytest.raises(ValueError, match=r'profile="step" was given: leave profile out'):
+        make_long_tailed([1, 2], [0, 1], profile="step", selection="m2m")
+
+
 def test_first_keeps_the_first_in_order():
     y = np.array([1, 0, 0, 1, 1, 0, 0, 1])
     assert_array_equal(indices_of(y, imbalance_ratio=2, selection="first"), [0, 1, 2, 3, 5, 6])
@@ -125,7 +154,7 @@ def test_classes_of_different_sizes(sizes, expected):
 @given(
     y=st.lists(st.integers(0, 5), min_size=1, max_size=120),
     ratio=st.floats(1, 300),
-    profile=st.sampled_from(["exp", "step"]),
+    profile=st.sampled_from(["exp", "step", "m2m"]),
     selection=st.sampled_from(["ldam", "first", "random"]),
     seed=st.integers(0, 2**32 - 1),
 )

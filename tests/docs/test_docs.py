@@ -1,9 +1,9 @@
 """The documentation does what it says: its code runs, its figures and its lists are those of the
 code.
 
-Every ```python block of README.md and docs/*.md is executed as printed, in one namespace per page.
-A ```text block that follows one is what it prints. `<!-- test: skip -->` on the line before a
-block takes it out. Only the default of `max_epochs` is lowered, from 200 to 1.
+Every ```python block of README.md, docs/*.md and docs/datasets/*.md is executed as printed, in one
+namespace per page. A ```text block that follows one is what it prints. `<!-- test: skip -->` on the
+line before a block takes it out. Only the default of `max_epochs` is lowered, from 200 to 1.
 """
 
 import ast
@@ -29,7 +29,11 @@ from sklearn_open import OPeNClassifier
 from sklearn_open.backbones import wrn16_2
 
 ROOT = Path(__file__).parents[2]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [
+    ROOT / "README.md",
+    *sorted((ROOT / "docs").glob("*.md")),
+    *sorted((ROOT / "docs" / "datasets").glob("*.md")),
+]
 BLOCK = re.compile(
     r"(?P<skip><!-- test: skip -->\n)?^```python\n(?P<code>.*?)^```\n"
     r"(?:\n```text\n(?P<output>.*?)^```\n)?",
@@ -52,7 +56,7 @@ def given_names():
     }
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
 def test_code_blocks_run_and_print_what_they_say(page, monkeypatch, capsys):
     monkeypatch.setitem(OPeNClassifier.__init__.__kwdefaults__, "max_epochs", 1)
     text = page.read_text()
