@@ -54,11 +54,13 @@ class OPeNClassifier(TwoRouteNet):
 
     Parameters
     ----------
-    module : class, callable, torch.nn.Module or None, default=None
+    module : class, callable, str, torch.nn.Module or None, default=None
         The network, from images (n, n_channels, height, width) to logits (n, n_classes). A class or
         a factory function is called with ``module__...`` parameters, and with ``num_classes`` and
-        the number of channels (``in_channels``, ``in_chans``) where it takes them. An instance is
-        copied. None makes a small CNN, or a small MLP for a table.
+        the number of channels (``in_channels``, ``in_chans``) where it takes them. Its name will do
+        for those of `sklearn_open.backbones` ("wrn28_10"), of torchvision ("resnet18",
+        "torchvision:resnet18") and of timm ("timm:resnet18"). An instance is copied. None makes a
+        small CNN, or a small MLP for a table.
     delta : float, default=1/3
         Share of the added samples that is pure noise, in [0, 1]. 0 is deferred over-sampling.
         Short for ``resampler__delta``; also sets that of a `resampler` instance that is at 1/3.
@@ -82,8 +84,9 @@ class OPeNClassifier(TwoRouteNet):
         resampler returns (largest class times number of classes).
     augment : str, callable or None, default=None
         Applied to natural rows only, batch by batch: "flip_crop", "cutout", "simclr" (the paper's
-        recipe for small images), "autoaugment", or a callable from and to a float batch
-        (n, n_channels, height, width) in [0, 1].
+        recipe for small images), "large" (that for large images), "autoaugment",
+        "autoaugment_imagenet", another preset of `sklearn_open.augment.check_augment`, or a
+        callable from and to a float batch (n, n_channels, height, width) in [0, 1].
     normalize : "dataset", pair of array-likes or None, default="dataset"
         Mean and deviation per channel that all rows are normalised by, noise included: of the
         training set, as given (in units where pixels lie in [0, 1]), or none.
