@@ -39,6 +39,7 @@ from sklearn_open.callbacks import StepSchedule, TrainingProgress
 from sklearn_open.noise import check_noise
 from sklearn_open.over_sampling import PureNoiseOverSampler
 from sklearn_open.plan import EpochPlan, EpochPlanner, resolve_epoch
+from sklearn_open.recipes import recipe_parameters
 
 __all__ = ["OPeNClassifier"]
 
@@ -257,6 +258,38 @@ class OPeNClassifier(TwoRouteNet):
         self.warmup_epochs = warmup_epochs
         self.lr_milestones = lr_milestones
         self.lr_decay = lr_decay
+
+    @classmethod
+    def from_recipe(cls, name: str, **overrides: Any) -> OPeNClassifier:
+        """Return a classifier with the paper's settings for one of its data sets.
+
+        Parameters
+        ----------
+        name : str
+            One of `sklearn_open.recipes.list_recipes`, such as "cifar10_lt_ir100".
+        **overrides : dict
+            Parameters in place of the recipe's, or beside them. With another ``module`` or
+            ``optimizer`` the recipe's ``module__...`` or ``optimizer__...`` are left out, except
+            for ``optimizer__param_groups``.
+
+        Returns
+        -------
+        OPeNClassifier
+            The estimator, not fitted.
+
+        Raises
+        ------
+        ValueError
+            If there is no such recipe.
+
+        Examples
+        --------
+        >>> from sklearn_open import OPeNClassifier
+        >>> clf = OPeNClassifier.from_recipe("imagenet_lt", random_state=0)
+        >>> clf.module, clf.lr, clf.max_epochs
+        ('resnext50_cosine', 0.05, 220)
+        """
+        return cls(**recipe_parameters(name, overrides))
 
     # --- fitting: everything that can be refused is refused before anything is initialised ---
 
