@@ -7,7 +7,7 @@ from difflib import get_close_matches
 from functools import partial
 from typing import Any
 
-from sklearn_open import backbones
+import sklearn_open.backbones as backbones
 
 __all__ = ["find_maker"]
 
