@@ -11,6 +11,7 @@ import torch
 from torch import nn
 from torch.nn.parameter import UninitializedParameter
 
+from sklearn_open._module_names import find_maker
 from sklearn_open.backbones import SmallCNN, SmallMLP
 
 __all__ = ["build_module", "check_output_width", "main_output"]
@@ -28,8 +29,9 @@ def build_module(
 
     Parameters
     ----------
-    module : None, torch.nn.Module, class or function
-        None makes a small network for the data. An instance is copied, never trained in place.
+    module : None, str, torch.nn.Module, class or function
+        None makes a small network for the data. A string is the name of a class or function (see
+        `find_maker`). An instance is copied, never trained in place.
         A class or function is called with `params`, and with the number of classes and channels
         where it takes them and `params` does not name them.
     params : dict
@@ -55,10 +57,13 @@ def build_module(
                 "fit, or pass a module."
             )
         module = SmallMLP if len(image_shape) == 1 else SmallCNN
+    elif isinstance(module, str):
+        module = find_maker(module)
     if not callable(module):
         raise TypeError(
             f"module={module!r} is not a network. Pass a class, a function that returns a network, "
-            "an instance of torch.nn.Module, or None for a small network that fits the data."
+            "its name, an instance of torch.nn.Module, or None for a small network that fits the "
+            "data."
         )
     if image_shape is not None:
         params = {**_facts_taken(module, image_shape, n_classes), **params}

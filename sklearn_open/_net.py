@@ -6,7 +6,8 @@ in one place: labels, the "auto" device, parameters, attributes set before `fit`
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from fnmatch import fnmatch
 from typing import Any
 
 import numpy as np
@@ -78,6 +79,13 @@ class ScikitNet(NeuralNetClassifier):
                 return torch.device("cpu")
         first = next(self.module_.parameters(), None) if hasattr(self, "module_") else None
         return torch.device("cpu") if first is None else first.device
+
+    def get_params_for_optimizer(self, prefix: str, named_parameters: Any) -> Any:
+        """Return the optimiser's arguments; a parameter group that would be empty is refused."""
+        named_parameters = list(named_parameters)
+        groups = self.get_params_for(prefix).get("param_groups", ())
+        _check_groups(f"{prefix}__param_groups", groups, [name for name, _ in named_parameters])
+        return super().get_params_for_optimizer(prefix, named_parameters)
 
     def notify(self, method_name: str, **cb_kwargs: Any) -> None:
         """Call the callbacks; scorers get the user's labels, not codes."""
@@ -163,6 +171,25 @@ class ScikitNet(NeuralNetClassifier):
         super().__setstate__({**state, "device": concrete})
         if _is_auto(given):
             self.device = given
+
+
+def _check_groups(parameter: str, groups: Iterable[Any], names: list[str]) -> None:
+    """Refuse a pattern that selects nothing: skorch would train those layers like all others."""
+    left = names
+    for pattern, _ in groups:
+        selected = [name for name in left if fnmatch(name, pattern)]
+        if not selected:
+            layers = ", ".join(repr(f"{layer}*") for layer in _first_parts(names))
+            raise ValueError(
+                f"{parameter} has a group for {pattern!r}, which fits no parameter of the network "
+                "that an earlier group has left. Use patterns that fit whole names of parameters; "
+                f"this network has {layers}."
+            )
+        left = [name for name in left if name not in selected]
+
+
+def _first_parts(names: list[str]) -> list[str]:
+    return list(dict.fromkeys(name.split(".")[0] for name in names))
 
 
 def _takes_effect_at_fit(name: str) -> bool:

@@ -11,27 +11,39 @@ import math
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache, partial
+from functools import cache
 from typing import Any
 
 import torch
 from torch.nn import functional as F
 
+from sklearn_open._autoaugment import (
+    CIFAR10_POLICY,
+    IMAGENET_POLICY,
+    Policy,
+    apply_operation,
+    strength_of,
+)
 from sklearn_open._random import seeded_global_rng, seeded_user_code
 
 __all__ = [
     "Augmentation",
     "check_augment",
     "random_autoaugment",
+    "random_autoaugment_imagenet",
     "random_color",
     "random_cutout",
     "random_flip_crop",
+    "random_resized_crop",
+    "random_rotation",
 ]
 
 Augmentation = Callable[[torch.Tensor, torch.Generator], torch.Tensor]
 """A batch in [0, 1] and the generator to draw from -> a new batch of the same shape."""
 
 _PADDING = 4  # pixels of black around an image before it is cropped
+_CROP_AREA, _CROP_RATIO = (0.08, 1.0), (3 / 4, 4 / 3)  # torchvision's defaults
+_MAX_DEGREES = 30.0  # of a rotation, either way
 
 
 def check_augment(
@@ -41,7 +53,7 @@ def check_augment(
 
     Parameters
     ----------
-    augment : {"flip_crop", "cutout", "simclr", "autoaugment"}, callable or None
+    augment : str, callable or None
         What to do to the natural images of a batch.
 
         - "flip_crop": :func:`random_flip_crop`.
@@ -49,6 +61,13 @@ def check_augment(
         - "simclr": the same, then :func:`random_color`. This is the OPeN paper's recipe for
           small images, in the order of its appendix D.2.
         - "autoaugment": :func:`random_autoaugment` and nothing else.
+        - "simclr_then_cutout": as "simclr", but :func:`random_color` comes before
+          :func:`random_cutout`, which is the order of the paper's section 5.
+        - "simclr_cutout16": as "simclr", with a window of 16 pixels at most: the paper's for images
+          of more than 32x32 pixels (CelebA-5).
+        - "large": :func:`random_resized_crop`, :func:`random_color`, :func:`random_rotation`. This
+          is the paper's recipe for large images (ImageNet-LT, Places-LT).
+        - "autoaugment_imagenet": :func:`random_autoaugment_imagenet` and nothing else.
         - A callable gets a batch, (n, C, H, W) in [0, 1], and returns a floating batch of the same
           shape: a kornia or torchvision module, or a function. Its values are its own business.
           While it runs, the global random states of torch (CPU and CUDA), NumPy and Python are
@@ -197,7 +216,9 @@ def random_flip_crop(batch: torch.Tensor, generator: torch.Generator) -> torch.T
     return padded.flatten(2).gather(2, pixels.expand(n, channels, -1)).view(batch.shape)
 
 
-def random_cutout(batch: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+def random_cutout(
+    batch: torch.Tensor, generator: torch.Generator, max_side: int | None = None
+) -> torch.Tensor:
     """Black out a square window of each image.
 
     Parameters
@@ -206,14 +227,16 @@ def random_cutout(batch: torch.Tensor, generator: torch.Generator) -> torch.Tens
         Images in [0, 1].
     generator : torch.Generator
         Where the parameters are drawn.
+    max_side : int or None, default=None
+        Largest side of the window, in pixels.
 
     Returns
     -------
     torch.Tensor of shape (n, C, H, W)
         With a window set to 0 in every channel. Its side s is half of the smaller image side
-        (16 at 32x32, the paper's); its centre is uniform over the pixels; it covers rows and
-        columns [centre - s // 2, centre - s // 2 + s) as far as they lie in the image, so it is
-        often smaller than s x s [1]_.
+        (16 at 32x32, the paper's), or `max_side` if that is less; its centre is uniform over the
+        pixels; it covers rows and columns [centre - s // 2, centre - s // 2 + s) as far as they lie
+        in the image, so it is often smaller than s x s [1]_.
 
     References
     ----------
@@ -222,9 +245,15 @@ def random_cutout(batch: torch.Tensor, generator: torch.Generator) -> torch.Tens
     """
     n, _, height, width = batch.shape
     side = min(height, width) // 2
+    if max_side is not None:
+        side = min(side, max_side)
     rows = _in_window(height, side, n, generator, batch.device)
     columns = _in_window(width, side, n, generator, batch.device)
     return batch.masked_fill((rows[:, :, None] & columns[:, None, :])[:, None], 0.0)
+
+
+def _cutout_16(batch: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+    return random_cutout(batch, generator, max_side=16)
 
 
 def _in_window(
@@ -324,126 +353,175 @@ def random_autoaugment(batch: torch.Tensor, generator: torch.Generator) -> torch
     .. [1] E. D. Cubuk, B. Zoph, D. Mane, V. Vasudevan, Q. V. Le, "AutoAugment: Learning
        Augmentation Strategies from Data", CVPR 2019.
     """
+    return _autoaugmented(batch, generator, CIFAR10_POLICY, "autoaugment")
+
+
+def random_autoaugment_imagenet(batch: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+    """Apply AutoAugment with the policy that was learnt on ImageNet.
+
+    Parameters
+    ----------
+    batch : torch.Tensor of shape (n, 3, H, W)
+        RGB images in [0, 1].
+    generator : torch.Generator
+        Where the parameters are drawn.
+
+    Returns
+    -------
+    torch.Tensor of shape (n, 3, H, W)
+        As :func:`random_autoaugment` does it, with the other policy.
+
+    Raises
+    ------
+    ValueError
+        If the images are not RGB.
+    """
+    return _autoaugmented(batch, generator, IMAGENET_POLICY, "autoaugment_imagenet")
+
+
+def _autoaugmented(
+    batch: torch.Tensor, generator: torch.Generator, policy: Policy, preset: str
+) -> torch.Tensor:
     n, channels = batch.shape[:2]
     if channels != 3:
         raise ValueError(
-            f"augment='autoaugment' needs RGB images, as its policy works on colours; got "
+            f"augment={preset!r} needs RGB images, as its policy works on colours; got "
             f"{channels} channels. Use augment='cutout' instead."
         )
-    policy = _randint(len(_CIFAR10_POLICY), n, generator, torch.device("cpu"))
+    sub_policy = _randint(len(policy), n, generator, torch.device("cpu"))
     chance = torch.rand((n, 2), generator=generator, device=generator.device)
     negative = torch.randint(2, (n, 2), generator=generator, device=generator.device)
-    draws = list(zip(policy[:, 0].tolist(), chance.tolist(), negative.tolist(), strict=True))
+    draws = list(zip(sub_policy[:, 0].tolist(), chance.tolist(), negative.tolist(), strict=True))
 
     images = (batch * 255).round().to(torch.uint8)
     for step in range(2):
         groups: dict[tuple[str, float], list[int]] = defaultdict(list)
         for row, (index, uniform, is_negative) in enumerate(draws):
-            name, probability, magnitude = _CIFAR10_POLICY[index][step]
+            name, probability, magnitude = policy[index][step]
             if uniform[step] < probability:
-                strength = _strength(name, magnitude, bool(is_negative[step]))
+                strength = strength_of(name, magnitude, bool(is_negative[step]))
                 groups[name, strength].append(row)
         for (name, strength), members in groups.items():
             rows = torch.tensor(members, device=images.device)
-            images[rows] = _autoaugment_operation(images[rows], name, strength)
+            images[rows] = apply_operation(images[rows], name, strength)
     return images.to(batch.dtype) / 255
 
 
-@cache
-def _strength(name: str, magnitude: int, is_negative: bool) -> float:
-    """Translate a magnitude of the policy into the operation's own parameter."""
-    if name not in _STRENGTHS:
-        return 0.0
-    # In float32 as torchvision does it: images that are rounded to 8 bits show the difference.
-    strength = torch.linspace(*_STRENGTHS[name], 10)[magnitude].item()
-    return -strength if is_negative and name in _SIGNED else strength
+def random_resized_crop(
+    batch: torch.Tensor, generator: torch.Generator, size: tuple[int, int] | None = None
+) -> torch.Tensor:
+    """Cut a piece of random area and shape out of each image, and enlarge it.
+
+    Parameters
+    ----------
+    batch : torch.Tensor of shape (n, C, H, W)
+        Images in [0, 1].
+    generator : torch.Generator
+        Where the parameters are drawn.
+    size : tuple (height, width) of int or None, default=None
+        Size of the images returned; None is that of the images given.
+
+    Returns
+    -------
+    torch.Tensor of shape (n, C, height, width)
+        Pieces of U(0.08, 1) of the image's area, with sides in a ratio (width to height) of 3/4
+        to 4/3, uniform in its logarithm, from anywhere in the image. These are the defaults of
+        torchvision's ``RandomResizedCrop``, and so is what happens to an image that is too small
+        or narrow for ten draws: its middle is taken. Interpolation is bilinear.
+
+    Notes
+    -----
+    A piece of the default size is never made smaller, where torchvision would smooth it first.
+    """
+    height, width = batch.shape[-2:]
+    top, left, crop_height, crop_width = (
+        side.to(batch.device) for side in _crop_boxes(height, width, len(batch), generator)
+    )
+    out_height, out_width = size or (height, width)
+    rows = _enlarged(top, crop_height, out_height)
+    columns = _enlarged(left, crop_width, out_width)
+    return _at(batch, rows[:, :, None], columns[:, None, :]).clamp(0.0, 1.0)
 
 
-def _autoaugment_operation(images: torch.Tensor, name: str, strength: float) -> torch.Tensor:
-    """Apply one operation to 8-bit images."""
-    from torchvision.transforms.v2 import functional as V
+def _crop_boxes(
+    height: int, width: int, n: int, generator: torch.Generator
+) -> tuple[torch.Tensor, ...]:
+    """Draw top, left, height and width of n pieces: whole pixels, each of shape (n,)."""
 
-    height, width = images.shape[-2:]
-    affine = partial(V.affine, images, angle=0.0, scale=1.0)
-    match name:
-        case "ShearY":
-            # Sheared about the corner, and by a slope, not an angle, as in the authors' code.
-            shear = [0.0, math.degrees(math.atan(strength))]
-            return affine(translate=[0, 0], shear=shear, center=[0, 0])
-        case "TranslateX":
-            return affine(translate=[int(strength * width), 0], shear=[0.0, 0.0])
-        case "TranslateY":
-            return affine(translate=[0, int(strength * height)], shear=[0.0, 0.0])
-        case "Rotate":
-            return V.rotate(images, angle=strength)
-        case "Brightness":
-            return V.adjust_brightness(images, 1 + strength)
-        case "Color":
-            return V.adjust_saturation(images, 1 + strength)
-        case "Contrast":
-            return V.adjust_contrast(images, 1 + strength)
-        case "Sharpness":
-            return V.adjust_sharpness(images, 1 + strength)
-        case "Posterize":
-            return V.posterize(images, bits=round(strength))
-        case "Solarize":
-            return V.solarize(images, threshold=255 * strength)
-        case "AutoContrast":
-            return V.autocontrast(images)
-        case "Equalize":
-            return V.equalize(images)
-        case "Invert":
-            return V.invert(images)
-    raise AssertionError(f"{name} is not in the CIFAR-10 policy.")
+    def uniform(*shape: int) -> torch.Tensor:
+        return torch.rand(shape, generator=generator, device=generator.device)
+
+    area = height * width * (_CROP_AREA[0] + (_CROP_AREA[1] - _CROP_AREA[0]) * uniform(n, 10))
+    lowest, highest = (math.log(ratio) for ratio in _CROP_RATIO)
+    ratio = torch.exp(lowest + (highest - lowest) * uniform(n, 10))
+    widths, heights = torch.sqrt(area * ratio).round(), torch.sqrt(area / ratio).round()
+    fits = (widths > 0) & (widths <= width) & (heights > 0) & (heights <= height)
+    first = fits.int().argmax(1, keepdim=True)  # of several that are largest the first
+    crop_height, crop_width = heights.gather(1, first)[:, 0], widths.gather(1, first)[:, 0]
+    top = (uniform(n) * (height - crop_height + 1)).floor().minimum(height - crop_height)
+    left = (uniform(n) * (width - crop_width + 1)).floor().minimum(width - crop_width)
+
+    lucky = fits.any(1)
+    drawn, middle = (top, left, crop_height, crop_width), _middle(height, width)
+    return tuple(torch.where(lucky, d, float(m)) for d, m in zip(drawn, middle, strict=True))
 
 
-# An operation's parameter at magnitudes 0 and 9, linear between them.
-_STRENGTHS = {
-    "ShearY": (0.0, 0.3),  # slope
-    "TranslateX": (0.0, 150 / 331),  # share of the image side
-    "TranslateY": (0.0, 150 / 331),
-    "Rotate": (0.0, 30.0),  # degrees
-    "Brightness": (0.0, 0.9),  # these four: change of the factor, which is 1 for no effect
-    "Color": (0.0, 0.9),
-    "Contrast": (0.0, 0.9),
-    "Sharpness": (0.0, 0.9),
-    "Posterize": (8.0, 4.0),  # bits left
-    "Solarize": (1.0, 0.0),  # where inversion begins
-}
-_SIGNED = _STRENGTHS.keys() - {"Posterize", "Solarize"}
+def _middle(height: int, width: int) -> tuple[int, int, int, int]:
+    """Return top, left, height and width of the largest piece of an allowed ratio."""
+    lowest, highest = _CROP_RATIO
+    crop_height = min(height, round(width / lowest))
+    crop_width = min(width, round(height * highest))
+    return (height - crop_height) // 2, (width - crop_width) // 2, crop_height, crop_width
 
-# Sub-policies of two operations (name, probability, magnitude 0 to 9; 0 where there is none).
-_CIFAR10_POLICY = (
-    (("Invert", 0.1, 0), ("Contrast", 0.2, 6)),
-    (("Rotate", 0.7, 2), ("TranslateX", 0.3, 9)),
-    (("Sharpness", 0.8, 1), ("Sharpness", 0.9, 3)),
-    (("ShearY", 0.5, 8), ("TranslateY", 0.7, 9)),
-    (("AutoContrast", 0.5, 0), ("Equalize", 0.9, 0)),
-    (("ShearY", 0.2, 7), ("Posterize", 0.3, 7)),
-    (("Color", 0.4, 3), ("Brightness", 0.6, 7)),
-    (("Sharpness", 0.3, 9), ("Brightness", 0.7, 9)),
-    (("Equalize", 0.6, 0), ("Equalize", 0.5, 0)),
-    (("Contrast", 0.6, 7), ("Sharpness", 0.6, 5)),
-    (("Color", 0.7, 7), ("TranslateX", 0.5, 8)),
-    (("Equalize", 0.3, 0), ("AutoContrast", 0.4, 0)),
-    (("TranslateY", 0.4, 3), ("Sharpness", 0.2, 6)),
-    (("Brightness", 0.9, 6), ("Color", 0.2, 8)),
-    (("Solarize", 0.5, 2), ("Invert", 0.0, 0)),
-    (("Equalize", 0.2, 0), ("AutoContrast", 0.6, 0)),
-    (("Equalize", 0.2, 0), ("Equalize", 0.6, 0)),
-    (("Color", 0.9, 9), ("Equalize", 0.6, 0)),
-    (("AutoContrast", 0.8, 0), ("Solarize", 0.2, 8)),
-    (("Brightness", 0.1, 3), ("Color", 0.7, 0)),
-    (("Solarize", 0.4, 5), ("AutoContrast", 0.9, 0)),
-    (("TranslateY", 0.9, 9), ("TranslateY", 0.7, 9)),
-    (("AutoContrast", 0.9, 0), ("Solarize", 0.8, 3)),
-    (("Equalize", 0.8, 0), ("Invert", 0.1, 0)),
-    (("TranslateY", 0.7, 9), ("AutoContrast", 0.9, 0)),
-)
+
+def _enlarged(start: torch.Tensor, length: torch.Tensor, new_length: int) -> torch.Tensor:
+    """Tell where, in pixels, a stretch of each image is looked at: (n, new_length)."""
+    centres = (torch.arange(new_length, device=start.device) + 0.5) / new_length
+    inside = centres * length[:, None] - 0.5
+    return start[:, None] + inside.clamp(min=0.0).minimum(length[:, None] - 1)
+
+
+def random_rotation(batch: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+    """Turn each image about its centre.
+
+    Parameters
+    ----------
+    batch : torch.Tensor of shape (n, C, H, W)
+        Images in [0, 1].
+    generator : torch.Generator
+        Where the parameters are drawn.
+
+    Returns
+    -------
+    torch.Tensor of shape (n, C, H, W)
+        Turned by U(-30, 30) degrees, bilinear, black where there was no image. The OPeN paper
+        gives no angle; 30 is the largest that AutoAugment turns by.
+    """
+    n, _, height, width = batch.shape
+    turn = torch.rand(n, generator=generator, device=generator.device).to(batch.device)
+    angle = torch.deg2rad((2 * turn - 1) * _MAX_DEGREES)[:, None, None]
+    y = torch.arange(height, device=batch.device)[:, None] - (height - 1) / 2
+    x = torch.arange(width, device=batch.device) - (width - 1) / 2
+    rows = angle.sin() * x + angle.cos() * y + (height - 1) / 2
+    columns = angle.cos() * x - angle.sin() * y + (width - 1) / 2
+    return _at(batch, rows, columns).clamp(0.0, 1.0)
+
+
+def _at(batch: torch.Tensor, rows: torch.Tensor, columns: torch.Tensor) -> torch.Tensor:
+    """Interpolate images at positions in pixels, which broadcast to (n, H', W'); black outside."""
+    height, width = batch.shape[-2:]
+    rows, columns = torch.broadcast_tensors(rows, columns)
+    grid = torch.stack([(2 * columns + 1) / width - 1, (2 * rows + 1) / height - 1], dim=-1)
+    return F.grid_sample(batch, grid.to(batch.dtype), align_corners=False)
+
 
 _PRESETS: dict[str, tuple[Augmentation, ...]] = {
     "flip_crop": (random_flip_crop,),
     "cutout": (random_flip_crop, random_cutout),
     "simclr": (random_flip_crop, random_cutout, random_color),
     "autoaugment": (random_autoaugment,),
+    "simclr_then_cutout": (random_flip_crop, random_color, random_cutout),
+    "simclr_cutout16": (random_flip_crop, _cutout_16, random_color),
+    "large": (random_resized_crop, random_color, random_rotation),
+    "autoaugment_imagenet": (random_autoaugment_imagenet,),
 }

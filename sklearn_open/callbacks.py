@@ -17,9 +17,11 @@ class StepSchedule(Callback):
     """Linear warm-up, then the learning rate drops at milestones.
 
     The rate is a function of the epoch's number alone, so training that goes on later follows the
-    same schedule. It is recorded in the history as ``lr``. A rate that is set from outside
-    (``set_params(lr=...)``) becomes the new full rate. Where the net has a schedule of skorch's,
-    an `LRScheduler` among its callbacks, this one stands aside.
+    same schedule. Every parameter group follows it from its own rate
+    (``optimizer__param_groups=[("fc*", {"lr": 0.05})]``); that of the first is recorded in the
+    history as ``lr``. A rate that is set from outside (``set_params(lr=...)`` for all groups,
+    ``optimizer__param_groups__0__lr`` for one) becomes the new full rate. Where the net has a
+    schedule of skorch's, an `LRScheduler` among its callbacks, this one stands aside.
 
     Parameters
     ----------

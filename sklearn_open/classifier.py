@@ -44,6 +44,7 @@ from sklearn_open.exceptions import TrainingDivergedError
 from sklearn_open.noise import check_noise
 from sklearn_open.over_sampling import PureNoiseOverSampler
 from sklearn_open.plan import EpochPlan, EpochPlanner, resolve_epoch
+from sklearn_open.recipes import recipe_parameters
 
 __all__ = ["OPeNClassifier"]
 
@@ -59,11 +60,13 @@ class OPeNClassifier(TwoRouteNet):
 
     Parameters
     ----------
-    module : class, callable, torch.nn.Module or None, default=None
+    module : class, callable, str, torch.nn.Module or None, default=None
         The network, from images (n, n_channels, height, width) to logits (n, n_classes). A class or
         a factory function is called with ``module__...`` parameters, and with ``num_classes`` and
-        the number of channels (``in_channels``, ``in_chans``) where it takes them. An instance is
-        copied. None makes a small CNN, or a small MLP for a table.
+        the number of channels (``in_channels``, ``in_chans``) where it takes them. Its name will do
+        for those of `sklearn_open.backbones` ("wrn28_10"), of torchvision ("resnet18",
+        "torchvision:resnet18") and of timm ("timm:resnet18"). An instance is copied. None makes a
+        small CNN, or a small MLP for a table.
     delta : float, default=1/3
         Share of the added samples that is pure noise, in [0, 1]. 0 is deferred over-sampling.
         Short for ``resampler__delta``; also sets that of a `resampler` instance that is at 1/3.
@@ -87,8 +90,9 @@ class OPeNClassifier(TwoRouteNet):
         resampler returns (largest class times number of classes).
     augment : str, callable or None, default=None
         Applied to natural rows only, batch by batch: "flip_crop", "cutout", "simclr" (the paper's
-        recipe for small images), "autoaugment", or a callable from and to a float batch
-        (n, n_channels, height, width) in [0, 1].
+        recipe for small images), "large" (that for large images), "autoaugment",
+        "autoaugment_imagenet", another preset of `sklearn_open.augment.check_augment`, or a
+        callable from and to a float batch (n, n_channels, height, width) in [0, 1].
     normalize : "dataset", pair of array-likes or None, default="dataset"
         Mean and deviation per channel that all rows are normalised by, noise included: of the
         training set, as given (in units where pixels lie in [0, 1]), or none.
@@ -260,6 +264,38 @@ class OPeNClassifier(TwoRouteNet):
         self.warmup_epochs = warmup_epochs
         self.lr_milestones = lr_milestones
         self.lr_decay = lr_decay
+
+    @classmethod
+    def from_recipe(cls, name: str, **overrides: Any) -> OPeNClassifier:
+        """Return a classifier with the paper's settings for one of its data sets.
+
+        Parameters
+        ----------
+        name : str
+            One of `sklearn_open.recipes.list_recipes`, such as "cifar10_lt_ir100".
+        **overrides : dict
+            Parameters in place of the recipe's, or beside them. With another ``module`` or
+            ``optimizer`` the recipe's ``module__...`` or ``optimizer__...`` are left out, except
+            for ``optimizer__param_groups``.
+
+        Returns
+        -------
+        OPeNClassifier
+            The estimator, not fitted.
+
+        Raises
+        ------
+        ValueError
+            If there is no such recipe.
+
+        Examples
+        --------
+        >>> from sklearn_open import OPeNClassifier
+        >>> clf = OPeNClassifier.from_recipe("imagenet_lt", random_state=0)
+        >>> clf.module, clf.lr, clf.max_epochs
+        ('resnext50_cosine', 0.05, 220)
+        """
+        return cls(**recipe_parameters(name, overrides))
 
     # --- fitting: everything that can be refused is refused before anything is initialised ---
 

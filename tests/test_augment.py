@@ -1,27 +1,36 @@
 import pickle
 import subprocess
 import sys
+from functools import partial
 
 import numpy as np
 import pytest
 import torch
 
+from sklearn_open import _autoaugment as policies
 from sklearn_open import augment as A
 from sklearn_open.augment import (
     check_augment,
     random_autoaugment,
+    random_autoaugment_imagenet,
     random_color,
     random_cutout,
     random_flip_crop,
+    random_resized_crop,
+    random_rotation,
 )
 
-PRESETS = ["flip_crop", "cutout", "simclr", "autoaugment"]
 COMPOSITION = {
     "flip_crop": [random_flip_crop],
     "cutout": [random_flip_crop, random_cutout],
     "simclr": [random_flip_crop, random_cutout, random_color],
     "autoaugment": [random_autoaugment],
+    "simclr_then_cutout": [random_flip_crop, random_color, random_cutout],
+    "simclr_cutout16": [random_flip_crop, partial(random_cutout, max_side=16), random_color],
+    "large": [random_resized_crop, random_color, random_rotation],
+    "autoaugment_imagenet": [random_autoaugment_imagenet],
 }
+PRESETS = list(COMPOSITION)
 
 
 def generator(seed=0):
@@ -213,6 +222,15 @@ def test_cutout_scales_with_the_image(height, width, side):
     assert black.any(1).sum(1).max() == side
 
 
+def test_cutout_16_has_the_paper_s_window_on_larger_images():
+    black = random_cutout(torch.ones(300, 1, 64, 64), generator(), max_side=16)[:, 0] == 0
+    assert black.any(2).sum(1).max() == 16
+    small = torch.ones(300, 1, 20, 20)
+    assert torch.equal(
+        random_cutout(small, generator(), max_side=16), random_cutout(small, generator())
+    )
+
+
 # simclr
 
 
@@ -274,16 +292,25 @@ def test_color_does_not_depend_on_the_batches_before(channels):
 # autoaugment
 
 
-def torchvision_draws(index, uniform, negative):
+def torchvision_draws(sub_policy, uniform, negative):
     """Put one sample's draws in the order in which torchvision asks for them."""
-    for step, (name, probability, _) in enumerate(A._CIFAR10_POLICY[index]):
+    for step, (name, probability, _) in enumerate(sub_policy):
         yield torch.tensor(uniform[step])
-        if uniform[step] <= probability and name in A._SIGNED:
+        if uniform[step] <= probability and name in policies.SIGNED:
             yield torch.tensor(0.0 if negative[step] else 1.0)
 
 
+AUTOAUGMENT = [
+    (random_autoaugment, policies.CIFAR10_POLICY, "CIFAR10"),
+    (random_autoaugment_imagenet, policies.IMAGENET_POLICY, "IMAGENET"),
+]
+
+
+@pytest.mark.parametrize(("augment", "sub_policies", "name"), AUTOAUGMENT)
 @pytest.mark.parametrize("size", [(32, 32), (20, 28)])
-def test_autoaugment_equals_torchvision_sample_by_sample(monkeypatch, size):
+def test_autoaugment_equals_torchvision_sample_by_sample(
+    monkeypatch, size, augment, sub_policies, name
+):
     from torchvision.transforms import v2
 
     n = 400
@@ -292,11 +319,11 @@ def test_autoaugment_equals_torchvision_sample_by_sample(monkeypatch, size):
     policy = torch.randint(25, (n,), generator=draws).tolist()
     uniform = torch.rand((n, 2), generator=draws).tolist()
     negative = torch.randint(2, (n, 2), generator=draws).tolist()
-    out = random_autoaugment(batch, generator(11))
+    out = augment(batch, generator(11))
 
-    reference = v2.AutoAugment(v2.AutoAugmentPolicy.CIFAR10)
+    reference = v2.AutoAugment(v2.AutoAugmentPolicy[name])
     for i in range(n):
-        answers = torchvision_draws(policy[i], uniform[i], negative[i])
+        answers = torchvision_draws(sub_policies[policy[i]], uniform[i], negative[i])
         with monkeypatch.context() as patch:
             patch.setattr(torch, "randint", lambda *_, i=i: torch.tensor(policy[i]))
             patch.setattr(torch, "rand", lambda *_, answers=answers: next(answers))
@@ -307,14 +334,131 @@ def test_autoaugment_equals_torchvision_sample_by_sample(monkeypatch, size):
 def test_autoaugment_keeps_8_bit_images_that_drew_no_operation():
     batch = images(1000)
     same = (random_autoaugment(batch, generator()) == batch).flatten(1).all(1)
-    nothing = np.mean([(1 - a[1]) * (1 - b[1]) for a, b in A._CIFAR10_POLICY])
+    nothing = np.mean([(1 - a[1]) * (1 - b[1]) for a, b in policies.CIFAR10_POLICY])
     # Some operations change nothing either, such as autocontrast of a full range.
     assert same.float().mean() >= nothing - 0.05
 
 
-def test_autoaugment_needs_rgb():
-    with pytest.raises(ValueError, match=r"got 1 channels. Use augment='cutout'"):
-        check_augment("autoaugment")(torch.zeros(2, 1, 8, 8), generator())
+@pytest.mark.parametrize("name", ["autoaugment", "autoaugment_imagenet"])
+def test_autoaugment_needs_rgb(name):
+    with pytest.raises(ValueError, match=rf"'{name}' .* got 1 channels. Use augment='cutout'"):
+        check_augment(name)(torch.zeros(2, 1, 8, 8), generator())
+
+
+# large images
+
+
+def torchvision_crop_draws(i, area, ratio):
+    """Put one sample's draws in the order in which torchvision asks for them."""
+    for step in range(10):
+        yield float(area[i, step])
+        yield float(ratio[i, step])
+
+
+@pytest.mark.parametrize("size", [(48, 40), (4, 40), (40, 4), (7, 7)])
+def test_resized_crop_equals_torchvision_sample_by_sample(monkeypatch, size):
+    from torchvision.transforms import v2
+    from torchvision.transforms.v2 import functional as V
+
+    n, (height, width) = 60, size
+    batch = images(n, 3, *size)
+    out = random_resized_crop(batch, generator(5))
+    boxes = torch.stack(A._crop_boxes(height, width, n, generator(5)), 1).int().tolist()
+
+    draws = generator(5)
+    area = height * width * (0.08 + 0.92 * torch.rand(n, 10, generator=draws))
+    low, high = np.log(3 / 4), np.log(4 / 3)
+    ratio = low + (high - low) * torch.rand(n, 10, generator=draws)
+    uniform = torch.rand(n, generator=draws), torch.rand(n, generator=draws)
+    reference = v2.RandomResizedCrop(size)
+    fallbacks = 0
+    for i in range(n):
+        answers = torchvision_crop_draws(i, area / height / width, ratio)
+        places = iter([u[i].item() for u in uniform])
+
+        def randint(low, high, size, places=places):
+            return torch.tensor([int(next(places) * high)])
+
+        with monkeypatch.context() as patch:
+            patch.setattr(torch.Tensor, "uniform_", lambda t, *_, a=answers: t.fill_(next(a)))
+            patch.setattr(torch, "randint", randint)
+            found = reference.make_params([batch[i]])
+        assert boxes[i] == [found[name] for name in ("top", "left", "height", "width")]
+        fallbacks += next(answers, None) is None
+        expected = V.resized_crop(batch[i], *boxes[i], list(size), antialias=True)
+        torch.testing.assert_close(out[i], expected, rtol=0, atol=1e-4)
+    assert (fallbacks > 0) == (4 in size)
+
+
+def test_resized_crop_draws():
+    # A piece of up to 3/4 of a square fits in it, whatever its ratio.
+    top, left, height, width = A._crop_boxes(1000, 1000, 4000, generator())
+    area, ratio = height * width / 1e6, torch.log(width / height) / np.log(4 / 3)
+    observed = torch.quantile(area[area < 0.75], torch.tensor([0.0, 0.25, 0.5, 0.75, 1.0]))
+    expected = torch.linspace(0.08, 0.75, 5)
+    torch.testing.assert_close(observed, expected, rtol=0, atol=0.03)
+    assert ratio.abs().max() <= 1.01
+    assert ratio.mean() == pytest.approx(0, abs=0.05)
+    for start, length in [(top, height), (left, width)]:
+        assert (start >= 0).all()
+        assert (start + length <= 1000).all()
+        room = 1000 - length
+        assert (start / room)[room > 50].mean() == pytest.approx(0.5, abs=0.03)
+
+
+@pytest.mark.parametrize("out_size", [(16, 24), (64, 64)])
+def test_resized_crop_of_another_size(out_size):
+    batch = images(6, 3, 32, 48)
+    out = random_resized_crop(batch, generator(2), size=out_size)
+    assert out.shape == (6, 3, *out_size)
+    assert 0 <= out.min() <= out.max() <= 1
+    # The same piece, whatever size it is enlarged to.
+    torch.testing.assert_close(
+        random_resized_crop(batch, generator(2), size=(64, 96)).mean((2, 3)),
+        random_resized_crop(batch, generator(2)).mean((2, 3)),
+        rtol=0,
+        atol=0.01,
+    )
+
+
+def test_resized_crop_keeps_plain_images():
+    # Nothing of what lies outside of the image, which is black, is looked at.
+    plain = torch.full((50, 1, 20, 24), 0.7)
+    torch.testing.assert_close(random_resized_crop(plain, generator()), plain)
+
+
+@pytest.mark.parametrize("size", [(24, 24), (20, 28), (1, 1)])
+def test_rotation_equals_torchvision_sample_by_sample(size):
+    from torchvision.transforms import InterpolationMode
+    from torchvision.transforms.v2 import functional as V
+
+    batch = images(30, 3, *size)
+    out = random_rotation(batch, generator(5))
+    angles = 30 * (2 * torch.rand(30, generator=generator(5)) - 1)
+    for image, turned, angle in zip(batch, out, angles.tolist(), strict=True):
+        expected = V.rotate(image, angle, InterpolationMode.BILINEAR)
+        torch.testing.assert_close(turned, expected, rtol=0, atol=1e-4)
+
+
+def test_rotation_angles():
+    # How far a pixel right of the centre, on a blank image, is lifted shows the angle.
+    batch = torch.zeros(2000, 1, 41, 41)
+    batch[:, 0, 20, 36] = 1.0
+    seen = random_rotation(batch, generator())[:, 0].flatten(1)
+    place = torch.arange(41.0) - 20
+    weight = seen / seen.sum(1, keepdim=True)
+    up, right = -weight @ place.repeat_interleave(41), weight @ place.repeat(41)
+    degrees = torch.rad2deg(torch.atan2(up, right))
+    quantiles = torch.tensor([0.0, 0.25, 0.5, 0.75, 1.0])
+    torch.testing.assert_close(
+        torch.quantile(degrees, quantiles), 60 * quantiles - 30, rtol=0, atol=2.5
+    )
+
+
+@pytest.mark.parametrize("channels", [1, 2, 4])
+def test_large_without_rgb(channels):
+    out = check_augment("large")(images(8, channels, 16, 16), generator())
+    assert out.shape == (8, channels, 16, 16)
 
 
 # A user's own callable

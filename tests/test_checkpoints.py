@@ -83,6 +83,7 @@ def test_a_training_goes_on_bit_by_bit(images, tmp_path, epoch):
         {"callbacks": [LRScheduler("CosineAnnealingLR", T_max=4)]},
         {"train_split": ValidSplit(3), "callbacks": [EarlyStopping(patience=2, load_best=True)]},
         {"memory": "MEMORY"},
+        {"optimizer__param_groups": [("fc*", {"lr": 0.01})], "lr_milestones": (2, 3)},
         {"precision": "fp16"},
         {"composition": "bernoulli", "noise_grad": "all", "augment": "simclr"},
     ],

@@ -21,12 +21,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from imblearn.under_sampling import RandomUnderSampler
 from sklearn.model_selection import GridSearchCV
 
 import sklearn_open
-from sklearn_open import OPeNClassifier
+from sklearn_open import OPeNClassifier, backbones
 from sklearn_open.backbones import wrn16_2
+from sklearn_open.recipes import get_recipe, list_recipes
 
 ROOT = Path(__file__).parents[2]
 PAGES = [
@@ -203,3 +205,28 @@ def test_performance_figures_are_those_of_the_result_files():
     assert shown == [line for lines in tables.values() for line in lines]
     for file in path.parents[2].glob("results/benchmarks/*.json"):
         assert f"`results/benchmarks/{file.name}`" in page
+
+
+def test_the_table_of_recipes_is_that_of_the_code():
+    shown = ["cifar10_lt_ir100", "celeba5", "imagenet_lt", "places_lt"]
+    found = [get_recipe(name) for name in shown]
+    for name in ("cifar10_lt_ir50", "cifar100_lt_ir100", "cifar100_lt_ir50"):
+        assert get_recipe(name).parameters == found[0].parameters
+    lines = []
+    for parameter in dict.fromkeys(name for recipe in found for name in recipe.parameters):
+        cells = [r.shown(parameter) if parameter in r.parameters else "" for r in found]
+        lines.append("| " + " | ".join([f"`{parameter}`", *cells]) + " |")
+    page = (ROOT / "docs" / "recipes.md").read_text()
+    assert page.partition("<!-- recipes -->\n")[2].split("\n\n")[0].splitlines()[2:] == lines
+    for name in list_recipes():
+        assert name.removesuffix("_aa") in page
+
+
+def test_sizes_of_backbones_are_those_of_the_code():
+    page = (ROOT / "docs" / "backbones.md").read_text()
+    rows = re.findall(r"^\| `(\w+)`, (\d+) classes \| ([\d,]+) \|", page, re.MULTILINE)
+    assert len(rows) == 4
+    for name, n_classes, size in rows:
+        with torch.device("meta"):
+            network = getattr(backbones, name)(num_classes=int(n_classes))
+        assert f"{sum(p.numel() for p in network.parameters()):,}" == size

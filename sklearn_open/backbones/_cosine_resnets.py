@@ -1,0 +1,140 @@
+"""The paper's networks for large images: torchvision's, with a cosine classifier."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import nn
+
+from sklearn_open.backbones._cosine import CosineClassifier
+
+if TYPE_CHECKING:  # torchvision is slow to import, and `import sklearn_open` should not pay for it
+    from torchvision.models import ResNet
+
+__all__ = ["resnet152_cosine", "resnext50_cosine"]
+
+
+def resnext50_cosine(
+    num_classes: int = 1000, in_channels: int = 3, scale: str | float = "learnable"
+) -> ResNet:
+    """Build ResNeXt-50-32x4d with a cosine classifier, the paper's network for ImageNet-LT.
+
+    torchvision's network from scratch, with :class:`CosineClassifier` as its layer ``fc``
+    (23.0 million parameters, and 2048 for each class).
+
+    Parameters
+    ----------
+    num_classes : int, default=1000
+        Number of logits.
+    in_channels : int, default=3
+        Channels of the images.
+    scale : {"learnable", "oltr", "ldam"} or float, default="learnable"
+        See :class:`CosineClassifier`.
+
+    Returns
+    -------
+    torchvision.models.ResNet
+        The network, freshly initialised.
+    """
+    from torchvision import models
+
+    return _with_cosine_classifier(models.resnext50_32x4d(), num_classes, in_channels, scale)
+
+
+def resnet152_cosine(
+    num_classes: int = 365,
+    in_channels: int = 3,
+    scale: str | float = "learnable",
+    weights: Any = None,
+) -> ResNet:
+    """Build ResNet-152 with a fresh cosine classifier, the paper's network for Places-LT.
+
+    torchvision's network with :class:`CosineClassifier` as its layer ``fc`` (58.1 million
+    parameters, and 2048 for each class). All of it is trained.
+
+    Parameters
+    ----------
+    num_classes : int, default=365
+        Number of logits.
+    in_channels : int, default=3
+        Channels of the images; 3 with `weights`.
+    scale : {"learnable", "oltr", "ldam"} or float, default="learnable"
+        See :class:`CosineClassifier`.
+    weights : torchvision.models.ResNet152_Weights, str, path or None, default=None
+        What all layers but the classifier start from: torchvision's weights by enum or name
+        ("IMAGENET1K_V1", "IMAGENET1K_V2", "DEFAULT"), which torchvision downloads once; or a file
+        with the state dict of such a network. None starts from scratch. The paper's is pre-trained
+        on ImageNet.
+
+    Returns
+    -------
+    torchvision.models.ResNet
+        The network.
+
+    Raises
+    ------
+    ValueError
+        If `weights` are none of these, or are those of another network.
+    """
+    from torchvision import models
+
+    network = models.resnet152()
+    if weights is not None:
+        if in_channels != 3:
+            raise ValueError(
+                f"weights={weights!r} are for images of 3 channels, and in_channels is "
+                f"{in_channels}. Pass weights=None, or images of 3 channels."
+            )
+        _load_backbone(network, _state_dict(weights, models.ResNet152_Weights), weights)
+    return _with_cosine_classifier(network, num_classes, in_channels, scale)
+
+
+def _with_cosine_classifier(
+    network: ResNet, num_classes: int, in_channels: int, scale: str | float
+) -> ResNet:
+    if in_channels != 3:
+        stem = nn.Conv2d(in_channels, 64, kernel_size=7, stride=2, padding=3, bias=False)
+        nn.init.kaiming_normal_(stem.weight, mode="fan_out", nonlinearity="relu")
+        network.conv1 = stem
+    network.fc = CosineClassifier(network.fc.in_features, num_classes, scale)
+    return network
+
+
+def _state_dict(weights: Any, known: Any) -> Mapping[str, torch.Tensor]:
+    """Return the tensors that torchvision's weights, by enum or name, or a file hold."""
+    if isinstance(weights, known):
+        return weights.get_state_dict(check_hash=True, progress=False)
+    if isinstance(weights, str) and weights in known.__members__:
+        return known[weights].get_state_dict(check_hash=True, progress=False)
+    if isinstance(weights, (str, PathLike)) and Path(weights).is_file():
+        loaded = torch.load(weights, map_location="cpu", weights_only=True)
+        return loaded.get("state_dict", loaded)  # a training script's file has it under this name
+    raise ValueError(
+        f"weights={weights!r} are neither a file nor weights of torchvision. Pass the path of a "
+        f"state dict, one of {', '.join(map(repr, known.__members__))}, or None."
+    )
+
+
+def _load_backbone(network: ResNet, state: Mapping[str, torch.Tensor], weights: Any) -> None:
+    """Load all but the classifier, or nothing."""
+    own = {name: tensor for name, tensor in network.state_dict().items() if _is_backbone(name)}
+    # "module." is what torch's DataParallel puts before names.
+    given = {name.removeprefix("module."): tensor for name, tensor in state.items()}
+    given = {name: tensor for name, tensor in given.items() if _is_backbone(name)}
+    wrong = sorted(own.keys() ^ given.keys())
+    wrong += [name for name in own.keys() & given.keys() if own[name].shape != given[name].shape]
+    if wrong:
+        raise ValueError(
+            f"weights={weights!r} are not those of this ResNet: {len(wrong)} tensors are missing, "
+            f"unknown or of another shape, such as {wrong[0]!r}. Pass the state dict of "
+            "torchvision's network of the same depth."
+        )
+    network.load_state_dict(given, strict=False)
+
+
+def _is_backbone(name: str) -> bool:
+    return not name.startswith("fc.")
