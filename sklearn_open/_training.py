@@ -15,11 +15,11 @@ from sklearn_open._building import main_output
 from sklearn_open._hardware import autocast_dtype, tf32
 from sklearn_open._health import check_losses, check_weights, weights_put_back_if_diverged
 from sklearn_open._net import ScikitNet
+from sklearn_open._noise_sampling import NoiseSampler
 from sklearn_open._random import keyed_seed, seeded_global_rng
 from sklearn_open.batching import Batch, EpochBatches, LoaderBatches
 from sklearn_open.nn import convert_norm
 from sklearn_open.nn._routing import forward_natural_first, map_rows
-from sklearn_open.over_sampling import PureNoiseOverSampler
 
 __all__ = ["TwoRouteNet"]
 
@@ -85,7 +85,7 @@ class TwoRouteNet(ScikitNet):
     @property
     def _uses_noise(self) -> bool:
         resampler = getattr(self, "resampler_", None)
-        return isinstance(resampler, PureNoiseOverSampler) and resampler.delta > 0
+        return isinstance(resampler, NoiseSampler) and resampler.makes_noise
 
     @property
     def _network(self) -> Any:

@@ -26,6 +26,7 @@ from sklearn_open._settings import check_resampling, check_settings, has_own_loa
 from sklearn_open._shared_phase import SharedPhase
 from sklearn_open._training import TwoRouteNet
 from sklearn_open._validation import check_image_shape, check_images, encode_labels
+from sklearn_open.appending import PureNoiseAppender
 from sklearn_open.augment import check_augment
 from sklearn_open.batch_transform import BatchTransform, check_normalize
 from sklearn_open.batching import (
@@ -69,7 +70,7 @@ class OPeNClassifier(TwoRouteNet):
         sampler of imbalanced-learn works: those that pick rows by label alone
         (`RandomOverSampler`, `RandomUnderSampler`) draw anew in every epoch, from the classifier's
         `random_state`, not their own; others (`SMOTE`, ...) run once, on flattened pixels, before
-        training.
+        training. `PureNoiseAppender` adds noise to every batch instead of balancing.
     start_epoch : int or float, default=0.8
         First rebalanced epoch (int, from 0), or the share of `max_epochs` before it (float);
         earlier epochs are plain training. The paper defers to epoch 160 of 200.
@@ -483,10 +484,14 @@ class OPeNClassifier(TwoRouteNet):
             batch_size=self._batch_size("iterator_train", len(data)),
             seed=self.seed_,
             delta=getattr(self.resampler_, "delta", 0.0),
-            composition=self.composition,
+            composition=self._composition,
             epoch_length=self.epoch_length,
         )
         return TrainSet(rows.X, rows.codes, rows.y, self.planner_)
+
+    @property
+    def _composition(self) -> str:
+        return "appended" if isinstance(self.resampler_, PureNoiseAppender) else self.composition
 
     def _make_transform(self, data: ImageDataset) -> BatchTransform:
         augment, noise = check_augment(self.augment), None
