@@ -77,9 +77,16 @@ class PixelScale:
         return unit.sub_(low).div_(width)
 
     def to_raw(self, unit: torch.Tensor, dtype: np.dtype) -> np.ndarray:
-        """Return unit-scale values in the data's own units and dtype (integers are rounded)."""
+        """Return unit-scale values in the data's own units and dtype.
+
+        Integers are rounded, and what the dtype cannot hold becomes the nearest that it can.
+        """
         raw = unit.cpu().double().numpy() * self.width + self.low
-        return (np.rint(raw) if dtype.kind in "iub" else raw).astype(dtype)
+        if dtype.kind in "iub":
+            raw = np.rint(raw)
+        if dtype.kind in "iu":
+            raw = np.clip(raw, np.iinfo(dtype).min, np.iinfo(dtype).max)
+        return raw.astype(dtype)
 
 
 class ChannelMoments:

@@ -10,9 +10,9 @@ from imblearn.over_sampling import RandomOverSampler
 from imblearn.under_sampling import RandomUnderSampler
 from sklearn.base import clone
 
+from sklearn_open._noise_sampling import NoiseSampler
 from sklearn_open._random import keyed_seed
 from sklearn_open.batching import ImageDataset
-from sklearn_open.noise import check_noise
 from sklearn_open.over_sampling import PureNoiseOverSampler, check_delta
 from sklearn_open.plan import Draw
 
@@ -56,9 +56,8 @@ def build_resampler(resampler: Any, delta: float, params: dict[str, Any]) -> Any
         if isinstance(resampler, PureNoiseOverSampler):
             params = {"delta": _one_delta(resampler, delta), **params}
         sampler = clone(resampler).set_params(**params)
-    if isinstance(sampler, PureNoiseOverSampler):
-        check_delta(sampler.delta)
-        check_noise(sampler.noise)
+    if isinstance(sampler, NoiseSampler):
+        sampler.check()
     return sampler
 
 
@@ -109,7 +108,7 @@ def _draws_by_label(sampler: Any) -> bool:
     """Whether a sampler picks rows by label alone, so that every epoch can have its own draw."""
     if isinstance(sampler, RandomOverSampler):
         return sampler.shrinkage is None
-    return isinstance(sampler, (PureNoiseOverSampler, RandomUnderSampler))
+    return isinstance(sampler, (NoiseSampler, RandomUnderSampler))
 
 
 @dataclass(frozen=True)
@@ -121,7 +120,7 @@ class LabelDraw:
 
     def __call__(self, random_state: np.random.RandomState) -> tuple[np.ndarray, np.ndarray]:
         """Return row indices and noise mask."""
-        if isinstance(self.sampler, PureNoiseOverSampler):
+        if isinstance(self.sampler, NoiseSampler):
             return self.sampler.draw(self.y, random_state)
         sampler = clone(self.sampler).set_params(random_state=random_state)
         sampler.fit_resample(np.arange(len(self.y))[:, None], self.y)

@@ -12,6 +12,7 @@ import torch
 from torch.utils.data import DataLoader
 
 from sklearn_open._hardware import PRECISIONS
+from sklearn_open.nn._convert import NORMS
 from sklearn_open.nn._dar_bn import check_noise_grad
 from sklearn_open.over_sampling import PureNoiseOverSampler
 from sklearn_open.plan import MIN_NATURAL_ROWS, check_epoch
@@ -19,6 +20,7 @@ from sklearn_open.plan import MIN_NATURAL_ROWS, check_epoch
 __all__ = ["check_resampling", "check_settings", "has_own_loader"]
 
 CHOICES = {
+    "norm": tuple(NORMS),
     "composition": ("even", "bernoulli"),
     "epoch_length": ("n_samples", "resampled"),
     "precision": PRECISIONS,
@@ -46,6 +48,11 @@ def check_settings(net: Any) -> None:
         raise ValueError(
             "precision='fp16' scales gradients, which LBFGS, with its several calls per step, does "
             "not allow. Use precision='auto'."
+        )
+    if net.norm == "aux" and net.optimizer is torch.optim.LBFGS:
+        raise ValueError(
+            "norm='aux' trains the auxiliary layers in a parameter group of their own, and LBFGS "
+            "takes one group only. Use another optimizer."
         )
     if not _is_int(net.batch_size) or (net.batch_size < 1 and net.batch_size != -1):
         raise ValueError(

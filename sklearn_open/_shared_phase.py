@@ -28,7 +28,10 @@ from sklearn_open.batching import ImageDataset, TrainSet
 __all__ = ["SharedPhase"]
 
 # What does not matter before start_epoch, and what is compared in another form.
-LATER = ("delta", "resampler", "start_epoch", "noise_grad", "composition", "epoch_length")
+LATER = (
+    *("delta", "resampler", "start_epoch", "norm", "noise_grad"),
+    *("composition", "epoch_length"),
+)
 ELSEWHERE = (
     *("memory", "checkpoint", "checkpoint_every", "verbose"),
     *("random_state", "device", "module"),
@@ -80,7 +83,7 @@ class SharedPhase:
             )
             return
         key = self.key()
-        dump_state(self.net)  # what cannot be kept fails now, not after hours of training
+        self.state()  # what cannot be kept fails now, not after hours of training
         folder = Path(self.memory.location)
         folder.mkdir(parents=True, exist_ok=True)
         # Of fits that need the same phase at the same time, one trains it and the others wait. The
@@ -91,6 +94,17 @@ class SharedPhase:
             restore_state(self.net, state)
             if self.net.verbose:
                 print(f"Epochs 1 to {self.n_epochs} were taken from {self.memory.location}.")
+
+    def state(self) -> bytes:
+        """Return the state that the net has reached, as any net that shares the phase can use it.
+
+        Raises
+        ------
+        ValueError
+            If a part of it cannot be pickled.
+        """
+        with ordinary_norm(self.net):
+            return dump_state(self.net)
 
     def key(self) -> str:
         """Return a name for all that the state at the end of the phase depends on."""
@@ -122,7 +136,7 @@ class SharedPhase:
 def _reach(key: str, phase: SharedPhase, train: Callable[[], Any]) -> bytes:
     """Train the phase; joblib keeps what is returned under `key`."""
     train()
-    return dump_state(phase.net)
+    return phase.state()
 
 
 def _path_as_text(memory: Any) -> Any:

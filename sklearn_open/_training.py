@@ -11,15 +11,16 @@ from skorch.dataset import get_len, unpack_data
 from skorch.utils import to_tensor
 
 from sklearn_open._allocator import keep_freed_memory
+from sklearn_open._auxiliary import add_auxiliary, drop_auxiliary, without_auxiliary
 from sklearn_open._building import main_output
 from sklearn_open._hardware import autocast_dtype, tf32
 from sklearn_open._health import check_losses, check_weights, weights_put_back_if_diverged
 from sklearn_open._net import ScikitNet
+from sklearn_open._noise_sampling import NoiseSampler
 from sklearn_open._random import keyed_seed, seeded_user_code
 from sklearn_open.batching import Batch, EpochBatches, LoaderBatches
 from sklearn_open.nn import convert_norm
 from sklearn_open.nn._routing import forward_natural_first, map_rows
-from sklearn_open.over_sampling import PureNoiseOverSampler
 
 __all__ = ["TwoRouteNet"]
 
@@ -47,7 +48,7 @@ class TwoRouteNet(ScikitNet):
     def _prepare_network(self) -> None:
         """Convert the batch norm of a network that trains with noise, and compile it if wanted."""
         if self._uses_noise:
-            convert_norm(self.module_, noise_grad=self.noise_grad)
+            self._convert_norm()
         self._compiled_ = None
         if self.compile:
             params = self.get_params_for("compile")
@@ -55,6 +56,23 @@ class TwoRouteNet(ScikitNet):
                 params["mode"] = self.compile
             # Past skorch's setattr, which would keep it as one more module of the net.
             self.__dict__["_compiled_"] = torch.compile(self.module_, **params)
+
+    def _convert_norm(self) -> None:
+        if self.norm != "aux":
+            drop_auxiliary(self)
+        convert_norm(self.module_, self.norm, noise_grad=self.noise_grad)
+        add_auxiliary(self)
+
+    def initialize_optimizer(self, *args: Any, **kwargs: Any) -> TwoRouteNet:
+        """Make the optimiser, auxiliary norm layers in groups of their own."""
+        super().initialize_optimizer(*args, **kwargs)
+        add_auxiliary(self)
+        return self
+
+    def get_params_for_optimizer(self, prefix: str, named_parameters: Any) -> Any:
+        """Return the optimiser's arguments, without the parameters of auxiliary norm layers."""
+        natural = without_auxiliary(self, named_parameters)
+        return super().get_params_for_optimizer(prefix, natural)
 
     def torch_compile(self, module: Any, name: str) -> Any:
         """Leave modules as they are: state-dict keys stay, and only training steps are compiled."""
@@ -68,7 +86,7 @@ class TwoRouteNet(ScikitNet):
     @property
     def _uses_noise(self) -> bool:
         resampler = getattr(self, "resampler_", None)
-        return isinstance(resampler, PureNoiseOverSampler) and resampler.delta > 0
+        return isinstance(resampler, NoiseSampler) and resampler.makes_noise
 
     @property
     def _network(self) -> Any:

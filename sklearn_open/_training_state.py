@@ -14,8 +14,8 @@ from typing import Any
 
 import torch
 
-from sklearn_open.nn import convert_norm, revert_norm
-from sklearn_open.nn._dar_bn import DARNorm
+from sklearn_open._auxiliary import drop_auxiliary
+from sklearn_open.nn import RoutedNorm, revert_norm
 
 __all__ = ["dump_state", "ordinary_norm", "restore_state"]
 
@@ -33,8 +33,7 @@ def dump_state(net: Any) -> bytes:
     callbacks = [callback for _, callback in net.callbacks_]
     buffer = io.BytesIO()
     try:
-        with ordinary_norm(net):
-            torch.save((parts, callbacks), buffer)
+        torch.save((parts, callbacks), buffer)
     except (pickle.PicklingError, AttributeError, TypeError) as error:
         raise ValueError(
             "memory= and checkpoint= keep network, criterion, optimizer and callbacks in a file, "
@@ -56,11 +55,15 @@ def restore_state(net: Any, state: bytes) -> None:
 
 @contextmanager
 def ordinary_norm(net: Any) -> Iterator[None]:
-    """Undo the conversion for a while: fits without noise have ordinary batch norm."""
-    converted = any(isinstance(layer, DARNorm) for layer in net.module_.modules())
+    """Undo the conversion for a while: fits without noise have ordinary batch norm.
+
+    For nets that have not trained with noise: auxiliary layers are new ones afterwards.
+    """
+    converted = any(isinstance(layer, RoutedNorm) for layer in net.module_.modules())
+    drop_auxiliary(net)
     revert_norm(net.module_)
     try:
         yield
     finally:
         if converted:
-            convert_norm(net.module_, noise_grad=net.noise_grad)
+            net._convert_norm()

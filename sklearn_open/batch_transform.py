@@ -11,7 +11,7 @@ import torch
 from sklearn_open._pixels import PixelScale, constant
 from sklearn_open._random import keyed_generator
 from sklearn_open.augment import Augmentation
-from sklearn_open.noise import NoiseFamily
+from sklearn_open.noise import ImageNoiseFamily, NoiseFamily
 
 __all__ = ["BatchTransform", "check_normalize"]
 
@@ -79,7 +79,12 @@ class BatchTransform:
     seed: int
 
     def train(
-        self, natural: torch.Tensor, noise_codes: torch.Tensor, epoch: int, batch: int
+        self,
+        natural: torch.Tensor,
+        noise_codes: torch.Tensor,
+        epoch: int,
+        batch: int,
+        noise_images: torch.Tensor | None = None,
     ) -> torch.Tensor:
         """Return a training batch, natural rows first.
 
@@ -91,6 +96,8 @@ class BatchTransform:
             Classes that the noise rows are labelled with.
         epoch, batch : int
             What the random numbers are keyed by: fresh in every batch, the same when repeated.
+        noise_images : torch.Tensor of shape (n_noise, n_channels, ...) or None, default=None
+            Pixels that noise which starts from images (`ImageNoiseFamily`) is to start from.
 
         Returns
         -------
@@ -102,7 +109,15 @@ class BatchTransform:
         if len(noise_codes):
             assert self.noise is not None, "the plan has noise rows, the transform has no noise"
             generator = keyed_generator(x.device, self.seed, "noise", epoch, batch)
-            x = torch.cat([x, self.noise.sample(noise_codes, tuple(x.shape[1:]), generator)])
+            if isinstance(self.noise, ImageNoiseFamily):
+                assert noise_images is not None, "the noise starts from images, and none are given"
+                images = self.scale.to_unit(noise_images)
+                noise = self.noise.sample_from(images, noise_codes, generator)
+            else:
+                noise = self.noise.sample(noise_codes, tuple(x.shape[1:]), generator)
+            if self.noise.raw:
+                return torch.cat([self._normalize(x), noise])
+            x = torch.cat([x, noise])
         return self._normalize(x)
 
     def evaluate(self, pixels: torch.Tensor) -> torch.Tensor:

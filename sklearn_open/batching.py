@@ -16,6 +16,7 @@ from sklearn_open._memory_maps import MappedRows, find_map
 from sklearn_open._random import keyed_seed
 from sklearn_open._sources import open_source
 from sklearn_open.batch_transform import BatchTransform
+from sklearn_open.noise import ImageNoiseFamily
 from sklearn_open.plan import EpochPlanner
 
 __all__ = [
@@ -162,14 +163,17 @@ class EpochBatches:
         plan = self.dataset.planner.plan(epoch)
         rows, n_noise = zip(*plan.batches(), strict=True)
         n_natural = [len(index) - n for index, n in zip(rows, n_noise, strict=True)]
-        natural_rows = [index[:n] for index, n in zip(rows, n_natural, strict=True)]
+        changes_images = isinstance(self.transform.noise, ImageNoiseFamily)
+        n_gathered = [len(index) for index in rows] if changes_images else n_natural
+        gathered = [index[:n] for index, n in zip(rows, n_gathered, strict=True)]
         # Sent once, as a GPU's queue runs empty while a batch's own codes are waited for.
         all_codes = torch.from_numpy(self.dataset.codes[plan.index]).to(self.device)
         batch_codes = all_codes.split([len(index) for index in rows])
         seed = keyed_seed(self.transform.seed, "items", epoch)
-        with closing(self._source.batches(natural_rows, seed)) as pixels:
-            for b, (natural, codes) in enumerate(zip(pixels, batch_codes, strict=True)):
-                x = self.transform.train(natural, codes[n_natural[b] :], epoch, b)
+        with closing(self._source.batches(gathered, seed)) as batches:
+            for b, (pixels, codes) in enumerate(zip(batches, batch_codes, strict=True)):
+                n = n_natural[b]
+                x = self.transform.train(pixels[:n], codes[n:], epoch, b, pixels[n:])
                 yield Batch(x, codes, n_noise[b])
 
 

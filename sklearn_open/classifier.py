@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from sklearn.utils import check_random_state
 from skorch.dataset import Dataset
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from sklearn_open._building import build_module, check_output_width, check_single_rows
 from sklearn_open._checkpoints import Checkpoints
@@ -29,6 +30,7 @@ from sklearn_open._settings import check_resampling, check_settings, has_own_loa
 from sklearn_open._shared_phase import SharedPhase
 from sklearn_open._training import TwoRouteNet
 from sklearn_open._validation import check_image_shape, check_images, check_range, encode_labels
+from sklearn_open.appending import PureNoiseAppender
 from sklearn_open.augment import check_augment
 from sklearn_open.batch_transform import BatchTransform, check_normalize
 from sklearn_open.batching import (
@@ -41,6 +43,7 @@ from sklearn_open.batching import (
 )
 from sklearn_open.callbacks import StepSchedule, TrainingProgress
 from sklearn_open.exceptions import TrainingDivergedError
+from sklearn_open.nn import convert_norm
 from sklearn_open.noise import check_noise
 from sklearn_open.over_sampling import PureNoiseOverSampler
 from sklearn_open.plan import EpochPlan, EpochPlanner, resolve_epoch
@@ -75,12 +78,17 @@ class OPeNClassifier(TwoRouteNet):
         sampler of imbalanced-learn works: those that pick rows by label alone
         (`RandomOverSampler`, `RandomUnderSampler`) draw anew in every epoch, from the classifier's
         `random_state`, not their own; others (`SMOTE`, ...) run once, on flattened pixels, before
-        training.
+        training. `PureNoiseAppender` adds noise to every batch instead of balancing.
     start_epoch : int or float, default=0.8
         First rebalanced epoch (int, from 0), or the share of `max_epochs` before it (float);
         earlier epochs are plain training. The paper defers to epoch 160 of 200.
+    norm : {"dar", "aux", "standard"}, default="dar"
+        What batch norm does with noise rows. "dar": DAR-BN. For comparison (the paper's Table 4)
+        "aux": a second layer beside each, for noise rows only (AdvProp); "standard": both kinds of
+        rows share the layer, in one call.
     noise_grad : {"head", "all"}, default="head"
-        What noise rows train. "head": what lies behind the last norm layer, as in the paper's
+        What noise rows train, under ``norm="dar"``; the other norms do not read it, and noise rows
+        train all that they pass. "head": what lies behind the last norm layer, as in the paper's
         listing. "all": everything but gamma and beta of the norm layers, as in its Eq. 13.
     composition : {"even", "bernoulli"}, default="even"
         "even": each epoch's noise rows are dealt evenly over its batches. "bernoulli": every row is
@@ -104,7 +112,7 @@ class OPeNClassifier(TwoRouteNet):
         "reduce-overhead" (CUDA graphs). `module_` stays the plain network, and predicts as such.
     memory : None, str, path or joblib.Memory, default=None
         Folder in which the epochs before `start_epoch` are kept, as in scikit-learn's `Pipeline`:
-        fits that differ only in what happens later (`delta`, `resampler`, `noise_grad`,
+        fits that differ only in what happens later (`delta`, `resampler`, `norm`, `noise_grad`,
         `composition`, `epoch_length`) train them once. Needs `random_state`, and arrays.
     checkpoint : None, str or path, default=None
         Folder in which training is kept, epoch by epoch. `fit` with the same folder, data and
@@ -209,6 +217,7 @@ class OPeNClassifier(TwoRouteNet):
         delta: float = DEFAULT_DELTA,
         resampler: Any = PureNoiseOverSampler,
         start_epoch: int | float = 0.8,
+        norm: str = "dar",
         noise_grad: str = "head",
         composition: str = "even",
         epoch_length: str = "n_samples",
@@ -250,6 +259,7 @@ class OPeNClassifier(TwoRouteNet):
         self.delta = delta
         self.resampler = resampler
         self.start_epoch = start_epoch
+        self.norm = norm
         self.noise_grad = noise_grad
         self.composition = composition
         self.epoch_length = epoch_length
@@ -438,11 +448,19 @@ class OPeNClassifier(TwoRouteNet):
         callable_now = self.max_epochs > 0 and not self._forward_takes_more_
         if image_shape is not None and n_classes is not None and callable_now:
             check_output_width(module, image_shape, n_classes)
+        if self._needs_auxiliary(module):
+            convert_norm(module, "aux")
         if self.device_.type == "cuda" and image_shape is not None and len(image_shape) == 3:
             module = module.to(memory_format=torch.channels_last)  # no gain on a CPU
         self.module_ = module
         self._compiled_ = None
         return self
+
+    def _needs_auxiliary(self, module: torch.nn.Module) -> bool:
+        """Whether a new network gets its auxiliary layers now, so that saved ones can be loaded."""
+        may_use_noise = self._uses_noise or not hasattr(self, "resampler_")
+        has_norm = any(isinstance(layer, _BatchNorm) for layer in module.modules())
+        return self.norm == "aux" and may_use_noise and has_norm
 
     def get_params_for_optimizer(self, prefix: str, named_parameters: Any) -> Any:
         """Return the optimiser's arguments, with the paper's defaults for SGD."""
@@ -519,10 +537,14 @@ class OPeNClassifier(TwoRouteNet):
             batch_size=self._batch_size("iterator_train", len(data)),
             seed=self.seed_,
             delta=getattr(self.resampler_, "delta", 0.0),
-            composition=self.composition,
+            composition=self._composition,
             epoch_length=self.epoch_length,
         )
         return TrainSet(rows.X, rows.codes, rows.y, self.planner_)
+
+    @property
+    def _composition(self) -> str:
+        return "appended" if isinstance(self.resampler_, PureNoiseAppender) else self.composition
 
     def _make_transform(self, data: ImageDataset) -> BatchTransform:
         augment, noise = check_augment(self.augment), None

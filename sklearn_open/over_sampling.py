@@ -6,16 +6,11 @@ from numbers import Real
 from typing import Any, ClassVar
 
 import numpy as np
-import torch
 from imblearn.over_sampling.base import BaseOverSampler
-from imblearn.utils import check_sampling_strategy, check_target_type
-from sklearn.utils import check_random_state
-from sklearn.utils.validation import validate_data
+from imblearn.utils import check_sampling_strategy
 
-from sklearn_open._pixels import PixelStatistics
-from sklearn_open._random import keyed_generator
-from sklearn_open._validation import Layout
-from sklearn_open.noise import NoiseFamily, check_noise
+from sklearn_open._noise_sampling import NoiseSampler
+from sklearn_open.noise import NoiseFamily
 from sklearn_open.plan import draw_pool
 
 __all__ = ["PureNoiseOverSampler", "check_delta"]
@@ -30,7 +25,7 @@ def check_delta(delta: Any) -> None:
         )
 
 
-class PureNoiseOverSampler(BaseOverSampler):
+class PureNoiseOverSampler(NoiseSampler, BaseOverSampler):
     r"""Over-sample minority classes with duplicates and pure noise images (OPeN).
 
     The rebalanced data set of section 3.1: class :math:`c` gets
@@ -45,10 +40,11 @@ class PureNoiseOverSampler(BaseOverSampler):
         fills all classes up to the largest.
     delta : float, default=1/3
         Share of the new rows that is noise, in [0, 1]; 0 is random over-sampling.
-    noise : {"gaussian", "uniform", "class_gaussian"} or NoiseFamily, default="gaussian"
+    noise : {"gaussian", "uniform", "class_gaussian", "additive"} or NoiseFamily, default="gaussian"
         What noise is drawn from. "gaussian" is the paper's: per channel (per column of a table)
         the mean and deviation of the training set, clipped to its feasible range (Eq. 2-4).
         "class_gaussian" takes the statistics of the row's class, "uniform" the whole range.
+        "additive" adds noise to the duplicate that the row replaces, see `AdditiveGaussianNoise`.
     random_state : int, RandomState instance or None, default=None
         Fixes the rows duplicated and the noise.
 
@@ -116,15 +112,15 @@ class PureNoiseOverSampler(BaseOverSampler):
         self.noise = noise
         self.random_state = random_state
 
-    def _check_X_y(
-        self, X: Any, y: Any, accept_sparse: Any = None
-    ) -> tuple[np.ndarray, np.ndarray, bool]:
-        y, binarize_y = check_target_type(y, indicate_one_vs_all=True)
-        if hasattr(X, "columns") and hasattr(X, "sparse"):  # a data frame of sparse columns
-            X = X.sparse.to_dense()
-        X, y = validate_data(self, X=X, y=y, reset=True, allow_nd=True)
-        self.n_features_in_ = int(np.prod(X.shape[1:]))  # sklearn counts the first axis only
-        return X, y, binarize_y
+    @property
+    def makes_noise(self) -> bool:
+        """Whether any row can be noise."""
+        return self.delta > 0
+
+    def check(self) -> None:
+        """Raise ValueError for a parameter that cannot be used."""
+        check_delta(self.delta)
+        super().check()
 
     def draw(
         self, y: np.ndarray, random_state: np.random.RandomState
@@ -148,29 +144,3 @@ class PureNoiseOverSampler(BaseOverSampler):
         strategy = check_sampling_strategy(self.sampling_strategy, y, self._sampling_type)
         n_new = {int(np.flatnonzero(classes == label)[0]): n for label, n in strategy.items()}
         return draw_pool(codes, n_new, self.delta, random_state)
-
-    def _fit_resample(self, X: np.ndarray, y: np.ndarray, **_: Any) -> tuple[Any, np.ndarray]:
-        random_state = check_random_state(self.random_state)
-        self.sample_indices_, self.noise_mask_ = self.draw(y, random_state)
-        layout = Layout.of(X.shape)
-        images = layout.channels_first(X)
-        statistics = PixelStatistics.of(images)
-        scale = statistics.scale
-        self.noise_mean_ = statistics.mean * scale.width + scale.low
-        self.noise_std_ = statistics.std * scale.width
-
-        resampled = images[self.sample_indices_]
-        if self.noise_mask_.any():
-            codes = np.unique(y, return_inverse=True)[1]
-            labels = torch.as_tensor(codes[self.sample_indices_[self.noise_mask_]])
-            family = check_noise(self.noise).fit(images, codes, statistics)
-            generator = keyed_generator("cpu", random_state.randint(2**31 - 1), "noise")
-            noise = family.sample(labels, images.shape[1:], generator)
-            resampled[self.noise_mask_] = scale.to_raw(noise, X.dtype)
-        return layout.restore(resampled), y[self.sample_indices_]
-
-    def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        tags.input_tags.sparse = False
-        tags.sampler_tags.sample_indices = True
-        return tags

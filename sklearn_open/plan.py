@@ -136,10 +136,12 @@ class EpochPlanner:
         Root seed of the run.
     delta : float
         Noise ratio; read by ``composition="bernoulli"`` only.
-    composition : {"even", "bernoulli"}
+    composition : {"even", "bernoulli", "appended"}
         "even": rows of the rebalanced data set without replacement, and the epoch's noise rows
         dealt evenly over its batches. "bernoulli": Algorithm 1 literally; classes uniform, rows
         uniform within a class, each replaced with noise with probability (1 - rho) * delta (Eq. 1).
+        "appended": every training row once, in the order of an epoch without noise, and the noise
+        rows of `draw` dealt evenly on top (section 5); `batch_size` counts natural rows only.
     epoch_length : {"n_samples", "resampled"}
         Rows of a rebalanced epoch: as many as the training set has, so that an epoch costs what it
         did before; or the whole rebalanced data set.
@@ -164,6 +166,9 @@ class EpochPlanner:
             index, is_noise = self._bernoulli(self.draw, rng)
             bounds = _even_bounds(len(index), self._n_batches(len(index)))
             return _natural_first(index, is_noise, bounds)
+        elif self.composition == "appended":
+            index, is_noise = self._appended(self.draw, rng)
+            return _deal(index, is_noise, self._n_batches(len(self.codes)))
         else:
             index, is_noise = self._from_pool(self.draw, rng)
         return _deal(index, is_noise, self._n_batches(len(index)))
@@ -183,6 +188,13 @@ class EpochPlanner:
         index, is_noise = index[taken], is_noise[taken]
         needed = min(MIN_NATURAL_ROWS * self._n_batches(len(index)), len(index))
         return index, _keep_natural(is_noise, needed)
+
+    def _appended(self, draw: Draw, rng: np.random.RandomState) -> tuple[np.ndarray, np.ndarray]:
+        natural = rng.permutation(len(self.codes))
+        index, is_noise = draw(rng)
+        noise = index[is_noise]
+        rows = np.concatenate([natural, noise])
+        return rows, np.arange(len(rows)) >= len(natural)
 
     def _bernoulli(self, draw: Draw, rng: np.random.RandomState) -> tuple[np.ndarray, np.ndarray]:
         pool_index, _ = draw(rng)

@@ -20,7 +20,7 @@ from torch.utils.data import Dataset, Sampler
 from sklearn_open._random import keyed_seed
 from sklearn_open._resampling import DEFAULT_DELTA, LabelDraw
 from sklearn_open._settings import CHOICES
-from sklearn_open.noise import GaussianNoise, NoiseFamily
+from sklearn_open.noise import GaussianNoise, ImageNoiseFamily, NoiseFamily
 from sklearn_open.over_sampling import PureNoiseOverSampler, check_delta
 from sklearn_open.plan import EpochPlan, EpochPlanner
 
@@ -236,10 +236,12 @@ class PureNoiseDataset(Dataset):
         arrays of shape (n_channels, ...), uint8, or floats in [0, 1]; or PIL images.
     noise : pair of array-likes or NoiseFamily
         Mean and deviation of each channel over the training images, in units where pixels lie in
-        [0, 1] (Eq. 2): the paper's clipped normal noise. Or a fitted family of another law.
+        [0, 1] (Eq. 2): the paper's clipped normal noise. Or a fitted family of another law; one
+        that starts from images starts from what `dataset` returns.
     transform : callable or None, default=None
         Applied to every image, natural or noise: a float32 tensor in [0, 1]. Normalisation
-        belongs here, anything that is for natural images only in `dataset`.
+        belongs here, anything that is for natural images only in `dataset`. Noise that is `raw`
+        does without.
 
     Examples
     --------
@@ -289,7 +291,12 @@ class PureNoiseDataset(Dataset):
         if row.noise_seed is not None:
             generator = torch.Generator().manual_seed(row.noise_seed)
             code = torch.tensor([row.code])
-            image = self.noise.sample(code, tuple(image.shape), generator)[0]
+            if isinstance(self.noise, ImageNoiseFamily):
+                image = self.noise.sample_from(image[None], code, generator)[0]
+            else:
+                image = self.noise.sample(code, tuple(image.shape), generator)[0]
+            if self.noise.raw:
+                return image, label, True
         return image if self.transform is None else self.transform(image), label, row.is_noise
 
 

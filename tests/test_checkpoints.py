@@ -84,14 +84,17 @@ def test_a_training_goes_on_bit_by_bit(images, tmp_path, epoch):
         {"train_split": ValidSplit(3), "callbacks": [EarlyStopping(patience=2, load_best=True)]},
         {"memory": "MEMORY"},
         {"optimizer__param_groups": [("fc*", {"lr": 0.01})], "lr_milestones": (2, 3)},
+        {"memory": "MEMORY", "norm": "aux"},
         {"precision": "fp16"},
         {"composition": "bernoulli", "noise_grad": "all", "augment": "simclr"},
+        {"norm": "aux", "callbacks": [LRScheduler("CosineAnnealingLR", T_max=4)]},
+        {"norm": "standard"},
     ],
     ids=lambda params: ", ".join(params),
 )
 def test_everything_that_training_remembers_goes_on(images, tmp_path, params):
     if "memory" in params:
-        params = {"memory": tmp_path / "memory"}
+        params = {**params, "memory": tmp_path / "memory"}
     die_at(3, make(tmp_path / "a", **params), images)
     resumed = make(tmp_path / "a", **params).fit(*images)
     assert_same(resumed, make(**params).fit(*images), images[0])

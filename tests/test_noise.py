@@ -6,7 +6,13 @@ import torch
 
 from sklearn_open._pixels import PixelStatistics
 from sklearn_open._random import keyed_generator
-from sklearn_open.noise import _FAMILIES, GaussianNoise, NoiseFamily, check_noise
+from sklearn_open.noise import (
+    _FAMILIES,
+    GaussianNoise,
+    ImageNoiseFamily,
+    NoiseFamily,
+    check_noise,
+)
 
 
 def images(dtype=np.uint8, n=40, shape=(3, 5, 6), seed=0):
@@ -27,8 +33,11 @@ def test_every_family_keeps_the_contract(family, shape):
     rng = np.random.RandomState(0)
     noise = fitted(family, rng.uniform(size=(20, *shape)).astype(np.float32))
     codes = torch.tensor([0, 1, 1, 0, 1])
+    images = torch.rand(5, *shape, generator=torch.Generator().manual_seed(0))
 
     def draw(*key):
+        if isinstance(noise, ImageNoiseFamily):
+            return noise.sample_from(images, codes, keyed_generator("cpu", 0, *key))
         return noise.sample(codes, shape, keyed_generator("cpu", 0, *key))
 
     state = torch.get_rng_state()

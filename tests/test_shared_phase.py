@@ -56,6 +56,8 @@ LATER = [
     {"delta": 0},
     {"delta": 1},
     {"noise_grad": "all"},
+    {"norm": "aux"},
+    {"norm": "standard"},
     {"composition": "bernoulli"},
     {"epoch_length": "resampled"},
     {"resampler": None},
@@ -70,6 +72,16 @@ def test_what_differs_later_shares_the_phase_bit_by_bit(images, tmp_path, later)
     assert epochs_of(lambda: shared.fit(*images)) == 1
     assert len(shared.history) == 5
     assert_same(shared, make(**later).fit(*images), images[0])
+
+
+@pytest.mark.parametrize("first", ["aux", "standard"])
+@pytest.mark.parametrize("second", ["dar", "aux"])
+def test_a_phase_left_by_another_norm_is_the_same(images, tmp_path, first, second):
+    trained = make(memory=tmp_path, norm=first).fit(*images)
+    assert_same(trained, make(norm=first).fit(*images), images[0])
+    shared = make(memory=tmp_path, norm=second)
+    assert epochs_of(lambda: shared.fit(*images)) == 1
+    assert_same(shared, make(norm=second).fit(*images), images[0])
 
 
 @pytest.mark.parametrize(

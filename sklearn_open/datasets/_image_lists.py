@@ -153,6 +153,6 @@ def _check_relative(path: str, where: str) -> None:
     if leads_out(path):
         raise ValueError(
             f"{where} has the path {path!r}; needed are paths relative to the folder of the "
-            "images, separated by '/' and without '..'. Cut the folder off the lines, and pass it as "
-            "image_root."
+            "images, separated by '/' and without '..'. Cut the folder off the lines, and pass it "
+            "as image_root."
         )

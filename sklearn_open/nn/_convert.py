@@ -1,4 +1,4 @@
-"""Turn a network's batch norm layers into routing ones, and back."""
+"""Turn a network's batch norm layers into ones that know of noise rows, and back."""
 
 from __future__ import annotations
 
@@ -10,17 +10,20 @@ from torch.nn.modules.batchnorm import _BatchNorm, _LazyNormBase
 from torch.nn.utils.parametrize import is_parametrized
 
 from sklearn_open.exceptions import NoBatchNormWarning, UnsupportedNormError
-from sklearn_open.nn._dar_bn import DARNorm, check_noise_grad, dar_class
+from sklearn_open.nn._aux_bn import AuxNorm, named_layers
+from sklearn_open.nn._dar_bn import DARNorm, check_noise_grad
+from sklearn_open.nn._routed import RoutedNorm, routed_class
+from sklearn_open.nn._standard_bn import StandardNorm
 
-__all__ = ["convert_norm", "revert_norm"]
+__all__ = ["NORMS", "convert_norm", "revert_norm"]
 
 M = TypeVar("M", bound=nn.Module)
 
-NORMS = ("dar",)
+NORMS: dict[str, type[RoutedNorm]] = {"dar": DARNorm, "aux": AuxNorm, "standard": StandardNorm}
 
 
 def convert_norm(module: M, norm: str = "dar", *, noise_grad: str = "head") -> M:
-    """Make every batch norm layer of a network route noise rows apart, in place.
+    """Make every batch norm layer of a network know of noise rows, in place.
 
     A layer keeps its identity: parameters, buffers, state-dict keys, hooks, training flag, device
     and dtype are untouched, and a layer that is registered twice stays one layer. Only its class
@@ -31,11 +34,14 @@ def convert_norm(module: M, norm: str = "dar", *, noise_grad: str = "head") -> M
     ----------
     module : torch.nn.Module
         Any network; changed in place.
-    norm : {"dar"}, default="dar"
+    norm : {"dar", "aux", "standard"}, default="dar"
         What the layers become: "dar" is Distribution-Aware Routing Batch Normalization (paper,
-        section 3.2).
+        section 3.2), see `DARNorm`. The other two are what it is compared with in Table 4: "aux"
+        gives each layer a second one for noise rows, see `AuxNorm`; "standard" lets both kinds of
+        rows share the layer, see `StandardNorm`. Converting again changes it.
     noise_grad : {"head", "all"}, default="head"
-        What noise rows train; see `DARNorm`. Converting again changes it.
+        What noise rows train under ``norm="dar"``; see `DARNorm`. The other norms have one way
+        only, gradients for all, and do not read it. Converting again changes it.
 
     Returns
     -------
@@ -80,18 +86,23 @@ def convert_norm(module: M, norm: str = "dar", *, noise_grad: str = "head") -> M
     if not isinstance(module, nn.Module):
         raise TypeError(f"module is {module!r}; needed is a torch.nn.Module instance.")
     layers = _batch_norm_layers(module)
-    if not layers:
+    if norm == "aux":
+        _refuse_pruned(module)
+    if not layers and norm != "standard":
         warnings.warn(
             f"{type(module).__name__} has no batch norm layer, so there is nothing to convert: "
             "noise rows and natural rows share every layer of it.",
             NoBatchNormWarning,
             stacklevel=2,
         )
+    kind = NORMS[norm]
     for layer in layers:
-        if not isinstance(layer, DARNorm):
-            layer.__class__ = dar_class(type(layer))
-            layer.on_noise_route = False  # on the layer itself: torch.compile guards what it finds
-        layer.noise_grad = noise_grad
+        if not isinstance(layer, kind):
+            _revert(layer)
+            layer.__class__ = routed_class(kind, type(layer))
+            layer._take_over()
+        if isinstance(layer, DARNorm):
+            layer.noise_grad = noise_grad
     return module
 
 
@@ -106,19 +117,23 @@ def revert_norm(module: M) -> M:
     Returns
     -------
     torch.nn.Module
-        `module` itself, every layer with the class it had before.
+        `module` itself, every layer with the class it had before. Second layers (``norm="aux"``)
+        are gone.
     """
-    for layer in module.modules():
-        if isinstance(layer, DARNorm):
-            layer.__class__ = layer.base_class  # type: ignore[assignment]
-            for name in ("noise_grad", "on_noise_route"):
-                layer.__dict__.pop(name, None)
+    for _, layer in named_layers(module):
+        _revert(layer)
     return module
+
+
+def _revert(layer: Any) -> None:
+    if isinstance(layer, RoutedNorm):
+        layer._give_back()
+        layer.__class__ = layer.base_class  # type: ignore[assignment]
 
 
 def _batch_norm_layers(module: nn.Module) -> list[Any]:
     layers = []
-    for path, layer in module.named_modules():
+    for path, layer in named_layers(module):
         if isinstance(layer, _LazyNormBase):
             raise UnsupportedNormError(
                 f"layer {path!r} is a {type(layer).__name__} that does not know its channels yet. "
@@ -128,8 +143,8 @@ def _batch_norm_layers(module: nn.Module) -> list[Any]:
             if is_parametrized(layer):
                 raise UnsupportedNormError(
                     f"layer {path!r} is a {type(layer).__name__}: gamma and beta that are computed "
-                    "from other parameters cannot be held constant for noise rows. Remove the "
-                    "parametrization first."
+                    "from other parameters cannot be held constant, or doubled, for noise rows. "
+                    "Remove the parametrization first."
                 )
             layers.append(layer)
         elif _mixes_rows(layer):
@@ -139,6 +154,17 @@ def _batch_norm_layers(module: nn.Module) -> list[Any]:
                 "Replace it with a torch.nn.BatchNorm layer (or a subclass)."
             )
     return layers
+
+
+def _refuse_pruned(module: nn.Module) -> None:
+    for path, layer in named_layers(module):
+        computed = [name for name in ("weight", "bias") if name in vars(layer)]
+        if isinstance(layer, _BatchNorm) and computed:
+            raise UnsupportedNormError(
+                f"layer {path!r} is a {type(layer).__name__} whose {computed[0]} is computed from "
+                "other parameters (pruned): it cannot get a second layer for noise rows. Make the "
+                "pruning permanent (torch.nn.utils.prune.remove), or use norm='dar'."
+            )
 
 
 def _mixes_rows(layer: nn.Module) -> bool:

@@ -15,6 +15,8 @@ from torch import nn
 from torch.nn import functional as F
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from sklearn_open.nn._routed import RoutedNorm, is_single_value, routed_class
+
 __all__ = [
     "NOISE_GRADS",
     "DARBatchNorm1d",
@@ -23,13 +25,11 @@ __all__ = [
     "DARNorm",
     "DARSyncBatchNorm",
     "check_noise_grad",
-    "dar_class",
 ]
 
 NOISE_GRADS = ("head", "all")
 
 _RUNNING = ("running_mean", "running_var", "num_batches_tracked")
-_CLASSES: dict[Any, type[Any]] = {}  # base class -> its DAR-BN version
 
 
 def check_noise_grad(noise_grad: str) -> None:
@@ -41,7 +41,7 @@ def check_noise_grad(noise_grad: str) -> None:
         )
 
 
-class DARNorm:
+class DARNorm(RoutedNorm):
     r"""What makes a batch norm layer a DAR-BN layer; mixed in before the layer's own class.
 
     On the natural route, and always in eval mode, the layer is its base class, bit for bit. On
@@ -68,34 +68,27 @@ class DARNorm:
     The layer has the parameters, buffers and state-dict keys of its base class and no others.
     """
 
-    base_class: ClassVar[type[_BatchNorm]]
+    prefix: ClassVar[str] = "DAR"
     noise_grad: str = "head"
-    on_noise_route: bool = False
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Normalise rows of one kind: natural rows, or noise rows on the noise route."""
-        if not (self.on_noise_route and self.training):  # type: ignore[attr-defined]
-            return super().forward(x)  # type: ignore[misc]
-        if self.noise_grad == "head":
-            with torch.no_grad():
-                return self._normalize_noise(x)
-        return self._normalize_noise(x)
 
     def _normalize_noise(self, x: torch.Tensor) -> torch.Tensor:
-        if x.numel() == x.shape[1]:
-            # A single value per channel, which torch refuses to normalise. Seen twice it has the
-            # same mean and the same (zero) biased variance: the result is beta.
-            return self._normalize_noise(torch.cat([x, x]))[:1]
+        if self.noise_grad == "head":
+            with torch.no_grad():
+                return self._with_constants(x)
+        return self._with_constants(x)
+
+    def _with_constants(self, x: torch.Tensor) -> torch.Tensor:
+        if is_single_value(x):
+            return self._with_constants(torch.cat([x, x]))[:1]
         if self.base_class.forward is _BatchNorm.forward:  # all that it does is this call
             self._check_input_dim(x)  # type: ignore[attr-defined]
             weight, bias = _constant(self.weight), _constant(self.bias)  # type: ignore[attr-defined]
             return F.batch_norm(x, None, None, weight, bias, True, 0.0, self.eps)  # type: ignore[attr-defined]
         return self.base_class.forward(_noise_view(self), x)  # type: ignore[arg-type]
 
-    def __reduce_ex__(self, protocol: Any) -> tuple[Any, ...]:
-        # The class is made at run time, so pickle and deepcopy rebuild it from its base.
-        reduced = super().__reduce_ex__(protocol)
-        return (_new_layer, (self.base_class,), *reduced[2:])
+    def _give_back(self) -> None:
+        super()._give_back()
+        self.__dict__.pop("noise_grad", None)
 
 
 def _constant(parameter: torch.Tensor | None) -> torch.Tensor | None:
@@ -124,32 +117,7 @@ def _noise_view(layer: Any) -> nn.Module:
     return view
 
 
-def _new_layer(base: type[_BatchNorm]) -> Any:
-    return object.__new__(dar_class(base))
-
-
-def dar_class(base: Any) -> type[Any]:
-    """Return the DAR-BN version of a batch norm class.
-
-    Parameters
-    ----------
-    base : type
-        `torch.nn.BatchNorm2d` or any other subclass of torch's batch norm that keeps torch's
-        names for its parameters and buffers.
-
-    Returns
-    -------
-    type
-        A subclass of `DARNorm` and `base`; the same object for the same `base`.
-    """
-    if base not in _CLASSES:
-        namespace = {"base_class": base, "__doc__": DARNorm.__doc__, "__module__": __name__}
-        bases: tuple[Any, ...] = (DARNorm, base)
-        _CLASSES.setdefault(base, type(f"DAR{base.__name__}", bases, namespace))
-    return _CLASSES[base]
-
-
-DARBatchNorm1d: Callable[..., nn.Module] = dar_class(nn.BatchNorm1d)
-DARBatchNorm2d: Callable[..., nn.Module] = dar_class(nn.BatchNorm2d)
-DARBatchNorm3d: Callable[..., nn.Module] = dar_class(nn.BatchNorm3d)
-DARSyncBatchNorm: Callable[..., nn.Module] = dar_class(nn.SyncBatchNorm)
+DARBatchNorm1d: Callable[..., nn.Module] = routed_class(DARNorm, nn.BatchNorm1d)
+DARBatchNorm2d: Callable[..., nn.Module] = routed_class(DARNorm, nn.BatchNorm2d)
+DARBatchNorm3d: Callable[..., nn.Module] = routed_class(DARNorm, nn.BatchNorm3d)
+DARSyncBatchNorm: Callable[..., nn.Module] = routed_class(DARNorm, nn.SyncBatchNorm)

@@ -10,7 +10,9 @@ import torch
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from sklearn_open.nn._dar_bn import DARNorm
+from sklearn_open.nn._aux_bn import named_layers
+from sklearn_open.nn._routed import RoutedNorm
+from sklearn_open.nn._standard_bn import StandardNorm
 
 __all__ = ["forward_mixed", "forward_natural_first", "map_rows", "noise_route"]
 
@@ -28,7 +30,7 @@ def noise_route(module: nn.Module) -> Iterator[None]:
     Raises
     ------
     ValueError
-        When the network has batch norm that was not converted.
+        When the network has batch norm that was not converted, or with ``norm="standard"``.
 
     Notes
     -----
@@ -57,10 +59,15 @@ def noise_route(module: nn.Module) -> Iterator[None]:
             layer.on_noise_route = was
 
 
-def _routing_layers(module: nn.Module) -> list[DARNorm]:
-    routing = []
-    for path, layer in module.named_modules():
-        if isinstance(layer, DARNorm):
+def _routing_layers(module: nn.Module) -> list[RoutedNorm]:
+    routing: list[RoutedNorm] = []
+    for path, layer in named_layers(module):
+        if isinstance(layer, StandardNorm):
+            raise ValueError(
+                f"layer {path!r} is a {type(layer).__name__}, which has no noise route: both kinds "
+                "of rows share it in one call. Use forward_mixed, or another norm."
+            )
+        if isinstance(layer, RoutedNorm):
             routing.append(layer)
         elif isinstance(layer, _BatchNorm):
             raise ValueError(
@@ -68,6 +75,12 @@ def _routing_layers(module: nn.Module) -> list[DARNorm]:
                 "statistics would mix noise and natural rows. Call convert_norm(module) first."
             )
     return routing
+
+
+def _shares_calls(module: nn.Module) -> bool:
+    """Whether natural and noise rows are meant to go through a network together."""
+    norms = [layer for layer in module.modules() if isinstance(layer, RoutedNorm)]
+    return bool(norms) and all(isinstance(layer, StandardNorm) for layer in norms)
 
 
 def forward_mixed(module: nn.Module, x: torch.Tensor, noise_mask: torch.Tensor) -> Any:
@@ -95,7 +108,8 @@ def forward_mixed(module: nn.Module, x: torch.Tensor, noise_mask: torch.Tensor) 
     ValueError
         When `noise_mask` is not one boolean per row, or the network was not converted.
     """
-    _routing_layers(module)  # refuses before any statistic is changed
+    if not _shares_calls(module):
+        _routing_layers(module)  # refuses before any statistic is changed
     noise_mask = torch.as_tensor(noise_mask, device=x.device)
     if noise_mask.dtype != torch.bool or noise_mask.shape != x.shape[:1]:
         raise ValueError(
@@ -127,6 +141,8 @@ def forward_natural_first(module: nn.Module, x: torch.Tensor, n_noise: int, **kw
     torch.Tensor, or tuple or mapping of tensors
         What the network returns, natural rows first.
     """
+    if n_noise and _shares_calls(module):
+        return module(_any_number_of(x), **kwargs)
     n_natural = x.shape[0] - n_noise
     outputs = [module(_any_number_of(x[:n_natural]), **kwargs)] if n_natural or not n_noise else []
     if n_noise:
