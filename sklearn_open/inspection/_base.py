@@ -26,7 +26,7 @@ __all__ = [
     "PALETTE",
     "fitted_classifier",
     "largest_first",
-    "legend_above",
+    "legend_on_top",
     "make_axes",
     "name_classes",
     "name_groups",
@@ -106,12 +106,25 @@ def _divided(ax: Any, n_panels: int, name: str) -> np.ndarray:
     return np.array([ax.figure.add_subplot(grid[i]) for i in range(n_panels)], dtype=object)
 
 
-def legend_above(ax: Any, n_columns: int = 3) -> None:
-    """Put the legend above the axes, where it hides nothing."""
+def legend_on_top(ax: Any, top: float = 0.0, n_columns: int = 3) -> None:
+    """Put the legend of a bar chart inside its axes, in room made above the bars.
+
+    Parameters
+    ----------
+    ax : matplotlib Axes
+        Its y axis gets the limits: from 0 to where the room ends.
+    top : float, default=0.0
+        What the y axis shows at least.
+    n_columns : int, default=3
+        Entries in a line.
+    """
     handles, _ = ax.get_legend_handles_labels()
+    n_lines = -(-len(handles) // n_columns)
+    ax.set_ylim(0, max(top, ax.dataLim.y1, 1e-12) * (1.05 + 0.1 * n_lines))
     if handles:
         columns = min(n_columns, len(handles))
-        ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=columns, frameon=False)
+        legend = ax.legend(loc="upper center", ncols=columns, frameon=False)
+        legend.set_in_layout(False)  # in narrow axes it may stand over, but must not squeeze them
 
 
 def largest_first(counts: np.ndarray) -> np.ndarray:
@@ -122,7 +135,7 @@ def largest_first(counts: np.ndarray) -> np.ndarray:
 def name_classes(ax: Any, names: Sequence[Any], room: int = 60) -> None:
     """Write names of classes, given largest first, below the bars at 0, 1, 2, ...
 
-    Names that together have more than `room` characters, spaces included, are slanted.
+    Names are slanted if that many of the longest one have more than `room` characters.
     """
     texts = [str(name) for name in names]
     if len(texts) > MAX_CLASS_NAMES:
@@ -130,7 +143,7 @@ def name_classes(ax: Any, names: Sequence[Any], room: int = 60) -> None:
         return
     ax.set_xlabel("class, largest first")
     ax.set_xticks(np.arange(len(texts)), texts)
-    if sum(len(text) + 1 for text in texts) > room:
+    if len(texts) * max(map(len, texts)) > room:
         ax.set_xticks(np.arange(len(texts)), texts, rotation=45, ha="right", rotation_mode="anchor")
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
-from sklearn_open.inspection._base import PALETTE, legend_above, make_axes, name_groups
+from sklearn_open.inspection._base import PALETTE, legend_on_top, make_axes, name_groups
 from sklearn_open.metrics import equal_group_accuracy, training_labels
 
 __all__ = ["ClassGroupAccuracyDisplay"]
@@ -163,15 +163,16 @@ class ClassGroupAccuracyDisplay:
         (ax,) = make_axes(self, ax)
         runs = 100 * np.atleast_2d(self.group_accuracy)
         n_groups = runs.shape[1]
+        n_models = sum(hasattr(container, "patches") for container in ax.containers)
         settings = {
             "label": self.name if name is None else name,
-            "color": PALETTE[len(ax.containers) % len(PALETTE)],
+            "color": PALETTE[n_models % len(PALETTE)],
             "yerr": runs.std(axis=0) if len(runs) > 1 else None,
             "capsize": 3,
             **kwargs,
         }
         self.bars_ = ax.bar(np.arange(n_groups) + offset, runs.mean(axis=0), width, **settings)
         ax.set_xticks(np.arange(n_groups), name_groups(n_groups))
-        ax.set(xlabel="classes by training size", ylabel="accuracy, %", ylim=(0, 105))
-        legend_above(ax)
+        ax.set(xlabel="classes by training size", ylabel="accuracy, %", yticks=range(0, 101, 20))
+        legend_on_top(ax, top=100)
         return self

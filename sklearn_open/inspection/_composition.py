@@ -14,7 +14,7 @@ from sklearn_open.inspection._base import (
     ORANGE,
     fitted_classifier,
     largest_first,
-    legend_above,
+    legend_on_top,
     make_axes,
     name_classes,
 )
@@ -215,6 +215,6 @@ class RebalancedCompositionDisplay:
             self.bars_.append(ax.bar(np.arange(len(order)), counts, bottom=bottom, **settings))
             bottom = bottom + counts
         name_classes(ax, self.classes[order])
-        ax.set(ylabel="rows", ylim=(0, 1.03 * bottom.max()))
-        legend_above(ax)
+        ax.set_ylabel("rows")
+        legend_on_top(ax)
         return self

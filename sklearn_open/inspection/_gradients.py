@@ -20,7 +20,7 @@ from sklearn_open.inspection._base import (
     ORANGE,
     fitted_classifier,
     largest_first,
-    legend_above,
+    legend_on_top,
     make_axes,
     name_classes,
     training_set,
@@ -272,5 +272,5 @@ class GradientDisplay:
                 panel.bar(np.arange(len(order)) + offset, row[order], **settings)
             name_classes(panel, self.classes[order], room=40)
             panel.set_ylabel(title)
-            legend_above(panel)
+            legend_on_top(panel, n_columns=1)
         return self

@@ -10,7 +10,7 @@ from sklearn.utils import Bunch, check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from sklearn_open.classifier import OPeNClassifier
-from sklearn_open.inspection._base import PALETTE, legend_above, make_axes
+from sklearn_open.inspection._base import PALETTE, make_axes
 from sklearn_open.metrics import equal_group_accuracy, training_labels
 
 __all__ = ["NoiseRobustnessDisplay", "noise_robustness"]
@@ -241,5 +241,5 @@ class NoiseRobustnessDisplay:
             ylabel="accuracy, %",
             ylim=(0, 105),
         )
-        legend_above(ax, n_columns=2)
+        ax.legend(frameon=False)
         return self

@@ -60,7 +60,9 @@ def test_models_side_by_side():
     _, ax = plt.subplots()
     names = ("plain", "noise", "more")
     shown = [
-        ClassGroupAccuracyDisplay([0.5, 0.6], name=name).plot(ax=ax, offset=offset, width=0.3)
+        ClassGroupAccuracyDisplay([[0.5, 0.6], [0.7, 0.8]], name=name).plot(
+            ax=ax, offset=offset, width=0.3
+        )
         for name, offset in zip(names, (-0.3, 0, 0.3), strict=True)
     ]
     starts = np.array([[bar.get_x() for bar in display.bars_] for display in shown])
@@ -73,3 +75,12 @@ def test_a_group_without_test_samples_has_no_bar():
     display = ClassGroupAccuracyDisplay.from_predictions(["a"], ["a"], y_train=Y_TRAIN, n_groups=4)
     assert np.isnan(heights(display)[:3]).all()
     assert heights(display)[3] == 100
+
+
+def test_legend_and_title_have_room():
+    display = ClassGroupAccuracyDisplay([0.9, 1.0], name="OPeN").plot()
+    display.ax_.set_title("title")
+    display.figure_.canvas.draw()
+    legend = display.ax_.get_legend().get_window_extent()
+    assert not legend.overlaps(display.ax_.title.get_window_extent())
+    assert not any(legend.overlaps(bar.get_window_extent()) for bar in display.bars_)
