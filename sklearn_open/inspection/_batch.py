@@ -57,7 +57,7 @@ def batch_images(
     >>> digits = load_digits()
     >>> X, y = make_long_tailed(digits.images, digits.target, imbalance_ratio=20)
     >>> batch = batch_images(OPeNClassifier(random_state=0), X, y)
-    >>> batch.images.shape[1:], sorted(set(batch.kinds))
+    >>> batch.images.shape[1:], sorted(set(batch.kinds.tolist()))
     ((1, 8, 8), ['natural', 'noise'])
     """
     classifier, train = training_set(open_classifier(estimator), X, y)

@@ -1,5 +1,8 @@
 """Activations around norm layers."""
 
+import copy
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -152,3 +155,12 @@ def test_overlap_and_panels():
     ]
     natural, noise = (patch.get_data().values for patch in display.ax_[1].patches)
     assert (natural.tolist(), noise.tolist()) == ([0.5, 0], [0.25, 0.25])
+
+
+def test_natural_rows_are_not_augmented(fitted, named_digits):
+    X = named_digits[0][:30]
+    plain = activation_distribution(fitted, X, random_state=0)
+    augmented = copy.copy(fitted)
+    augmented.transform_ = replace(fitted.transform_, augment=lambda x, generator: 0 * x)
+    got = activation_distribution(augmented, X, random_state=0)
+    np.testing.assert_array_equal(got.natural, plain.natural)
