@@ -1,5 +1,6 @@
 """Settings of the documentation: sphinx-build -W docs docs/_build."""
 
+import shutil
 import sys
 from pathlib import Path
 
@@ -12,8 +13,14 @@ author = "The sklearn_open developers"
 copyright = "the sklearn_open developers"
 release = sklearn_open.__version__
 
-extensions = ["sphinx.ext.autodoc", "sphinx.ext.mathjax", "numpydoc", "myst_parser"]
-exclude_patterns = ["_build"]
+extensions = [
+    "sphinx.ext.autodoc",
+    "sphinx.ext.mathjax",
+    "numpydoc",
+    "myst_parser",
+    "sphinx_gallery.gen_gallery",
+]
+exclude_patterns = ["_build", "_gallery"]
 html_theme = "furo"
 html_title = f"sklearn_open {release}"
 
@@ -24,3 +31,20 @@ autodoc_member_order = "bysource"
 autodoc_typehints = "none"  # numpydoc's Parameters sections give the types
 # Members are named in api.md, so that what is inherited from skorch stays in skorch's own pages.
 numpydoc_show_class_members = False
+
+# The gallery is made of examples/plot_*.py, which are run. They are copied to a folder of their
+# own, as the other scripts beside them need data or hours.
+examples, gallery = Path(__file__).parents[1] / "examples", Path(__file__).parent / "_gallery"
+shutil.rmtree(gallery, ignore_errors=True)
+gallery.mkdir()
+for file in [*examples.glob("plot_*.py"), examples / "GALLERY_HEADER.rst"]:
+    shutil.copy2(file, gallery)
+
+sphinx_gallery_conf = {
+    "examples_dirs": "_gallery",
+    "gallery_dirs": "auto_examples",
+    "abort_on_example_error": True,
+    "download_all_examples": False,
+    "show_signature": False,
+    "min_reported_time": 1000,  # how long they took differs from machine to machine
+}

@@ -124,9 +124,15 @@ class BatchTransform:
         """Return rows to predict on: normalised, nothing else."""
         return self._normalize(self.scale.to_unit(pixels))
 
-    def _normalize(self, x: torch.Tensor) -> torch.Tensor:
-        def per_channel(values: np.ndarray) -> torch.Tensor:
-            return constant(values, x.device).reshape(-1, *[1] * (x.ndim - 2))
+    def to_pixels(self, x: torch.Tensor, dtype: np.dtype) -> np.ndarray:
+        """Return what the network is fed in the units and dtype of the pixels it came from."""
+        unit = x.mul(_per_channel(self.std, x)).add_(_per_channel(self.mean, x))
+        return self.scale.to_raw(unit, dtype)
 
+    def _normalize(self, x: torch.Tensor) -> torch.Tensor:
         # Not in place to begin with: a user's augmentation may go on using what it returned.
-        return x.sub(per_channel(self.mean)).div_(per_channel(self.std))
+        return x.sub(_per_channel(self.mean, x)).div_(_per_channel(self.std, x))
+
+
+def _per_channel(values: np.ndarray, x: torch.Tensor) -> torch.Tensor:
+    return constant(values, x.device).reshape(-1, *[1] * (x.ndim - 2))

@@ -1,16 +1,18 @@
-"""Callbacks that `OPeNClassifier` brings: the paper's learning rates and a progress bar."""
+"""Callbacks: the paper's learning rates, a progress bar, accuracy by class size."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 from skorch.callbacks import Callback, LRScheduler
 from tqdm.auto import tqdm
 
+from sklearn_open.metrics import equal_group_accuracy, groups_by_size, training_labels
 from sklearn_open.plan import resolve_epoch
 
-__all__ = ["StepSchedule", "TrainingProgress"]
+__all__ = ["GroupAccuracy", "StepSchedule", "TrainingProgress"]
 
 
 class StepSchedule(Callback):
@@ -109,3 +111,66 @@ class TrainingProgress(Callback):
     def __getstate__(self) -> dict[str, Any]:
         # A bar that an error in training left open holds on to the terminal.
         return {name: value for name, value in self.__dict__.items() if name != "bar_"}
+
+
+class GroupAccuracy(Callback):
+    """Records accuracy and loss by class size on given images, at the end of every epoch.
+
+    Of group 1, the smallest classes, the history gets ``group_1_acc`` and ``group_1_loss``, and so
+    on for the other groups; `TrainingCurvesDisplay` draws them. Training is not changed, bit for
+    bit.
+
+    Parameters
+    ----------
+    X : array-like
+        Images to predict on, as for `OPeNClassifier.predict`.
+    y : array-like of shape (n,)
+        Their labels.
+    n_groups : int, default=5
+        Number of groups of classes; see `equal_group_accuracy`. Sizes are those of the training
+        set.
+
+    Notes
+    -----
+    The columns are printed with the others; ``callbacks__print_log=None`` prints none. A pickle of
+    the estimator holds `X` and `y`.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from sklearn_open import OPeNClassifier
+    >>> from sklearn_open.callbacks import GroupAccuracy
+    >>> X, y = load_digits().images, load_digits().target
+    >>> callback = GroupAccuracy(X[1000:], y[1000:])
+    >>> clf = OPeNClassifier(max_epochs=2, callbacks=[callback], random_state=0, verbose=0)
+    >>> clf = clf.fit(X[:1000], y[:1000])
+    >>> len(clf.history[:, "group_1_acc"])
+    2
+    """
+
+    def __init__(self, X: Any, y: Any, *, n_groups: int = 5) -> None:
+        self.X = X
+        self.y = y
+        self.n_groups = n_groups
+
+    def on_epoch_end(self, net: Any, **kwargs: Any) -> None:
+        """Predict and record."""
+        y, y_train = np.asarray(self.y), training_labels(net)
+        proba = net.predict_proba(self.X)
+        y_pred = net.classes_[proba.argmax(axis=1)]
+        accuracy = equal_group_accuracy(y, y_pred, y_train=y_train, n_groups=self.n_groups)
+        losses = _class_losses(proba, y, net.classes_)
+        classes = np.unique(y_train)
+        for g, group in enumerate(groups_by_size(y_train, self.n_groups)):
+            known = [losses[label] for label in classes[group].tolist() if label in losses]
+            net.history.record(f"group_{g + 1}_acc", float(accuracy[g]))
+            net.history.record(f"group_{g + 1}_loss", float(np.mean(known)) if known else np.nan)
+
+
+def _class_losses(proba: np.ndarray, y: np.ndarray, classes: np.ndarray) -> dict[Any, float]:
+    """Return the mean cross-entropy of the rows of each class that has rows."""
+    tiny = np.finfo(proba.dtype).tiny  # the logarithm of a probability of 0 is not finite
+    columns = {label: proba[y == label, c] for c, label in enumerate(classes.tolist())}
+    return {
+        label: float(-np.log(np.maximum(p, tiny)).mean()) for label, p in columns.items() if len(p)
+    }

@@ -56,16 +56,27 @@ def equal_group_accuracy(
     >>> equal_group_accuracy([0, 0, 1, 1], [0, 0, 0, 1], y_train=[0, 0, 0, 1], n_groups=2)
     array([0.5, 1. ])
     """
+    classes = np.unique(np.asarray(y_train))
+    groups = groups_by_size(y_train, n_groups)
+    recalls = recall_score(y_true, y_pred, labels=classes, average=None, zero_division=np.nan)
+    return np.array([_mean_of_known(recalls[group]) for group in groups])
+
+
+def groups_by_size(y_train: Any, n_groups: int) -> list[np.ndarray]:
+    """Return the classes of each group, smallest first, as positions in the sorted labels.
+
+    Raises
+    ------
+    ValueError
+        When there are fewer classes than groups.
+    """
     classes, counts = np.unique(np.asarray(y_train), return_counts=True)
     if not 1 <= n_groups <= len(classes):
         raise ValueError(
             f"n_groups={n_groups}, but y_train has {len(classes)} classes: pass a number from 1 to "
             f"{len(classes)}."
         )
-    recalls = recall_score(y_true, y_pred, labels=classes, average=None, zero_division=np.nan)
-    smallest_first = np.lexsort((-np.arange(len(classes)), counts))
-    groups = np.array_split(recalls[smallest_first], n_groups)
-    return np.array([_mean_of_known(group) for group in groups])
+    return np.array_split(np.lexsort((-np.arange(len(classes)), counts)), n_groups)
 
 
 def shot_accuracy(
@@ -228,7 +239,7 @@ class EqualGroupScorer:
 
     def __call__(self, estimator: Any, X: Any, y_true: Any) -> float:
         """Return the accuracy of a fitted estimator on the group."""
-        y_train = _labels_of(estimator) if self.y_train is None else self.y_train
+        y_train = training_labels(estimator) if self.y_train is None else self.y_train
         groups = equal_group_accuracy(
             y_true, estimator.predict(X), y_train=y_train, n_groups=self.n_groups
         )
@@ -246,14 +257,14 @@ class ShotScorer:
 
     def __call__(self, estimator: Any, X: Any, y_true: Any) -> float:
         """Return the accuracy of a fitted estimator on the group."""
-        y_train = _labels_of(estimator) if self.y_train is None else self.y_train
+        y_train = training_labels(estimator) if self.y_train is None else self.y_train
         accuracy = shot_accuracy(
             y_true, estimator.predict(X), y_train=y_train, many=self.many, few=self.few
         )
         return accuracy[self.shot]
 
 
-def _labels_of(estimator: Any) -> np.ndarray:
+def training_labels(estimator: Any) -> np.ndarray:
     """Return the labels that a fitted estimator was trained on, before any resampling."""
     classifier = estimator
     while True:
@@ -268,7 +279,7 @@ def _labels_of(estimator: Any) -> np.ndarray:
         raise ValueError(
             f"The sizes of the classes that {type(classifier).__name__} was trained on are not "
             "known: a fitted OPeNClassifier keeps them, alone, at the end of a Pipeline or in a "
-            "search; for anything else pass the training labels, as in "
+            "search; for anything else pass the training labels as y_train=, as in "
             "make_shot_scorer(y_train=y)."
         )
     return classifier.classes_[classifier.planner_.codes]
@@ -279,7 +290,7 @@ def _refuse_samplers(pipeline: Any) -> None:
         if hasattr(step, "fit_resample"):
             raise ValueError(
                 f"Step {name!r} of the pipeline resamples, so its classifier has not seen the "
-                "true sizes of the classes: pass the training labels, as in "
+                "true sizes of the classes: pass the training labels as y_train=, as in "
                 "make_shot_scorer(y_train=y)."
             )
 

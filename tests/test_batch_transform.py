@@ -125,3 +125,14 @@ def test_normalize():
     for bad in ["imagenet", ([0.5] * 3, [0.2] * 3), ([0.5] * 2, [0.2, 0]), 3, ([1],)]:
         with pytest.raises(ValueError, match=r"normalize=.* is not understood.*2 channels"):
             check_normalize(bad, mean, std)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.float32])
+@pytest.mark.parametrize("normalize", ["dataset", None])
+def test_pixels_come_back_from_what_the_network_is_fed(images, dtype, normalize):
+    X, y = images
+    X = X.astype(dtype) if dtype == np.uint8 else X.astype(dtype) - 7
+    transform = make((X, y), normalize=normalize)
+    back = transform.to_pixels(transform.evaluate(torch.from_numpy(X)), X.dtype)
+    assert back.dtype == dtype
+    np.testing.assert_allclose(back, X, rtol=0, atol=0 if dtype == np.uint8 else 1e-4)

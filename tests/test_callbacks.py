@@ -1,5 +1,6 @@
-"""The paper's learning rates, and the progress bar."""
+"""The paper's learning rates, the progress bar, accuracy by class size."""
 
+import pickle
 import re
 
 import numpy as np
@@ -8,7 +9,7 @@ from sklearn.base import clone
 from skorch.callbacks import Callback
 
 from sklearn_open import OPeNClassifier
-from sklearn_open.callbacks import StepSchedule
+from sklearn_open.callbacks import GroupAccuracy, StepSchedule
 
 
 def test_the_paper_s_schedule():
@@ -126,3 +127,62 @@ def test_what_is_printed(images, capsys, verbose):
     assert ("train_loss" in out) is (verbose > 0)
     assert ("epoch 2 of 2" in err) is (verbose == 2)
     assert ("left" in err) is (verbose == 2)
+
+
+def by_group(clf, what):
+    return np.stack([clf.history[:, f"group_{g + 1}_{what}"] for g in range(3)], axis=1)
+
+
+def test_group_accuracy_is_that_of_the_network_after_each_epoch(images):
+    X, codes = images
+    y = np.array(["few", "many", "some"])[codes.clip(0, 2)]
+    seen = []
+
+    class Check(Callback):
+        def on_epoch_end(self, net, **kwargs):
+            proba = net.predict_proba(X)
+            loss = -np.log(proba[np.arange(len(y)), np.searchsorted(net.classes_, y)])
+            accuracy = proba.argmax(axis=1) == np.searchsorted(net.classes_, y)
+            smallest_first = net.classes_[np.argsort([np.sum(y == c) for c in net.classes_])]
+            seen.append([(accuracy[y == c].mean(), loss[y == c].mean()) for c in smallest_first])
+
+    clf = OPeNClassifier(
+        max_epochs=3,
+        start_epoch=1,
+        callbacks=[GroupAccuracy(X, y, n_groups=3), Check()],
+        random_state=0,
+        verbose=0,
+    ).fit(X, y)
+    np.testing.assert_allclose(by_group(clf, "acc"), np.array(seen)[..., 0])
+    np.testing.assert_allclose(by_group(clf, "loss"), np.array(seen)[..., 1], rtol=1e-4)
+
+
+def test_group_accuracy_does_not_change_training(images):
+    settings = {"max_epochs": 3, "start_epoch": 1, "augment": "flip_crop", "random_state": 0}
+    plain = OPeNClassifier(verbose=0, **settings).fit(*images)
+    callback = GroupAccuracy(*images, n_groups=3)
+    watched = OPeNClassifier(verbose=0, callbacks=[callback], **settings).fit(*images)
+    for a, b in zip(plain.module_.parameters(), watched.module_.parameters(), strict=True):
+        assert a.equal(b)
+
+
+def test_group_accuracy_without_rows_of_a_class_and_with_clones(images):
+    X, y = images
+    callback = GroupAccuracy(X[y != 2], y[y != 2], n_groups=3)
+    clf = OPeNClassifier(max_epochs=1, callbacks=[callback], random_state=0, verbose=0)
+    clf = clone(clf).fit(X, y)
+    for what in ("acc", "loss"):
+        assert np.isnan(by_group(clf, what)).tolist() == [[True, False, False]]
+    again = pickle.loads(pickle.dumps(clf))
+    np.testing.assert_array_equal(by_group(again, "acc"), by_group(clf, "acc"))
+
+
+def test_group_accuracy_goes_with_checkpoints_and_memory(images, tmp_path):
+    settings = {"max_epochs": 3, "start_epoch": 2, "random_state": 0, "verbose": 0}
+    callback = GroupAccuracy(*images, n_groups=3)
+    plain = OPeNClassifier(callbacks=[callback], **settings).fit(*images)
+    for folder in ("checkpoint", "memory"):
+        kept = {folder: str(tmp_path / folder)}
+        for _ in range(2):
+            clf = OPeNClassifier(callbacks=[callback], **kept, **settings).fit(*images)
+            np.testing.assert_array_equal(by_group(clf, "acc"), by_group(plain, "acc"))
