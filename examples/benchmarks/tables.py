@@ -93,14 +93,14 @@ def parity() -> list[str]:
 
 
 def tables() -> dict[str, list[str]]:
-    """Return all tables, by the name of what they show."""
+    """Return all tables in the order of the page, by the name of what they show."""
     epochs = ("epoch_wrn16_2", "epoch_resnet18")
     return {
+        "roofline": roofline(),
+        "profile": profile(),
         "step": ratios("step", "backbone", "precision"),
         **{name: ratios(name, "backbone", "augment") for name in epochs},
         **{f"{name}, rates": rates(name, "backbone", "augment") for name in epochs},
-        "roofline": roofline(),
-        "profile": profile(),
         "search": ratios("search", "backbone"),
         "predict": ratios("predict", "backbone"),
         "memory": memory(),
