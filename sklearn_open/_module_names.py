@@ -9,7 +9,7 @@ from typing import Any
 
 import sklearn_open.backbones as backbones
 
-__all__ = ["find_maker"]
+__all__ = ["find_maker", "network_names"]
 
 
 def find_maker(name: str) -> Callable[..., Any]:
@@ -42,12 +42,13 @@ def find_maker(name: str) -> Callable[..., Any]:
 
 
 def _of_backbones_or_torchvision(name: str) -> Callable[..., Any]:
-    if name in _own_names():
+    if name in network_names():
         return getattr(backbones, name)
-    return _of_torchvision(name, name, _own_names(), "of sklearn_open.backbones or torchvision")
+    return _of_torchvision(name, name, network_names(), "of sklearn_open.backbones or torchvision")
 
 
-def _own_names() -> list[str]:
+def network_names() -> list[str]:
+    """Return the names of the networks of `sklearn_open.backbones`."""
     layers = {"CosineClassifier"}  # a part of networks
     return [name for name in backbones.__all__ if name not in layers]
 

@@ -20,6 +20,7 @@ import skorch
 import torch
 
 import sklearn_open.backbones as backbones
+from sklearn_open._module_names import find_maker, network_names
 from sklearn_open._pixels import PixelScale
 from sklearn_open._plain import decode, decode_array, encode, encode_array
 
@@ -30,8 +31,8 @@ __all__ = ["OF_THE_MACHINE", "PRETRAINED", "SavedFacts", "facts_of", "fetches_we
 OF_THE_MACHINE = ("device", "memory", "checkpoint", "torch_load_kwargs")
 # Parameters that have names. A file names nothing but what `known` lists.
 COMPONENTS = ("module", "criterion", "optimizer")
-# Parameters that fetch weights from the internet; the file has the weights.
-PRETRAINED = ("module__weights", "module__pretrained")
+# Parameters that read weights from elsewhere, the internet or a file; the file has the weights.
+PRETRAINED = ("module__weights", "module__pretrained", "module__checkpoint_path")
 # What pretrained weights of torchvision decide about the rest of the network.
 DECIDED_BY_WEIGHTS = ("transform_input", "aux_logits", "image_size")
 KEYS = {
@@ -55,7 +56,7 @@ def known(component: str) -> dict[str, Any]:
     if component == "module":
         from torchvision import models  # here, as `import sklearn_open` should not pay for it
 
-        ours = {f"sklearn_open.backbones.{n}": getattr(backbones, n) for n in backbones.__all__}
+        ours = {f"sklearn_open.backbones.{n}": getattr(backbones, n) for n in network_names()}
         names = models.list_models(module=models)
         return ours | {f"torchvision.models.{n}": models.get_model_builder(n) for n in names}
     home: Any
@@ -84,9 +85,22 @@ def _described(value: Any) -> str:
 
 
 def fetches_weights(module: Any) -> bool:
-    """Whether `PRETRAINED` are to a network's maker what they are to torchvision's and timm's."""
+    """Whether `PRETRAINED` are to a network's maker what they are to torchvision's and timm's.
+
+    Parameters
+    ----------
+    module : class, callable, str or None
+        The maker, or its name.
+
+    Raises
+    ------
+    ValueError, ImportError
+        For a name that there is not.
+    """
+    if isinstance(module, str):
+        module = find_maker(module)
     home = getattr(getattr(module, "func", module), "__module__", None) or ""
-    return home.split(".")[0] in ("torchvision", "timm")
+    return home.split(".")[0] in ("sklearn_open", "torchvision", "timm")
 
 
 # --- what is said ---
@@ -329,6 +343,8 @@ def _checked_params(
     _need(all(isinstance(text, str) for text in texts), "its parameters are not described")
     found = {name: decode(value) for name, value in params.items()}
     missing = dict(not_stored)
+    if isinstance(found.get("module"), str) and not _is_network(found["module"]):
+        missing["module"] = found.pop("module")
     for component, name in names.items():
         _need(component in COMPONENTS, f"{component!r} is no parameter that a file names")
         if name in known(component):
@@ -336,6 +352,17 @@ def _checked_params(
         else:  # of another version
             missing[component] = name
     return found, missing
+
+
+def _is_network(name: str) -> bool:
+    """Whether there is a network of this name, as far as can be told without timm."""
+    try:
+        find_maker(name)
+    except ValueError:
+        return False
+    except ImportError:  # said where the network is made
+        pass
+    return True
 
 
 def _is_parameter(estimator: type, name: str) -> bool:

@@ -14,6 +14,7 @@ from skorch import NeuralNetClassifier
 from skorch.history import History
 from torch import nn
 
+from sklearn_open._auxiliary import drop_auxiliary
 from sklearn_open._saved_facts import (
     OF_THE_MACHINE,
     PRETRAINED,
@@ -25,6 +26,8 @@ from sklearn_open._saved_file import read_file, write_file
 from sklearn_open._settings import check_settings
 from sklearn_open.batch_transform import BatchTransform
 from sklearn_open.exceptions import SavedFileError
+from sklearn_open.nn import revert_norm
+from sklearn_open.nn._aux_bn import auxiliary_keys
 
 __all__ = ["load_net", "save_net"]
 
@@ -40,7 +43,11 @@ def save_net(net: Any, path: Any) -> None:
             f"this {type(net).__name__} has the networks {net._modules}, and a file keeps only "
             "`module_`. Pickle the estimator instead."
         )
-    write_file(Path(path), facts_of(net), net.module_.state_dict())
+    # Second norm layers go with norm="aux"; training on under another norm drops them.
+    left_out = set() if net.norm == "aux" else auxiliary_keys(net.module_)
+    weights = net.module_.state_dict()
+    kept = {name: tensor for name, tensor in weights.items() if name not in left_out}
+    write_file(Path(path), facts_of(net), kept)
 
 
 def load_net(cls: type, path: Any, module: Any, given: dict[str, Any]) -> Any:
@@ -145,6 +152,9 @@ def _revived(net: Any, saved: SavedFacts, weights: dict[str, torch.Tensor]) -> A
     # Augmentation and noise are those of a training, which makes them from the parameters.
     net.transform_ = BatchTransform(saved.scale, saved.mean, saved.std, None, None, saved.seed)
     net._initialize_from_seed()
+    if not auxiliary_keys(net.module_) <= weights.keys():  # of a training without noise
+        drop_auxiliary(net)
+        revert_norm(net.module_)
     _check_weights_fit(net.module_, weights)
     net.module_.load_state_dict(weights)
     net.history_ = History([{**epoch, "batches": []} for epoch in saved.history])

@@ -38,9 +38,9 @@ def activation_distribution(
     """Return how activations of natural and noise rows are distributed around a norm layer.
 
     One batch of images and as many noise images goes through the trained network twice: with plain
-    batch norm, all rows together, and with DAR-BN, each kind on its own route. In both, norm layers
-    use the statistics of the batch, as in training; everything else (dropout) is as in prediction.
-    The network itself is not changed.
+    batch norm, all rows together, and with DAR-BN, each kind on its own route, whatever the `norm`
+    that it was trained with. In both, norm layers use the statistics of the batch, as in training;
+    everything else (dropout) is as in prediction. The network itself is not changed.
 
     Parameters
     ----------
@@ -79,9 +79,9 @@ def activation_distribution(
     classifier = fitted_classifier(estimator)
     seed = int(check_random_state(random_state).randint(2**31 - 1))
     x, n_noise = _mixed_batch(classifier, X, n_noise, seed)
-    network = copy.deepcopy(classifier.module_)
+    network = revert_norm(copy.deepcopy(classifier.module_))
     name = _layer_name(network, layer)
-    mixed_input, mixed_output = _around_layer(revert_norm(network), name, x, 0)
+    mixed_input, mixed_output = _around_layer(network, name, x, 0)
     _, routed_output = _around_layer(convert_norm(network), name, x, n_noise)
     if channel is not None:
         mixed_input, mixed_output, routed_output = (
@@ -122,7 +122,8 @@ def _mixed_batch(
     transform = replace(transform, augment=None, noise=noise, seed=seed)
     device = classifier.device_
     pixels, labels = torch.as_tensor(images).to(device), torch.as_tensor(codes).to(device)
-    return transform.train(pixels, labels, 0, 0), n_noise
+    starts = pixels[torch.arange(n_noise, device=device) % len(pixels)]  # of additive noise
+    return transform.train(pixels, labels, 0, 0, starts), n_noise
 
 
 def _layer_name(network: nn.Module, layer: int | str) -> str:

@@ -60,8 +60,8 @@ def class_gradients(
     n_batches : int, default=20
         Number of batches, at least 2.
     noise_grad : {"head", "all"} or None, default=None
-        What noise rows train; None takes the estimator's. Under "head" only the layers behind the
-        last norm layer see them.
+        What noise rows train under ``norm="dar"``; None takes the estimator's. Under "head" only
+        the layers behind the last norm layer see them. The other norms do not read it.
 
     Returns
     -------
@@ -90,7 +90,8 @@ def class_gradients(
             "own), so there is nothing to compare."
         )
     network = copy.deepcopy(classifier.module_).train()
-    convert_norm(network, noise_grad=classifier.noise_grad if noise_grad is None else noise_grad)
+    noise_grad = classifier.noise_grad if noise_grad is None else noise_grad
+    convert_norm(network, classifier.norm, noise_grad=noise_grad)
     n_classes = len(classifier.classes_)
     spreads = [_Spread(n_classes), _Spread(n_classes)]
     for epoch, b, rows, n_noise in islice(_rebalanced_batches(train.planner), n_batches):
@@ -119,10 +120,10 @@ def _batch(
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Return what the network is fed and its labels; the last `n_noise` rows are noise."""
     n_natural = len(rows) - n_noise
-    pixels = np.asarray(train.X[rows[:n_natural]])
     codes = torch.as_tensor(train.codes[rows]).to(classifier.device_)
-    natural = torch.as_tensor(pixels).to(classifier.device_)
-    return classifier.transform_.train(natural, codes[n_natural:], epoch, b), codes
+    pixels = torch.as_tensor(np.asarray(train.X[rows])).to(classifier.device_)
+    natural, starts = pixels[:n_natural], pixels[n_natural:]
+    return classifier.transform_.train(natural, codes[n_natural:], epoch, b, starts), codes
 
 
 def _row_losses(

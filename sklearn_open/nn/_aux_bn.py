@@ -15,7 +15,7 @@ from torch import nn
 
 from sklearn_open.nn._routed import RoutedNorm, is_single_value
 
-__all__ = ["AuxNorm", "auxiliary_layers", "named_layers"]
+__all__ = ["AuxNorm", "auxiliary_keys", "auxiliary_layers", "named_layers"]
 
 
 class AuxNorm(RoutedNorm):
@@ -80,6 +80,16 @@ def _new_twin(layer: Any) -> nn.Module:
 def auxiliary_layers(module: nn.Module) -> Iterator[AuxNorm]:
     """Yield the layers of a network that have a second one for noise rows."""
     return (layer for layer in module.modules() if isinstance(layer, AuxNorm))
+
+
+def auxiliary_keys(module: nn.Module) -> set[str]:
+    """Return the keys of the second layers in ``module.state_dict()``."""
+    return {
+        f"{path}.auxiliary.{key}" if path else f"auxiliary.{key}"
+        for path, layer in module.named_modules(remove_duplicate=False)
+        if isinstance(layer, AuxNorm)
+        for key in layer.auxiliary.state_dict()
+    }
 
 
 def named_layers(module: nn.Module) -> list[tuple[str, nn.Module]]:
