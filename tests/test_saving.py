@@ -21,9 +21,11 @@ from torch import nn
 from sklearn_open import OPeNClassifier, PureNoiseOverSampler
 from sklearn_open import _saved_facts as saved_facts
 from sklearn_open._saved_file import read_file, write_file
+from sklearn_open.appending import PureNoiseAppender
 from sklearn_open.backbones import SmallCNN, WideResNet, resnet32
 from sklearn_open.exceptions import SavedFileError
-from sklearn_open.nn import DARNorm
+from sklearn_open.nn import AuxNorm, DARNorm, RoutedNorm, StandardNorm
+from sklearn_open.noise import AdditiveGaussianNoise
 
 ROOT = Path(__file__).parents[1]
 
@@ -423,6 +425,134 @@ class TestDownloads:
         write_file(tmp_path / "clf", facts, weights)
         loaded = OPeNClassifier.load(tmp_path / "clf")
         assert "module__weights" not in loaded.get_params(deep=False)
+
+    @pytest.mark.parametrize("name", ["torchvision:shufflenet_v2_x0_5", "timm:test_resnet"])
+    def test_nor_for_a_network_by_name(self, images, tmp_path, name):
+        pytest.importorskip("timm")
+        clf = make(name, max_epochs=1).fit(*images)
+        clf.save(tmp_path / "clf")
+        facts, weights = read_file(tmp_path / "clf")
+        facts["params"] |= {
+            "module__weights": "DEFAULT",
+            "module__pretrained": True,
+            "module__checkpoint_path": "a_pickle",
+        }
+        write_file(tmp_path / "clf", facts, weights)
+        loaded = OPeNClassifier.load(tmp_path / "clf")
+        assert not {*saved_facts.PRETRAINED} & loaded.get_params(deep=False).keys()
+
+    def test_nor_for_the_package_s_own(self, images, tmp_path):
+        torch.save(torchvision.models.resnet152().state_dict(), tmp_path / "weights")
+        given = {"module__weights": str(tmp_path / "weights"), "max_epochs": 0}
+        clf = make("resnet152_cosine", **given).fit(*images)
+        (tmp_path / "weights").unlink()
+        loaded = round_trip(clf, tmp_path)
+        assert "module__weights" not in loaded.get_params(deep=False)
+        assert loaded.predict_proba(images[0]).tobytes() == clf.predict_proba(images[0]).tobytes()
+
+
+class TestNetworksByName:
+    @pytest.mark.parametrize(
+        "name", ["resnet20", "shufflenet_v2_x0_5", "torchvision:resnet18", "timm:test_resnet"]
+    )
+    def test_round_trip(self, images, tmp_path, name):
+        if name.startswith("timm:"):
+            pytest.importorskip("timm")
+        clf = make(name, max_epochs=1, start_epoch=0).fit(*images)
+        loaded = round_trip(clf, tmp_path)
+        assert loaded.module == name
+        assert_same(loaded, clf, *images)
+
+    def test_a_recipe(self, images, tmp_path):
+        smaller = {"module": "wrn16_2", "max_epochs": 2, "start_epoch": 1, "batch_size": 16}
+        smaller |= {"optimizer__param_groups": [("fc*", {"lr": 0.01})]}
+        clf = OPeNClassifier.from_recipe(
+            "cifar10_lt_ir100", **smaller, norm="aux", random_state=0, verbose=0
+        ).fit(*images)
+        assert any(isinstance(layer, AuxNorm) for layer in clf.module_.modules())
+        loaded = round_trip(clf, tmp_path)
+        assert loaded.get_params() == clf.get_params()
+        assert_same(loaded, clf, *images)
+
+    @pytest.mark.parametrize("name", ["resnet_of_next_year", "elsewhere:resnet18", "os.system"])
+    def test_a_name_that_is_not_known_here_is_asked_for(self, images, tmp_path, name):
+        clf = make("resnet20", max_epochs=1).fit(*images)
+        clf.save(tmp_path / "clf")
+        facts, weights = read_file(tmp_path / "clf")
+        facts["params"]["module"] = name
+        write_file(tmp_path / "clf", facts, weights)
+        with pytest.raises(ValueError, match=f"a network made by {name}.*module="):
+            OPeNClassifier.load(tmp_path / "clf")
+        assert_same(OPeNClassifier.load(tmp_path / "clf", "resnet20"), clf, *images)
+
+    def test_without_timm(self, images, tmp_path, monkeypatch):
+        pytest.importorskip("timm")
+        clf = make("timm:test_resnet", max_epochs=1).fit(*images)
+        clf.save(tmp_path / "clf")
+        monkeypatch.setitem(sys.modules, "timm", None)
+        with pytest.raises(ImportError, match="needs timm, which is not installed"):
+            OPeNClassifier.load(tmp_path / "clf")
+
+
+class TestOtherNorms:
+    @pytest.mark.parametrize("norm", ["aux", "standard"])
+    def test_round_trip_and_training_on(self, images, tmp_path, norm):
+        clf = make(norm=norm, start_epoch=0).fit(*images)
+        kind = {"aux": AuxNorm, "standard": StandardNorm}[norm]
+        loaded = round_trip(clf, tmp_path)
+        assert loaded.norm == norm
+        assert_same(loaded, clf, *images)
+        states = [net.module_.state_dict() for net in (clf, loaded)]
+        assert states[0].keys() == states[1].keys()
+        assert all(torch.equal(states[0][key], states[1][key]) for key in states[0])
+        loaded.partial_fit(*images)
+        assert any(isinstance(layer, kind) for layer in loaded.module_.modules())
+        assert len(loaded.optimizer_.param_groups) == (2 if norm == "aux" else 1)
+        second = [key for key in states[0] if key.endswith("auxiliary.weight")]
+        assert bool(second) == (norm == "aux")
+        for key in second:
+            assert not torch.equal(loaded.module_.state_dict()[key], clf.module_.state_dict()[key])
+
+    @pytest.mark.parametrize("params", [{"resampler": None}, {"delta": 0}])
+    def test_aux_without_noise(self, images, tmp_path, params):
+        clf = make(norm="aux", **params).fit(*images)
+        loaded = round_trip(clf, tmp_path)
+        assert_same(loaded, clf, *images)
+        assert loaded.module_.state_dict().keys() == clf.module_.state_dict().keys()
+        loaded.set_params(resampler=PureNoiseOverSampler, delta=0.5, start_epoch=0)
+        loaded.partial_fit(*images)
+        assert any(isinstance(layer, AuxNorm) for layer in loaded.module_.modules())
+        assert len(loaded.optimizer_.param_groups) == 2
+
+    def test_second_layers_of_another_norm_are_left_out(self, images, tmp_path):
+        clf = make(norm="aux", start_epoch=0).fit(*images).set_params(norm="dar")
+        loaded = round_trip(clf, tmp_path)
+        assert loaded.norm == "dar"
+        assert_same(loaded, clf, *images)
+        assert not any("auxiliary" in key for key in loaded.module_.state_dict())
+
+    def test_a_norm_that_was_changed_after_training(self, images, tmp_path):
+        clf = make(start_epoch=0).fit(*images).set_params(norm="aux")
+        assert_same(round_trip(clf, tmp_path), clf, *images)
+
+    @pytest.mark.parametrize("norm", ["aux", "standard"])
+    def test_plain_networks(self, images, norm):
+        clf = make(norm=norm, start_epoch=0).fit(*images)
+        network = clf.to_torch()
+        assert not any(isinstance(layer, RoutedNorm) for layer in network.modules())
+        rows = torch.from_numpy(images[0]).float()
+        torch.testing.assert_close(network(rows), torch.from_numpy(clf.predict_proba(images[0])))
+
+    def test_samplers_and_noises_are_named_where_a_file_cannot_hold_them(self, images, tmp_path):
+        for params, said in [
+            ({"resampler": PureNoiseAppender}, "resampler"),
+            ({"resampler__noise": AdditiveGaussianNoise()}, "resampler__noise"),
+        ]:
+            clf = make(start_epoch=0, **params).fit(*images)
+            with pytest.warns(UserWarning, match=f"could not hold these .*: {said}"):
+                assert_same(round_trip(clf, tmp_path), clf, *images)
+        clf = make(start_epoch=0, resampler__noise="additive").fit(*images)
+        assert round_trip(clf, tmp_path).resampler__noise == "additive"
 
 
 class TestRefusedWhenSaving:

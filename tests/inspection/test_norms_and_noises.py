@@ -38,10 +38,12 @@ def test_numbers_are_those_of_the_estimator_and_leave_it_as_it_is(variant, named
     kinds = [type(layer) for layer in variant.module_.modules()]
 
     activations = activation_distribution(variant, X[:20], n_noise=30, layer=-1, random_state=0)
-    assert activations.layer == "features.8"
+    assert activations.layer == "features.9"
     assert np.isfinite(activations.natural).all()
     assert np.isfinite(activations.noise).all()
-    with pytest.raises(ValueError, match="number from 0 to 2, or one of 'features.1', 'features.4'"):
+    with pytest.raises(
+        ValueError, match="number from 0 to 2, or one of 'features.1', 'features.5'"
+    ):
         activation_distribution(variant, X[:20], layer=3)
 
     gradients = class_gradients(variant, X, y, n_batches=3)
@@ -76,7 +78,7 @@ def test_additive_noise_starts_from_the_duplicates_in_whose_place_it_is(unfitted
     X, y = named_digits
     clf = clone(unfitted).set_params(resampler__noise="additive", max_epochs=3).fit(X, y)
     clf, train = training_set(clf, X, y)
-    rows, n_noise = clf.epoch_plan(2).batches()[0]
+    rows, n_noise = next(clf.epoch_plan(2).batches())
     x, _ = _batch(clf, train, 2, 0, rows, n_noise)
     alone, _ = _batch(clf, train, 2, 0, rows, 0)
     assert torch.equal(x[:-n_noise], alone[:-n_noise])
