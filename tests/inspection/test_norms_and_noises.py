@@ -42,7 +42,7 @@ def test_numbers_are_those_of_the_estimator_and_leave_it_as_it_is(variant, named
     assert np.isfinite(activations.natural).all()
     assert np.isfinite(activations.noise).all()
     with pytest.raises(
-        ValueError, match="number from 0 to 2, or one of 'features.1', 'features.5'"
+        ValueError, match=r"number from 0 to 2, or one of 'features.1', 'features.5'"
     ):
         activation_distribution(variant, X[:20], layer=3)
 
