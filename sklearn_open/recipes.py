@@ -269,10 +269,8 @@ _PLAIN = (
     _cifar(10, 50),
     _cifar(100, 100),
     _cifar(100, 50),
-    Recipe("celeba5", "CelebA-5, WRN-28-10", "load_image_folder(path)", 64, _CELEBA),
-    Recipe(
-        "imagenet_lt", "ImageNet-LT, ResNeXt-50-32x4d", "load_image_folder(path)", 224, _IMAGENET
-    ),
-    Recipe("places_lt", "Places-LT, ResNet-152", "load_image_folder(path)", 224, _PLACES),
+    Recipe("celeba5", "CelebA-5, WRN-28-10", "load_celeba5()", 64, _CELEBA),
+    Recipe("imagenet_lt", "ImageNet-LT, ResNeXt-50-32x4d", "load_imagenet_lt()", 224, _IMAGENET),
+    Recipe("places_lt", "Places-LT, ResNet-152", "load_places_lt()", 224, _PLACES),
 )
 _RECIPES = {recipe.name: recipe for recipe in (*_PLAIN, *map(_with_autoaugment, _PLAIN))}
