@@ -2,8 +2,8 @@
 
 GNU libc returns large blocks to the system as soon as they are free and asks for fresh ones, which
 the system fills with zeros, page by page. Networks on a CPU free and ask for the same hundreds of
-megabytes in every step. PyTorch's tuning guide advises another allocator for that reason; GNU libc's
-own settings do as well.
+megabytes in every step. PyTorch's tuning guide advises another allocator for that reason; GNU
+libc's own settings do as well.
 """
 
 from __future__ import annotations
