@@ -12,9 +12,10 @@ from torch import nn
 from torch.nn.parameter import UninitializedParameter
 
 from sklearn_open._module_names import find_maker
+from sklearn_open._random import seeded_global_rng
 from sklearn_open.backbones import SmallCNN, SmallMLP
 
-__all__ = ["build_module", "check_output_width", "main_output"]
+__all__ = ["build_module", "check_output_width", "check_single_rows", "main_output"]
 
 # What networks call the number of classes, of channels of images and of columns of tables.
 CLASS_NAMES = ("num_classes", "n_classes")
@@ -147,3 +148,25 @@ def check_output_width(module: nn.Module, image_shape: tuple[int, ...], n_classe
             f"(2, {n_classes}), one logit for each of the {n_classes} classes in y. Give its last "
             f"layer {n_classes} outputs (module__num_classes, or the parameter it has for that)."
         )
+
+
+def check_single_rows(module: nn.Module, image_shape: tuple[int, ...]) -> None:
+    """Train a copy of a network on one blank row, where batches are to have one row.
+
+    Raises
+    ------
+    ValueError
+        When the network cannot: batch norm of a single value per channel is not defined.
+    """
+    twin = copy.deepcopy(module).train()
+    device = next((p.device for p in twin.parameters()), torch.device("cpu"))
+    try:
+        with torch.no_grad(), seeded_global_rng(device, 0):
+            twin(torch.zeros(1, *image_shape, device=device))
+    except (RuntimeError, ValueError) as error:
+        raise ValueError(
+            f"batches have a single row (batch_size=1, or no more rows to train on), and module "
+            f"{type(module).__name__} cannot be trained on one row of shape {image_shape}, most "
+            "likely because a batch norm layer is left with one value per channel. Use "
+            f"batch_size=2 or more. It said: {error}"
+        ) from error

@@ -8,6 +8,7 @@ transforms are new in every epoch and it need not fit into memory.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
@@ -18,9 +19,17 @@ from skorch.helper import SliceDataset
 from torch.utils.data import ConcatDataset, DataLoader, Dataset, IterableDataset, Subset
 
 from sklearn_open._memory_maps import drop_pages
-from sklearn_open._random import keyed_seed, seeded_global_rng
+from sklearn_open._random import keyed_seed, seeded_user_code
 
-__all__ = ["BatchReader", "LazyImages", "as_rows", "chunks", "find_labels", "is_dataset"]
+__all__ = [
+    "BatchReader",
+    "LazyImages",
+    "as_array",
+    "as_rows",
+    "chunks",
+    "find_labels",
+    "is_dataset",
+]
 
 CHUNK_ROWS = 256
 CHUNK_BYTES = 2**21  # of a chunk of `chunks` as float64: what a core's cache holds
@@ -36,20 +45,38 @@ def is_dataset(X: Any) -> bool:
     TypeError
         For an iterable data set, which has no rows to draw from.
     """
-    if isinstance(X, IterableDataset):
+    hugging_face = hasattr(X, "with_format") and not isinstance(X, Mapping)
+    if not isinstance(X, (Dataset, SliceDataset)) and not hugging_face:
+        return False
+    if isinstance(X, IterableDataset) or not hasattr(X, "__len__"):
         raise TypeError(
             f"X is a {type(X).__name__}, an iterable data set: over-sampling needs rows that can "
             "be looked up. Pass a data set with __len__ and __getitem__, or an array."
         )
-    return isinstance(X, (Dataset, SliceDataset)) or hasattr(X, "with_format")
+    return True
 
 
 def as_rows(X: Any) -> Any:
-    """Return an array, or what scikit-learn makes a table of: a data frame or sparse matrix."""
+    """Return an array, or what scikit-learn makes a table of: a data frame or sparse matrix.
+
+    Raises
+    ------
+    TypeError
+        For something that holds no rows.
+    ValueError
+        For items that cannot be read, or differ in shape.
+    """
+    name = type(X).__name__
+    if isinstance(X, DataLoader):
+        raise TypeError(f"X is a {name}. Pass the data set that it reads, loader.dataset.")
+    if isinstance(X, Mapping) and not hasattr(X, "tocsr"):  # as Hugging Face's load_dataset gives
+        raise TypeError(f"X is a {name}. Pass one of its values, such as X['train'].")
     if isinstance(X, torch.Tensor):
-        return _tensor_to_array(X)
+        return as_array(X)
+    if isinstance(X, np.ndarray) and X.dtype == object and X.ndim == 1:
+        X = list(X)
     if isinstance(X, (list, tuple)) and len(X):
-        return _stacked([_to_array(row) for row in X])
+        return _stacked([_image_in(X, i) for i in range(len(X))])
     if hasattr(X, "columns") and len(X.columns) == 1:  # pandas and polars
         column = X[X.columns[0]]
         return _column_of_arrays(column) if _holds_arrays(column) else X
@@ -57,7 +84,14 @@ def as_rows(X: Any) -> Any:
         return _column_of_arrays(X)
     if hasattr(X, "columns") or hasattr(X, "tocsr"):
         return X
-    return np.asanyarray(X)
+    rows = np.asanyarray(X)
+    if rows.ndim == 0:
+        raise TypeError(
+            f"X is a {name}, which has no rows. Expected 2D array or images: pass an "
+            "array, a list of images, a data frame or a data set. (A folder of images is read by "
+            "sklearn_open.datasets.load_image_folder.)"
+        )
+    return rows
 
 
 def _is_series(X: Any) -> bool:
@@ -74,32 +108,73 @@ def _column_of_arrays(column: Any) -> np.ndarray:
     return _stacked([np.array(row.tolist()) if row.dtype == object else row for row in rows])
 
 
-def _tensor_to_array(tensor: torch.Tensor) -> np.ndarray:
-    tensor = tensor.detach().cpu()
-    return (tensor.float() if tensor.dtype == torch.bfloat16 else tensor).numpy()
+def as_array(tensor: torch.Tensor) -> np.ndarray:
+    """Return a tensor of any device as an array.
+
+    Raises
+    ------
+    TypeError
+        For a tensor that NumPy has no form for: sparse, quantized, nested, without data.
+    """
+    try:
+        return (tensor.float() if tensor.dtype == torch.bfloat16 else tensor).numpy(force=True)
+    except (RuntimeError, ValueError) as error:
+        raise TypeError(
+            f"a tensor ({tensor.dtype}, {tensor.layout}, on {tensor.device}) could not be turned "
+            f"into an array. Pass a dense one. It said: {error}"
+        ) from error
 
 
 def _to_array(image: Any) -> Any:
-    """Return one image as an array; PIL images of palettes and the like as RGB or gray."""
+    """Return one image as an array; PIL images of palettes and the like as RGB, RGBA or gray."""
     if isinstance(image, torch.Tensor):
-        return _tensor_to_array(image)
+        return as_array(image)
     mode = getattr(image, "mode", None)
-    if mode in ("P", "CMYK", "YCbCr", "HSV", "LAB"):
+    if mode in ("P", "CMYK", "YCbCr", "HSV", "LAB", "RGBX"):
         image = image.convert("RGB")
+    elif mode in ("PA", "LA"):
+        image = image.convert("RGBA")
     elif mode == "1":
         image = image.convert("L")
+    if np.ma.is_masked(image):
+        raise ValueError("some of its values are masked: fill them in")
     return np.asarray(image)
 
 
+@contextmanager
+def _naming_item(i: int) -> Iterator[None]:
+    """Say which item it was that could not be read, whatever its reader raised."""
+    try:
+        yield
+    except Exception as error:
+        raise ValueError(
+            f"item {i} of X could not be read: {type(error).__name__}: {error}. Mend it, or leave "
+            "it out."
+        ) from error
+
+
+def _image_in(images: Sequence[Any], i: int) -> Any:
+    with _naming_item(i):  # a PIL image is decoded now
+        return _to_array(images[i])
+
+
 def _stacked(images: list[np.ndarray]) -> np.ndarray:
-    first = np.shape(images[0])
     for i, image in enumerate(images):
-        if np.shape(image) != first:
-            raise ValueError(
-                f"images differ: the first has shape {first}, number {i} has {np.shape(image)}. "
-                "Resize all images to one size and mode before (torchvision.transforms.Resize)."
-            )
+        _check_alike(image, images[0], i)
     return np.stack(images)
+
+
+def _check_alike(image: np.ndarray, first: np.ndarray, i: int) -> None:
+    if image.shape != first.shape:
+        raise ValueError(
+            f"images differ: the first has shape {first.shape}, number {i} has {image.shape}. "
+            "Resize all images to one size and mode before (torchvision.transforms.Resize)."
+        )
+    if (image.dtype == np.uint8) != (first.dtype == np.uint8):
+        raise ValueError(
+            f"images differ: the first is {first.dtype}, number {i} is {image.dtype}. Bytes are "
+            "pixels from 0 to 255, other numbers need not be: convert all images to one dtype."
+        )
 
 
 class LazyImages:
@@ -121,8 +196,9 @@ class LazyImages:
     ) -> None:
         self.dataset = dataset
         self.channels_first = channels_first
-        self.indices = np.arange(len(dataset)) if indices is None else indices
-        first = self.read(np.array([0]))
+        self.indices = np.arange(_n_items(dataset)) if indices is None else indices
+        self.first_item = _KeyedItems(dataset)[int(self.indices[0]), (0, 0, 0)]
+        first = channels_first(self.first_item[None])
         self.shape = (len(self), *first.shape[1:])
         self.dtype = first.dtype
         self.ndim = len(self.shape)
@@ -163,7 +239,7 @@ class BatchReader:
     def __init__(self, images: LazyImages, num_workers: int = 0, pin_memory: bool = False) -> None:
         self._rows = _KeyedRows(images.indices)
         self._loader = DataLoader(
-            _KeyedItems(images.dataset),
+            _KeyedItems(images.dataset, images.first_item),
             batch_sampler=self._rows,
             num_workers=num_workers,
             persistent_workers=num_workers > 0,
@@ -180,15 +256,31 @@ class BatchReader:
         batches : sequence of numpy.ndarray
             Rows of each batch.
         seed : int
-            What random transforms of the data set draw from, torch's generator and NumPy's: every
-            row of every batch has a seed of its own, whatever the number of workers.
+            What random transforms of the data set draw from (the generators of torch, NumPy and
+            Python): every row of every batch has a seed of its own, whatever the number of workers.
 
         Yields
         ------
         torch.Tensor of shape (n, n_channels, height, width), uint8 or float32
         """
         self._rows.plan(batches, seed)
-        yield from self._loader
+        try:
+            yield from self._loader
+        except GeneratorExit:  # left early: the workers wait for the next iteration
+            raise
+        except BaseException:
+            self._end_workers()
+            raise
+
+    def _end_workers(self) -> None:
+        """End the workers now; the error that ended their work may keep this reader alive.
+
+        It would go with the garbage, where torch waits five seconds for each of them.
+        """
+        working: Any = self._loader._iterator  # torch has no public name for it
+        if working is not None:
+            working._shutdown_workers()
+        self._loader._iterator = None
 
 
 class _KeyedRows:
@@ -212,29 +304,54 @@ class _KeyedRows:
 
 
 class _KeyedItems(Dataset):
-    """Items of a data set, each read with random numbers of its own."""
+    """Images of a data set, each read with random numbers of its own, and checked.
 
-    def __init__(self, dataset: Any) -> None:
+    A data set is not looked at as a whole before: what is wrong with an item is told when it is
+    read, with its number.
+    """
+
+    def __init__(self, dataset: Any, first: np.ndarray | None = None) -> None:
         self.dataset = dataset
+        self.first = first  # what the others must be like
 
     def __getitem__(self, keyed: tuple[int, tuple[int, int, int]]) -> np.ndarray:
         row, key = keyed
-        seed = keyed_seed(*key)
-        with seeded_global_rng(torch.device("cpu"), seed):
-            state = np.random.get_state()  # noqa: NPY002 (transforms use the global generator)
-            np.random.seed(seed)  # noqa: NPY002
-            try:
-                return _to_array(_image_of(self.dataset[row], self.dataset))
-            finally:
-                np.random.set_state(state)  # noqa: NPY002
+        with seeded_user_code(torch.device("cpu"), keyed_seed(*key)):
+            with _naming_item(row):
+                item = self.dataset[row]
+            image = _image_of(item, self.dataset)
+            with _naming_item(row):
+                image = _to_array(image)
+        image = _as_pixels(image, row)
+        if self.first is not None:
+            _check_alike(image, self.first, row)
+        return image
+
+
+def _as_pixels(image: np.ndarray, row: int) -> np.ndarray:
+    """Return an item's image as uint8 or float32, or refuse it."""
+    if image.dtype == np.uint8:
+        return image
+    if image.dtype.kind not in "buif":
+        raise ValueError(
+            f"item {row} of X has dtype {image.dtype}, which holds no pixels. Items are images, or "
+            "pairs of image and label: arrays of real numbers, tensors or PIL images."
+        )
+    with np.errstate(over="ignore", invalid="ignore"):
+        image = image.astype(np.float32)
+    if not np.isfinite(image).all():
+        raise ValueError(
+            f"item {row} of X contains NaN or infinity (or a value too large for float32). Leave "
+            "it out, or fill the values in (numpy.nan_to_num)."
+        )
+    return image
 
 
 def _collate(
     channels_first: Callable[[np.ndarray], np.ndarray], images: list[np.ndarray]
 ) -> torch.Tensor:
     """Make a batch, as a tensor: workers hand tensors over in shared memory."""
-    batch = channels_first(_stacked(images))
-    return torch.from_numpy(batch if batch.dtype == np.uint8 else batch.astype(np.float32))
+    return torch.from_numpy(channels_first(np.stack(images)))
 
 
 def chunks(X: np.ndarray | LazyImages, num_workers: int = 0) -> Iterator[tuple[slice, np.ndarray]]:
@@ -310,12 +427,24 @@ def find_labels(X: Any, y: Any) -> Any:
     labels = _known_labels(X)
     if labels is not None:
         return labels
-    with seeded_global_rng(torch.device("cpu"), 0):  # reading an item runs its random transforms
-        item = X[0]
-        if isinstance(X, SliceDataset) or not isinstance(item, (tuple, list)):
-            item = (item,)
-        unpack_data(item)  # skorch's sentence, if it is no pair
-        return np.array([_plain(X[i][1]) for i in range(len(X))])
+    with seeded_user_code(torch.device("cpu"), 0):  # reading an item runs its random transforms
+        return [_label_in(X, i) for i in range(_n_items(X))]
+
+
+def _n_items(dataset: Any) -> int:
+    n_items = len(dataset)
+    if n_items == 0:
+        raise ValueError("X is a data set with 0 sample(s), and a minimum of 1 is required.")
+    return n_items
+
+
+def _label_in(dataset: Any, i: int) -> Any:
+    with _naming_item(i):
+        item = dataset[i]
+    if isinstance(dataset, SliceDataset) or not isinstance(item, (tuple, list)):
+        item = (item,)
+    label = unpack_data(item)[1]  # skorch's sentence, if it is no pair
+    return as_array(label)[()] if isinstance(label, torch.Tensor) else label
 
 
 def _known_labels(dataset: Any) -> Any:
@@ -333,9 +462,5 @@ def _known_labels(dataset: Any) -> Any:
     for name in ("targets", "labels", "_labels", "y"):
         labels = getattr(dataset, name, None)
         if labels is not None and np.ndim(labels) == 1 and len(labels) == len(dataset):
-            return _plain(labels)
+            return as_array(labels) if isinstance(labels, torch.Tensor) else labels
     return None
-
-
-def _plain(label: Any) -> Any:
-    return _tensor_to_array(label) if isinstance(label, torch.Tensor) else np.asarray(label)

@@ -6,6 +6,7 @@ in one place: labels, the "auto" device, parameters, attributes set before `fit`
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterable
 from fnmatch import fnmatch
 from typing import Any
@@ -14,6 +15,7 @@ import numpy as np
 import torch
 from skorch import NeuralNetClassifier
 from skorch.callbacks import Callback, EpochScoring, PassthroughScoring
+from skorch.history import History
 
 from sklearn_open._hardware import resolve_device
 from sklearn_open.callbacks import TrainingProgress
@@ -87,6 +89,12 @@ class ScikitNet(NeuralNetClassifier):
         _check_groups(f"{prefix}__param_groups", groups, [name for name, _ in named_parameters])
         return super().get_params_for_optimizer(prefix, named_parameters)
 
+    def initialize_history(self) -> ScikitNet:
+        """Begin a new history; the old one stays what it was, for a fit that is refused."""
+        if isinstance(self.history_, History):
+            self.history_ = copy.copy(self.history_)
+        return super().initialize_history()
+
     def notify(self, method_name: str, **cb_kwargs: Any) -> None:
         """Call the callbacks; scorers get the user's labels, not codes."""
         if method_name == "on_batch_end" and self._reads_labels(cb_kwargs["training"]):
@@ -128,8 +136,13 @@ class ScikitNet(NeuralNetClassifier):
         -------
         ndarray of shape (n, n_classes), dtype float32
             Columns in the order of `classes_`.
+
+        Raises
+        ------
+        ValueError
+            Where the network returns NaN: no label could be told from it.
         """
-        return super().predict_proba(X)
+        return _checked(super().predict_proba(X))
 
     def _get_predict_nonlinearity(self) -> Callable[[torch.Tensor], torch.Tensor]:
         self.check_is_fitted()
@@ -215,3 +228,14 @@ def _is_auto(value: Any) -> bool:
 def softmax(logits: torch.Tensor) -> torch.Tensor:
     """Turn logits (n, n_classes) into probabilities."""
     return torch.softmax(logits, dim=-1)
+
+
+def _checked(proba: np.ndarray) -> np.ndarray:
+    if np.isnan(proba).any():
+        rows = np.flatnonzero(np.isnan(proba).reshape(len(proba), -1).any(axis=1))
+        raise ValueError(
+            f"the network returned NaN for {len(rows)} of {len(proba)} rows of X, the first of "
+            f"them row {rows[0]}. Pass values in the range that fit was given; if they are, the "
+            "network's weights are not finite."
+        )
+    return proba

@@ -52,21 +52,25 @@ class PixelScale:
         return np.where(self.high > self.low, self.high - self.low, 1.0)
 
     def warn_of_other_units(self, X: Any) -> None:
-        """Warn of floats in [0, 1] where bytes were fitted: an image divided by 255 looks black."""
-        bytes_fitted = self.low.ndim == 0 and self.high == 255
-        if not bytes_fitted or not isinstance(X, np.ndarray) or X.dtype == np.uint8:
+        """Warn of floats in [0, 1] where bytes were fitted, and of bytes where [0, 1] was.
+
+        Of a data set, the first image is looked at.
+        """
+        if self.low.ndim or self.low != 0 or self.high not in (1, 255):
             return
-        highest = 0.0
-        for _, chunk in chunks(X):
-            highest = max(highest, chunk.max())
-            if highest > 1:
-                return
-        if highest > 0:
-            warnings.warn(
+        bytes_fitted, bytes_given = self.high == 255, X.dtype == np.uint8
+        if bytes_fitted == bytes_given:
+            return
+        highest = _highest(X)
+        if bytes_fitted and 0 < highest <= 1:
+            _warn_of_units(
                 "X holds floats of at most 1, but fit was given uint8 pixels from 0 to 255: these "
-                "images are nearly black. Pass images in the units that fit was given.",
-                UserWarning,
-                stacklevel=2,
+                "images are nearly black."
+            )
+        if bytes_given and highest > 1:
+            _warn_of_units(
+                f"X holds uint8 pixels of up to {highest:.0f}, but fit was given values from 0 to "
+                "1: these images are far too bright."
             )
 
     def to_unit(self, x: torch.Tensor) -> torch.Tensor:
@@ -82,11 +86,30 @@ class PixelScale:
         Integers are rounded, and what the dtype cannot hold becomes the nearest that it can.
         """
         raw = unit.cpu().double().numpy() * self.width + self.low
-        if dtype.kind in "iub":
-            raw = np.rint(raw)
+        if dtype.kind not in "iub":
+            return raw.astype(dtype)
+        raw = np.rint(raw)
         if dtype.kind in "iu":
-            raw = np.clip(raw, np.iinfo(dtype).min, np.iinfo(dtype).max)
+            info = np.iinfo(dtype)
+            # float64 rounds the largest values of 64 bits up, past what they can be.
+            highest = np.nextafter(float(info.max), 0) if dtype.itemsize == 8 else info.max
+            raw = np.clip(raw, info.min, highest)
         return raw.astype(dtype)
+
+
+def _highest(X: np.ndarray | LazyImages) -> float:
+    """Return the largest value, or one of those above 1."""
+    highest = 0.0
+    for _, chunk in chunks(X) if isinstance(X, np.ndarray) else [(0, X[:1])]:
+        highest = max(highest, float(chunk.max()))
+        if highest > 1:
+            break
+    return highest
+
+
+def _warn_of_units(what: str) -> None:
+    advice = "Pass images in the units that fit was given."
+    warnings.warn(f"{what} {advice}", UserWarning, stacklevel=3)
 
 
 class ChannelMoments:

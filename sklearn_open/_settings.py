@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from numbers import Integral, Real
 from os import PathLike
 from typing import Any
@@ -54,12 +54,12 @@ def check_settings(net: Any) -> None:
             "norm='aux' trains the auxiliary layers in a parameter group of their own, and LBFGS "
             "takes one group only. Use another optimizer."
         )
-    if not _is_int(net.batch_size) or (net.batch_size < 1 and net.batch_size != -1):
-        raise ValueError(
-            f"batch_size={net.batch_size!r} is not a number of rows. Pass an int of 1 or more, or "
-            "-1 for all rows in one batch."
-        )
-
+    for name, size in _batch_sizes(net):
+        if not _is_int(size) or (size < 1 and size != -1):
+            raise ValueError(
+                f"{name}={size!r} is not a number of rows. Pass an int of 1 or more, or -1 for all "
+                "rows in one batch."
+            )
     if not _is_int(net.checkpoint_every) or net.checkpoint_every < 1:
         raise ValueError(
             f"checkpoint_every={net.checkpoint_every!r} is not a number of epochs. Pass an int of "
@@ -67,6 +67,14 @@ def check_settings(net: Any) -> None:
         )
     if net.checkpoint is not None and not isinstance(net.checkpoint, (str, PathLike)):
         raise ValueError(f"checkpoint={net.checkpoint!r} is not a folder. Pass a path or None.")
+
+
+def _batch_sizes(net: Any) -> Iterator[tuple[str, Any]]:
+    yield "batch_size", net.batch_size
+    for which in ("iterator_train", "iterator_valid"):
+        given = net.get_params_for(which)
+        if not has_own_loader(net, which) and "batch_size" in given:
+            yield f"{which}__batch_size", given["batch_size"]
 
 
 def _check_schedule(net: Any) -> None:

@@ -159,7 +159,7 @@ class TwoRouteNet(ScikitNet):
                 # Known here, not in train_step, so that an overridden train_step, closures called
                 # more than once (LBFGS) and gradient accumulation all see the batch's own number.
                 self._noise_rows_ = batch.n_noise
-                # Dropout draws from torch's global generator, other layers from NumPy's or Python's.
+                # Dropout draws from torch's global generator, other code from NumPy's.
                 with seeded_user_code(self.device_, keyed_seed(self.seed_, "step", epoch, b)):
                     yield batch
                 self._interrupt_.raise_if_pending()

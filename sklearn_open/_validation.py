@@ -17,9 +17,17 @@ import torch
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 from sklearn.utils.validation import _num_samples, check_array, column_or_1d, validate_data
 
-from sklearn_open._inputs import LazyImages, as_rows, chunks, is_dataset
+from sklearn_open._inputs import LazyImages, as_array, as_rows, chunks, is_dataset
 
-__all__ = ["Layout", "check_image_shape", "check_images", "encode_labels"]
+__all__ = [
+    "Layout",
+    "check_image_shape",
+    "check_images",
+    "check_kind",
+    "check_labels",
+    "check_range",
+    "encode_labels",
+]
 
 COLOUR_CHANNELS = (1, 3, 4)  # gray, RGB, RGBA: what a last axis is taken for channels by
 
@@ -135,7 +143,7 @@ def check_images(
 
     Raises
     ------
-    ValueError
+    ValueError, TypeError
         For NaN or infinite values, wrong shapes and anything scikit-learn refuses.
     """
     if y is None:
@@ -147,8 +155,10 @@ def check_images(
     if is_dataset(X):
         return _check_dataset(estimator, X, y, image_shape, reset)
     X = as_rows(X)
+    check_kind(X)
     is_table = getattr(X, "ndim", 2) <= 2
     if not is_table:
+        _check_fitted_on_images(estimator, X, image_shape, reset)
         X = Layout.of(X.shape, image_shape).channels_first(X)
         image_shape = image_shape or X.shape[1:]
         _check_shape(X.shape[1:], image_shape, reset)
@@ -157,6 +167,38 @@ def check_images(
     if not isinstance(y, str):
         _check_lengths(rows, y)
     return _as_images(rows, image_shape) if is_table and image_shape is not None else rows
+
+
+def check_kind(X: Any) -> None:
+    """Refuse arrays that would be read as numbers although they are none, or lose their mask.
+
+    Raises
+    ------
+    ValueError
+        For masked values, strings, dates and records. scikit-learn refuses complex numbers, and
+        objects that are no numbers.
+    """
+    if np.ma.is_masked(X):
+        raise ValueError(
+            f"X is a masked array with {np.ma.count_masked(X)} masked values. Fill them in, with "
+            "X.filled(value), or drop their rows."
+        )
+    if isinstance(X, np.ndarray) and X.dtype.kind not in "buifcO":
+        raise ValueError(
+            f"X has dtype {X.dtype}, which holds no pixels: real numbers are needed. Convert X, "
+            "with X.astype(float) if it holds numbers written as text."
+        )
+
+
+def _check_fitted_on_images(
+    estimator: Any, X: np.ndarray, image_shape: tuple[int, ...] | None, reset: bool
+) -> None:
+    if not reset and image_shape is None:
+        raise ValueError(
+            f"X holds images, an array of shape {X.shape}, but fit was given a table of "
+            f"{estimator.n_features_in_} columns. Pass a table, X.reshape(len(X), -1) if that is "
+            "how the one in fit was made."
+        )
 
 
 @np.errstate(over="ignore", invalid="ignore")  # what does not fit in float32 is refused afterwards
@@ -190,6 +232,8 @@ def _check_dataset(
 
 
 def _channels_first(images: np.ndarray, image_shape: tuple[int, ...] | None) -> np.ndarray:
+    if images.ndim == 2 and image_shape is not None:
+        return _as_images(images, image_shape)
     return Layout.of(images.shape, image_shape).channels_first(images)
 
 
@@ -215,15 +259,27 @@ def _as_images(table: np.ndarray, image_shape: tuple[int, ...]) -> np.ndarray:
 def _check_finite(rows: np.ndarray) -> None:
     if rows.dtype == np.uint8:
         return
-    with np.errstate(invalid="ignore", over="ignore"):
-        if all(np.isfinite(chunk.sum(dtype=np.float64)) for _, chunk in chunks(rows)):
-            return
-    bad = np.flatnonzero(~np.isfinite(rows).reshape(len(rows), -1).all(axis=1))
-    raise ValueError(
-        f"Input X contains NaN or infinity (or a value too large for float32) in {len(bad)} of "
-        f"{len(rows)} rows, the first of them row {bad[0]}. Drop these rows or fill the values "
-        "in, with sklearn.impute.SimpleImputer or numpy.nan_to_num."
-    )
+    low, high = np.float64(np.inf), np.float64(-np.inf)
+    with np.errstate(invalid="ignore"):
+        for _, chunk in chunks(rows):  # NaN passes through both
+            low, high = np.minimum(low, chunk.min()), np.maximum(high, chunk.max())
+    if not np.isfinite([low, high]).all():
+        bad = np.flatnonzero(~np.isfinite(rows).reshape(len(rows), -1).all(axis=1))
+        raise ValueError(
+            f"Input X contains NaN or infinity (or a value too large for float32) in {len(bad)} of "
+            f"{len(rows)} rows, the first of them row {bad[0]}. Drop these rows or fill the values "
+            "in, with sklearn.impute.SimpleImputer or numpy.nan_to_num."
+        )
+    check_range(low, high)
+
+
+def check_range(low: Any, high: Any) -> None:
+    """Raise ValueError for values between which differences do not fit in float32."""
+    if np.any(high - low > np.finfo(np.float32).max):
+        raise ValueError(
+            f"X holds values from {np.min(low):.3g} to {np.max(high):.3g}, a range too large for "
+            "float32. Divide X by a constant."
+        )
 
 
 def _check_lengths(table: np.ndarray | LazyImages, y: Any) -> None:
@@ -246,6 +302,7 @@ def encode_labels(
     classes : array-like or None, default=None
         All labels there are, in the order of the columns of `predict_proba`; None takes the
         sorted labels of `y`. As in skorch, it may name the classes of a `y` of codes 0, 1, ...
+        (not by other numbers, which would be mistaken for labels).
     one_class : bool, default=False
         Whether `y` may hold a single one of several `classes`, as a chunk of more data.
 
@@ -258,23 +315,16 @@ def encode_labels(
 
     Raises
     ------
-    ValueError
-        For continuous or multi-output targets, a single class, or a label not in `classes`.
+    ValueError, TypeError
+        For missing, continuous or multi-output targets, a single class, or a label not in
+        `classes`.
     """
-    if isinstance(y, torch.Tensor):
-        y = y.detach().cpu().numpy()
-    if type_of_target(y).startswith("multilabel") or "multioutput" in type_of_target(y):
-        raise ValueError(
-            "Multilabel and multioutput targets are not supported. Pass one label for each row, "
-            f"an array of shape (n,); got an array of shape {np.shape(y)}."
-        )
-    labels = column_or_1d(y, warn=True)
-    check_classification_targets(labels)
+    labels = _one_label_per_row(check_labels(y))
     found, codes = np.unique(labels, return_inverse=True)
     if classes is not None:
-        known = np.asarray(classes)
+        known = _check_classes(classes)
         matches = np.equal(found[:, None], known, dtype=object).astype(bool)
-        if not matches.any() and _are_codes(found, len(known)):
+        if not matches.any() and _are_codes_of(known, found):
             matches = found[:, None] == np.arange(len(known))
         if not matches.any(axis=1).all():
             unknown = found[~matches.any(axis=1)].tolist()
@@ -291,5 +341,104 @@ def encode_labels(
     return found, codes.astype(np.int64), labels
 
 
-def _are_codes(labels: np.ndarray, n_classes: int) -> bool:
-    return labels.dtype.kind in "iu" and labels.min() >= 0 and labels.max() < n_classes
+def check_labels(y: Any, name: str = "y") -> Any:
+    """Return labels as an array (a list, and what is sparse, as it is), or refuse them.
+
+    Raises
+    ------
+    ValueError
+        For missing labels, and for strings among others, as ``["a", 1]``, which NumPy would make
+        strings of all.
+    """
+    if isinstance(y, torch.Tensor):
+        y = as_array(y)
+    if hasattr(y, "tocsr") or not hasattr(y, "__len__"):
+        return y  # scikit-learn refuses it with a sentence of its own
+    if np.ma.is_masked(y):
+        raise ValueError(f"{name} is a masked array with masked labels. Drop their rows.")
+    if isinstance(y, (list, tuple)):
+        _check_present(y, name)
+        _check_one_type(y, name)
+        return y
+    if np.ndim(y) == 0:
+        raise ValueError(
+            f"{name} is a {type(y).__name__}. Expected array-like: pass a list or array of labels."
+        )
+    _check_present(np.asarray(y), name)
+    # scikit-learn would make floats of pandas's nullable integers.
+    labels = np.asarray(y, dtype=getattr(getattr(y, "dtype", None), "numpy_dtype", None))
+    if labels.dtype == object:
+        _check_one_type(labels, name)
+    return labels
+
+
+def _check_present(y: Any, name: str) -> None:
+    if isinstance(y, np.ndarray) and y.dtype.kind in "fcmM":
+        missing = np.isnan(y)
+    elif isinstance(y, np.ndarray) and y.dtype != object:
+        return
+    else:
+        labels = y.ravel().tolist() if isinstance(y, np.ndarray) else y
+        missing = np.array([_is_missing(label) for label in labels], dtype=bool)
+    if missing.any():
+        rows = np.flatnonzero(missing.reshape(len(y), -1).any(axis=1))
+        raise ValueError(
+            f"{name} contains no label (NaN or None) in {len(rows)} of {len(y)} rows, the first of "
+            f"them row {rows[0]}. Drop these rows."
+        )
+
+
+def _is_missing(label: Any) -> bool:
+    if label is None or type(label).__name__ in ("NAType", "NaTType"):  # pandas's
+        return True
+    if isinstance(label, (np.datetime64, np.timedelta64)):
+        return bool(np.isnat(label))
+    return isinstance(label, (float, complex, np.inexact)) and bool(label != label)
+
+
+def _check_one_type(y: Any, name: str) -> None:
+    """Refuse labels that cannot be sorted, or that would be others as an array: 1 as "1"."""
+    try:
+        kept = np.asarray(y)
+    except ValueError:  # lists of several lengths, which scikit-learn refuses
+        return
+    words = np.array([isinstance(label, str) for label in y], dtype=bool)
+    if kept.ndim == 1 and words.any() and not words.all():
+        first, other = y[0], y[int(np.flatnonzero(words != words[0])[0])]
+        raise ValueError(
+            f"{name} holds labels of several types, such as {first!r} and {other!r}. Give all "
+            "labels one type."
+        )
+
+
+def _one_label_per_row(y: Any) -> np.ndarray:
+    try:
+        with np.errstate(invalid="ignore"):  # infinite labels, which are refused
+            kind = type_of_target(y)
+    except TypeError as error:
+        raise TypeError(f"y holds labels that are not understood: {error}") from error
+    if kind.startswith("multilabel") or "multioutput" in kind:
+        raise ValueError(
+            "Multilabel and multioutput targets are not supported. Pass one label for each row, "
+            f"an array of shape (n,); got an array of shape {np.shape(y)}."
+        )
+    labels = column_or_1d(y, warn=True)
+    check_classification_targets(labels)
+    return labels
+
+
+def _check_classes(classes: Any) -> np.ndarray:
+    known = np.asarray(check_labels(classes, "classes"))
+    if known.ndim != 1 or len(set(known.tolist())) < len(known):
+        raise ValueError(
+            f"classes={classes!r} is not a list of different labels. Pass every label once, in the "
+            "order wanted for the columns of predict_proba."
+        )
+    return known
+
+
+def _are_codes_of(names: np.ndarray, labels: np.ndarray) -> bool:
+    """Whether labels are codes of classes that are called something else than numbers."""
+    if names.dtype.kind in "biufc" or labels.dtype.kind not in "iu":
+        return False
+    return bool(labels.min() >= 0 and labels.max() < len(names))

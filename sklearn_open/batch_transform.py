@@ -15,6 +15,8 @@ from sklearn_open.noise import ImageNoiseFamily, NoiseFamily
 
 __all__ = ["BatchTransform", "check_normalize"]
 
+SMALLEST = float(np.finfo(np.float32).tiny)  # of the deviations that float32 can divide by
+
 
 def check_normalize(
     normalize: Any, mean: np.ndarray, std: np.ndarray
@@ -37,12 +39,13 @@ def check_normalize(
     if normalize is None:
         return np.zeros_like(mean), np.ones_like(std)
     if isinstance(normalize, str) and normalize == "dataset":
-        return mean, np.where(std > 0, std, 1.0)  # a constant channel is only centred
+        return mean, np.where(_is_constant(mean, std), 1.0, std)  # which is only centred
     try:
         given_mean, given_std = (np.asarray(part, dtype=float) for part in normalize)
         given_mean = np.broadcast_to(given_mean, mean.shape).copy()
         given_std = np.broadcast_to(given_std, std.shape).copy()
-        if np.all(given_std > 0) and np.isfinite([given_mean, given_std]).all():
+        usable = np.abs([given_mean, given_std]) <= np.finfo(np.float32).max
+        if np.all(given_std >= SMALLEST) and usable.all():
             return given_mean, given_std
     except (TypeError, ValueError):
         pass
@@ -51,6 +54,12 @@ def check_normalize(
         f"set), None, or a pair (mean, std) with one number for each of the {len(mean)} channels, "
         "in units where pixels lie in [0, 1], all of std positive."
     )
+
+
+def _is_constant(mean: np.ndarray, std: np.ndarray) -> np.ndarray:
+    """Which channels are constant as far as float32 can tell: dividing would blow rounding up."""
+    rounding = 4 * np.finfo(np.float32).eps * np.abs(mean)
+    return std < np.maximum(rounding, SMALLEST)
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ from sklearn_open._hardware import predict_batch_size
 from sklearn_open._inputs import find_labels, is_dataset
 from sklearn_open._interrupt import NOT_INTERRUPTED, held_back
 from sklearn_open._pixels import PixelStatistics
-from sklearn_open._random import keyed_seed, seeded_global_rng
+from sklearn_open._random import keyed_seed, seeded_user_code
 from sklearn_open._resampling import DEFAULT_DELTA, build_resampler, rebalance
 from sklearn_open._saving import load_net, save_net
 from sklearn_open._settings import check_resampling, check_settings, has_own_loader
@@ -402,7 +402,7 @@ class OPeNClassifier(TwoRouteNet):
         if goes_on:
             classes, image_shape = self.classes_, self._shape_of_images
         else:
-            classes = classes if self.classes is None or not len(self.classes) else self.classes
+            classes = classes if self.classes is None or not np.size(self.classes) else self.classes
             image_shape = check_image_shape(self.image_shape)
         X = self._in_own_dataset(X, y)
         if is_dataset(X) or is_dataset(y):
@@ -437,7 +437,7 @@ class OPeNClassifier(TwoRouteNet):
 
     def _initialize_from_seed(self) -> OPeNClassifier:
         self._initialize_scaler()
-        with seeded_global_rng(self.device_, keyed_seed(self.seed_, "init")):
+        with seeded_user_code(self.device_, keyed_seed(self.seed_, "init")):
             return super().initialize()
 
     def initialize_module(self) -> OPeNClassifier:

@@ -136,3 +136,27 @@ def test_pixels_come_back_from_what_the_network_is_fed(images, dtype, normalize)
     back = transform.to_pixels(transform.evaluate(torch.from_numpy(X)), X.dtype)
     assert back.dtype == dtype
     np.testing.assert_allclose(back, X, rtol=0, atol=0 if dtype == np.uint8 else 1e-4)
+
+
+def test_rounding_in_a_constant_channel_is_not_blown_up():
+    X = (np.random.RandomState(0).rand(50, 2, 4, 4) * 300).astype(np.float32)
+    X[:, 0] = 37.3
+    transform = make((X, np.zeros(50, int)))
+    out = transform.train(torch.from_numpy(X), torch.zeros(20, dtype=torch.int64), 0, 0)
+    assert out[:, 0].abs().max() < 1e-6
+    assert 1 < out[:, 1].abs().max() < 10
+
+
+@pytest.mark.parametrize("smallest", [1e-45, 1e-38, 1e-30, 1e-10])
+def test_floats_near_zero_stay_finite(smallest):
+    X = np.array([[0], [smallest]], np.float32)
+    out = make((X, np.zeros(2, int))).evaluate(torch.from_numpy(X))
+    assert torch.isfinite(out).all()
+    if smallest > 1e-37:  # deviations below are those of a constant
+        torch.testing.assert_close(out, torch.tensor([[-1.0], [1.0]]), rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.parametrize("std", [1e-45, 1e300, 0.0, -1.0])
+def test_deviations_that_float32_cannot_divide_by(std):
+    with pytest.raises(ValueError, match="is not understood"):
+        check_normalize((0.5, std), np.zeros(3), np.ones(3))

@@ -1,8 +1,10 @@
 """OPeNClassifier, end to end."""
 
 import copy
+import itertools
 import pickle
 import random
+import warnings
 from collections import namedtuple
 
 import numpy as np
@@ -637,6 +639,7 @@ class TestRefusals:
             ({"normalize": ([np.nan], [0.2])}, "is not understood"),
             ({"batch_size": 0}, "batch_size=0 is not a number of rows"),
             ({"batch_size": 2.5}, "batch_size=2.5 is not a number of rows"),
+            ({"iterator_train__batch_size": 0}, "iterator_train__batch_size=0 is not a number"),
             ({"max_epochs": 2.0}, "max_epochs=2.0 is not a number of epochs"),
             ({"max_epochs": -1}, "max_epochs=-1 is not a number of epochs"),
             ({"lr_decay": None}, "lr_decay=None is not a factor"),
@@ -862,3 +865,151 @@ class TestSpeed:
         for given in ({"foreach": True}, {"fused": False}, {"differentiable": False}):
             params = {f"optimizer__{name}": value for name, value in given.items()}
             assert not make(**params).fit(*images).optimizer_.defaults["fused"]
+
+
+class Watched(OPeNClassifier):
+    """Keeps what the network is given in training: batch, number of noise rows."""
+
+    def infer(self, x, **fit_params):
+        if self.module_.training:
+            self.__dict__.setdefault("given_", []).append((x.clone(), self._noise_rows_))
+        return super().infer(x, **fit_params)
+
+
+def watched(module=None, **kwargs):
+    settings = {"max_epochs": 1, "start_epoch": 0, "delta": 1, "lr": 0.05, "verbose": 0}
+    return Watched(module, **{**settings, "random_state": 0, **kwargs})
+
+
+class TestNumericalEdges:
+    @pytest.mark.parametrize("composition", ["even", "bernoulli"])
+    @pytest.mark.parametrize("n", [2, 3, 4, 5, 9, 17])
+    def test_every_batch_has_two_natural_rows(self, n, composition):
+        X, y = np.random.RandomState(0).rand(n, 3, 1, 1), np.arange(n) == 0
+        some_noise = False
+        for batch_size in (2, 3, 4, n - 1, n, 128, -1):
+            if batch_size == 1:
+                continue
+            clf = watched(batch_size=batch_size, composition=composition)
+            with warnings.catch_warnings():
+                warnings.filterwarnings("ignore", "batch_size=2 leaves no room for noise")
+                clf.fit(X, y)
+            sizes = [(len(x) - n_noise, n_noise) for x, n_noise in clf.given_]
+            assert sum(map(sum, sizes)) == n
+            assert min(natural for natural, _ in sizes) >= 2
+            some_noise |= any(n_noise == 1 for _, n_noise in sizes)  # of which norms make beta
+            assert torch.isfinite(weights(clf)).all()
+            assert np.isfinite(clf.predict_proba(X)).all()
+        assert some_noise or n < 5
+
+    def test_batches_of_one_row(self, images):
+        X = images[0]
+        clf = watched(batch_size=1, resampler=None).fit(X[:6], [0, 1] * 3)
+        assert [len(x) for x, _ in clf.given_] == [1] * 6
+        assert torch.isfinite(weights(clf)).all()
+        # A max pool by two, twice, leaves one value per channel of images of 4 x 4.
+        for call, rows in [("fit", 6), ("partial_fit", 6), ("partial_fit", 1)]:
+            clf = watched(batch_size=1 if rows > 1 else 16, classes=[0, 1], resampler=None)
+            with pytest.raises(ValueError, match=r"single row.*\(3, 4, 4\).*batch_size=2 or more"):
+                getattr(clf, call)(X[:rows, :, :4, :4], [0, 1] * 3 if rows > 1 else [0])
+            assert not clf.initialized_
+            assert not hasattr(clf, "module_")
+        group_norm = nn.Sequential(
+            nn.Flatten(), nn.Linear(48, 4), nn.GroupNorm(2, 4), nn.Linear(4, 2)
+        )
+        watched(group_norm, batch_size=1, resampler=None).fit(X[:6, :, :4, :4], [0, 1] * 3)
+
+    @pytest.mark.parametrize("noise", ["gaussian", "class_gaussian", "uniform"])
+    def test_classes_of_one_row(self, noise):
+        rng = np.random.RandomState(0)
+        y = np.array([0] * 20 + list(range(1, 9)))
+        X = rng.randint(0, 256, (28, 1, 2, 2), dtype=np.uint8)
+        clf = watched(batch_size=16, resampler__noise=noise, epoch_length="resampled").fit(X, y)
+        assert sum(n_noise for _, n_noise in clf.given_) == 8 * 19
+        for x, n_noise in clf.given_:
+            natural, drawn = x.split([len(x) - n_noise, n_noise])
+            assert torch.isfinite(x).all()
+            assert drawn.abs().max() <= natural.abs().max() + 2  # nothing is blown up
+        assert clf.predict_proba(X).shape == (28, 9)
+
+    @pytest.mark.parametrize("value", [0, 7, 255])
+    @pytest.mark.parametrize("dtype", [np.uint8, np.float32])
+    def test_images_that_are_all_the_same(self, value, dtype):
+        X, y = np.full((12, 3, 4, 4), value, dtype), [0] * 9 + [1] * 3
+        clf = watched(batch_size=6).fit(X, y)
+        for x, n_noise in clf.given_:
+            assert n_noise
+            assert x.abs().max() < 1e-6  # centred; the noise has no deviation either
+        proba = clf.predict_proba(X)
+        assert np.isfinite(proba).all()
+        np.testing.assert_array_equal(proba, np.broadcast_to(proba[:1], proba.shape))
+
+    @pytest.mark.parametrize("scale", [1e-44, 1e-30, 1e-10, 1e10, 1e30, 1e38])
+    def test_ranges_of_any_size_are_one_to_the_network(self, scale):
+        rng = np.random.RandomState(0)
+        X, y = rng.uniform(-1, 1, (24, 3, 4, 4)), np.repeat([0, 1], [18, 6])
+        clf = watched(batch_size=8).fit(X * scale, y)
+        x = torch.cat([x for x, _ in clf.given_])
+        assert torch.isfinite(x).all()
+        assert 0.5 < x.std() < 2
+        assert np.isfinite(clf.predict_proba(X * scale)).all()
+
+    def test_the_last_rows_of_a_loader_of_one_s_own_may_be_dropped(self):
+        X, y = np.random.RandomState(0).rand(9, 3, 1, 1), [0, 1, 0] * 3
+        own = {"iterator_train__drop_last": True, "batch_size": 4, "resampler": None}
+        clf = watched(**own).fit(X, y)  # a lone ninth row could not be normalised
+        assert [len(x) for x, _ in clf.given_] == [4, 4]
+        assert int(clf.module_.features[1].num_batches_tracked) == 2
+        assert clf.predict(X).shape == (9,)
+
+    def test_gradients_may_be_accumulated_over_batches(self, images):
+        k = 2
+
+        class Accumulates(OPeNClassifier):
+            def get_loss(self, *args, **kwargs):
+                return super().get_loss(*args, **kwargs) / k
+
+            def train_step(self, batch, **fit_params):
+                b = len(self.history[-1, "batches"])  # skorch began this batch's record
+                if (b - 1) % k == 0:
+                    self.optimizer_.zero_grad()
+                step = self.train_step_single(batch, **fit_params)
+                if b % k == 0:
+                    self.optimizer_.step()
+                return step
+
+        class Gradients(Callback):
+            def on_batch_end(self, net, training, **kwargs):
+                if training:
+                    found.append(torch.cat([p.grad.flatten() for p in net.module_.parameters()]))
+
+        plain = {"optimizer__momentum": 0, "optimizer__weight_decay": 0, "precision": "float32"}
+        settings = {"max_epochs": 1, "start_epoch": 0, "batch_size": 30, "warmup_epochs": 0,
+                    "lr_milestones": (), **plain}  # fmt: skip
+        found = []
+        still = make(tiny_net, **settings, callbacks=[Gradients()]).set_params(lr=0).fit(*images)
+        assert still.epoch_plan(0).noise_share > 0
+        assert len(found) == k
+        before = weights(still)
+        clf = Accumulates(tiny_net, random_state=0, verbose=0, lr=0.05, **settings).fit(*images)
+        expected = before - 0.05 * sum(found) / k
+        torch.testing.assert_close(weights(clf), expected, rtol=1e-5, atol=1e-7)
+        assert (weights(clf) - before).abs().max() > 1e-4
+
+    def test_all_calls_of_an_lbfgs_step_see_the_same_batch(self, images):
+        clf = watched(
+            tiny_net,
+            optimizer=torch.optim.LBFGS,
+            optimizer__max_iter=4,
+            precision="float32",
+            lr=0.1,
+            batch_size=30,
+            delta=0.5,
+        ).fit(*images)
+        sums = [(float(x.sum()), n_noise) for x, n_noise in clf.given_]
+        steps = [next(group) for _, group in itertools.groupby(sums)]
+        assert len(steps) == clf.epoch_plan(0).n_batches == 2
+        assert len(sums) > 4
+        assert [n for _, n in steps] == [n for _, n in clf.epoch_plan(0).batches()]
+        assert all(n > 0 for _, n in steps)
+        assert torch.isfinite(weights(clf)).all()

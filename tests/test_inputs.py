@@ -2,6 +2,8 @@
 
 import multiprocessing
 import os
+import random
+import re
 
 import numpy as np
 import pytest
@@ -13,7 +15,14 @@ from skorch.callbacks import Callback
 from skorch.dataset import Dataset as SkorchDataset
 from skorch.dataset import ValidSplit
 from skorch.helper import SliceDataset
-from torch.utils.data import ConcatDataset, Dataset, IterableDataset, Subset, TensorDataset
+from torch.utils.data import (
+    ConcatDataset,
+    DataLoader,
+    Dataset,
+    IterableDataset,
+    Subset,
+    TensorDataset,
+)
 
 from sklearn_open import OPeNClassifier, _inputs
 from sklearn_open._inputs import BatchReader, LazyImages, chunks, find_labels
@@ -279,3 +288,161 @@ def test_pil_modes(mode):
               for _ in range(12)]  # fmt: skip
     clf = make().fit(images, [0, 1] * 6)
     assert clf.image_shape_ == ((1, 8, 8) if mode == "1" else (3, 8, 8))
+
+
+# --- items of data sets are checked when they are read ---
+
+
+class Turned(Pairs):
+    """Images turned by a draw of each of the three global generators."""
+
+    def __getitem__(self, i):
+        image, label = super().__getitem__(i)
+        turns = random.randrange(4), np.random.randint(4), int(torch.randint(4, ()))
+        return np.rot90(image, sum(turns), axes=(1, 2)).copy() + np.uint8(turns[0]), label
+
+
+def global_states():
+    return random.getstate(), np.random.get_state()[1].tolist(), torch.get_rng_state().tolist()
+
+
+def test_transforms_that_draw_from_any_generator_give_the_same_bits_for_any_workers(images):
+    X, y = images
+    before = global_states()
+    fits = []
+    for workers in (0, 1, 2):
+        random.seed(workers)  # what the generators were at does not count
+        np.random.seed(workers)
+        torch.manual_seed(workers)
+        state = global_states()
+        clf = make(max_epochs=3, iterator_train__num_workers=workers).fit(Turned(X, y))
+        fits.append((clf.predict_proba(X), clf.predict_proba(Turned(X, y))))
+        assert global_states() == state
+    random.setstate(before[0])
+    for fit in fits[1:]:
+        np.testing.assert_array_equal(fit, fits[0])
+
+
+def test_global_states_are_left_as_found(images):
+    X, y = images
+    listed, state = Listed(X, y), global_states()
+    for given in (X, listed, Turned(X, y)):
+        clf = make(augment=lambda x: x + 0 * random.random() * np.random.rand()).fit(given, y)
+        clf.predict(given)
+        assert global_states() == state
+
+
+def test_augmentation_may_draw_from_any_generator(images):
+    X, y = images
+
+    def shift(x):
+        return x.roll(random.randrange(4) + np.random.randint(4), 3)
+
+    first, second = (make(augment=shift).fit(X, y).predict_proba(X) for _ in range(2))
+    np.testing.assert_array_equal(first, second)
+
+
+class Spoilt(Pairs):
+    """Has one item that is not like the others."""
+
+    def __init__(self, X, y, item, at=11):
+        super().__init__(X, y)
+        self.item, self.at = item, at
+
+    def __getitem__(self, i):
+        if i != self.at:
+            return super().__getitem__(i)
+        if isinstance(self.item, Exception):
+            raise self.item
+        return self.item, self.marks[i]
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+@pytest.mark.parametrize(
+    ("item", "message"),
+    [
+        (OSError("truncated file"), "item 11 of X could not be read: OSError: truncated file"),
+        (KeyError("image"), "item 11 of X could not be read: KeyError"),
+        (np.zeros((3, 8, 7), np.float32), r"images differ.*number 11 has \(3, 8, 7\)"),
+        (np.zeros((3, 8, 8), np.uint8), "the first is float32, number 11 is uint8.*one dtype"),
+        (np.full((3, 8, 8), np.nan), "item 11 of X contains NaN or infinity"),
+        (np.zeros((3, 8, 8), complex), "item 11 of X has dtype complex128"),
+        ("path.png", "item 11 of X has dtype <U8"),
+    ],
+)
+def test_an_item_that_is_not_like_the_others_is_named(images, workers, item, message):
+    X, y = images
+    clf = make(iterator_train__num_workers=workers).fit(X.astype(np.float32), y)
+    proba, given = clf.predict_proba(X), Spoilt(X.astype(np.float32), y, item)
+    for call in (clf.fit, clf.partial_fit):
+        with pytest.raises(ValueError, match=re.compile(message, re.DOTALL)):
+            call(given)
+        np.testing.assert_array_equal(clf.predict_proba(X), proba)  # it is as it was
+        assert len(clf.history) == 2
+    with pytest.raises(ValueError, match=re.compile(message, re.DOTALL)):
+        clf.predict(given)
+
+
+def test_workers_end_with_the_error_that_one_of_them_met(images):
+    X, y = images
+    clf = make(iterator_train__num_workers=2)
+    others = set(multiprocessing.active_children())  # joblib keeps workers of earlier tests
+    with pytest.raises(ValueError, match="item 11 of X contains NaN") as held:
+        clf.fit(Spoilt(X.astype(np.float32), y, X[0] * np.nan))
+    assert set(multiprocessing.active_children()) <= others
+    assert held.value is not None  # until here
+
+
+def test_data_sets_of_no_items_or_fewer_than_they_say(images):
+    X, y = images
+
+    class Longer(Pairs):
+        def __len__(self):
+            return 61
+
+    with pytest.raises(ValueError, match="0 sample"):
+        make().fit(Pairs(X[:0], y[:0]))
+    with pytest.raises(ValueError, match="item 60 of X could not be read: IndexError"):
+        make().fit(Longer(X, [*y, 0]))
+
+
+def test_a_data_set_of_rows_becomes_images_as_a_table_does(images):
+    X, y = images
+    flat = X.reshape(60, -1)
+    clf = make(image_shape=(3, 8, 8)).fit(Pairs(flat, y))
+    expected = make(image_shape=(3, 8, 8)).fit(flat, y)
+    np.testing.assert_array_equal(clf.predict_proba(Pairs(flat, y)), expected.predict_proba(flat))
+
+
+@pytest.mark.parametrize("mode", ["LA", "PA"])
+def test_pil_modes_with_transparency(mode):
+    rng = np.random.RandomState(0)
+    pixels = rng.randint(0, 256, (12, 8, 7, 4), dtype=np.uint8)
+    images = [Image.fromarray(row, "RGBA").convert("LA") for row in pixels]
+    if mode == "PA":
+        images = [image.convert("PA") for image in images]
+    assert make().fit(images, [0, 1] * 6).image_shape_ == (4, 8, 7)
+
+
+def test_what_holds_no_rows_is_named(images):
+    X, y = images
+    for given, message in [
+        (DataLoader(Pairs(X, y)), r"DataLoader. Pass the data set.*loader\.dataset"),
+        ({"train": X}, r"X is a dict. Pass one of its values, such as X\['train'\]"),
+        (iter(X), "iterator, which has no rows.*load_image_folder"),
+        (torch.from_numpy(X).to_sparse(), "Pass a dense one|sparse"),
+        (torch.empty(60, 3, 8, 8, device="meta"), "Pass a dense one"),
+    ]:
+        with pytest.raises(TypeError, match=f"(?is){message}"):
+            make().fit(given, y)
+
+
+def test_object_arrays_and_conjugate_tensors_are_arrays(images):
+    X, y = images
+    held = np.empty(60, object)
+    held[:] = list(X)
+    conjugate = torch.complex(torch.zeros(X.shape), torch.from_numpy(X).float()).conj().imag
+    for given, same in [(held, X), (conjugate, -X.astype(np.float32))]:
+        np.testing.assert_array_equal(
+            make().fit(given, y).predict_proba(given), make().fit(same, y).predict_proba(same)
+        )

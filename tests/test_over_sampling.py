@@ -2,8 +2,11 @@
 
 import numpy as np
 import pytest
+import torch
 from imblearn.over_sampling import RandomOverSampler
+from PIL import Image
 from sklearn.base import clone
+from torch.utils.data import TensorDataset
 
 from sklearn_open import PureNoiseOverSampler
 
@@ -146,3 +149,80 @@ def test_nan_and_five_axes_are_refused():
     X[3] = np.nan
     with pytest.raises(ValueError, match="NaN"):
         PureNoiseOverSampler().fit_resample(X, y)
+
+
+def test_other_containers():
+    X, y = data(shape=(4, 5, 3))
+    expected = PureNoiseOverSampler(random_state=0).fit_resample(X, y)
+    polars = pytest.importorskip("polars")
+    for given, labels in [
+        (torch.from_numpy(X), torch.from_numpy(y)),
+        (tuple(X), tuple(y)),
+        ([Image.fromarray(row) for row in X], polars.Series(y)),
+    ]:
+        got = PureNoiseOverSampler(random_state=0).fit_resample(given, labels)
+        for part, same in zip(got, expected, strict=True):
+            np.testing.assert_array_equal(part, same)
+    table = X.reshape(len(X), -1).astype(np.float64)
+    expected = PureNoiseOverSampler(random_state=0).fit_resample(table, y)[0]
+    got, _ = PureNoiseOverSampler(random_state=0).fit_resample(polars.DataFrame(table), y)
+    np.testing.assert_array_equal(got, expected)
+
+
+def test_integers_up_to_the_largest():
+    rng = np.random.RandomState(0)
+    y = np.repeat([0, 1], [40, 10])
+    for dtype in (np.int64, np.uint64):
+        info = np.iinfo(dtype)
+        X = rng.choice(np.array([info.min, info.max], dtype), (50, 1, 4, 4))
+        sampler = PureNoiseOverSampler(delta=1, random_state=0)
+        noise = sampler.fit_resample(X, y)[0][sampler.noise_mask_].astype(float)
+        low, high = float(info.min), float(info.max)
+        assert (noise > (low + high) / 2).mean() == pytest.approx(0.5, abs=0.1)
+        assert noise.min() == low
+        assert noise.max() == pytest.approx(high)
+
+
+@pytest.mark.parametrize(
+    ("X", "y", "message"),
+    [
+        (np.ma.masked_equal(np.eye(4), 1), [0, 0, 0, 1], "masked"),
+        (np.full((4, 2), 1e200), [0, 0, 0, 1], "beyond 1e.150"),
+        (np.zeros((4, 3, 0)), [0, 0, 0, 1], "no pixels"),
+        (np.zeros((4, 3), "datetime64[D]"), [0, 0, 0, 1], "holds no pixels"),
+        (np.eye(4), ["a", "a", "a", None], "no label"),
+        (np.eye(4), ["a", "a", "a", 3], "several types"),
+        (np.eye(4), [[1, 0], [1, 0], [0, 1], [0, 0]], "1 rows.*not of exactly one class.*row 3"),
+    ],
+)
+def test_what_cannot_be_resampled(X, y, message):
+    with pytest.raises(ValueError, match=message):
+        PureNoiseOverSampler().fit_resample(X, y)
+
+
+def test_a_data_set_is_not_held_in_memory():
+    X, y = data()
+    with pytest.raises(TypeError, match=r"TensorDataset, a data set.*Pass an array"):
+        PureNoiseOverSampler().fit_resample(TensorDataset(torch.from_numpy(X)), y)
+
+
+def test_one_hot_labels_come_back_as_such():
+    X, y = data()
+    one_hot = np.eye(3, dtype=int)[y]
+    _, y_res = PureNoiseOverSampler(random_state=0).fit_resample(X, one_hot)
+    np.testing.assert_array_equal(y_res[:47], one_hot)
+    assert y_res.sum(0).tolist() == [30, 30, 30]
+
+
+def test_whole_columns_of_a_data_frame_stay_whole():
+    pandas = pytest.importorskip("pandas")
+    rng, y = np.random.RandomState(0), np.repeat([0, 1], [200, 20])
+    frame = pandas.DataFrame(
+        {"n": rng.randint(0, 4, 220), "flag": rng.rand(220) < 0.3, "x": rng.randn(220)}
+    )
+    sampler = PureNoiseOverSampler(delta=1, random_state=0)
+    got = sampler.fit_resample(frame, y)[0]
+    assert (got.dtypes == frame.dtypes).all()
+    noise = got[sampler.noise_mask_]
+    assert noise["flag"].mean() == pytest.approx(0.33, abs=0.1)  # N(0.3, 0.46) rounded at one half
+    assert noise["n"].mean() == pytest.approx(frame["n"].mean(), abs=0.2)

@@ -130,3 +130,34 @@ def test_constants_are_made_once():
     values[0] = 0.3  # a record that changes is another one
     np.testing.assert_array_equal(constant(values, device), values.astype(np.float32))
     assert constant(np.float64(255), device).shape == ()
+
+
+class Rows(Dataset):
+    def __init__(self, X):
+        self.X = X
+
+    def __len__(self):
+        return len(self.X)
+
+    def __getitem__(self, i):
+        return self.X[i]
+
+
+def test_other_units_than_those_that_were_fitted():
+    X = np.random.RandomState(0).randint(0, 256, (6, 1, 4, 4), dtype=np.uint8)
+    X[0, 0, 0, 0] = 255
+    of_bytes, of_unit = (PixelStatistics.of(part).scale for part in (X, X / np.float32(255)))
+    for scale, other, warning in [
+        (of_bytes, X / 255, "nearly black"),
+        (of_bytes, LazyImages(Rows(X / 255), np.asarray), "nearly black"),
+        (of_unit, X, "uint8 pixels of up to .*far too bright"),
+        (of_unit, LazyImages(Rows(X), np.asarray), "far too bright"),
+    ]:
+        with pytest.warns(UserWarning, match=warning):
+            scale.warn_of_other_units(other)
+    for scale, others in [
+        (of_bytes, [X, X * 1.0, X * 0.0]),
+        (of_unit, [X / 255, X / 255 + 0.5, X // 255]),
+    ]:
+        for other in others:
+            scale.warn_of_other_units(other)  # a warning would be an error

@@ -150,3 +150,83 @@ def test_classes_rule_the_codes():
 def test_labels_that_cannot_be_learned(y, message):
     with pytest.raises(ValueError, match=message):
         encode_labels(y)
+
+
+@pytest.mark.parametrize(
+    ("X", "message"),
+    [
+        (np.ma.masked_array(np.zeros((6, 3)), np.arange(18).reshape(6, 3) < 4), "4 masked values"),
+        (np.full((6, 3), "7"), "dtype <U1, which holds no pixels.*astype"),
+        (np.zeros((6, 3, 4), "datetime64[D]"), r"dtype datetime64\[D\]"),
+        (np.array([[-3e38], [3e38]]), r"from -3e\+38 to 3e\+38, a range too large for float32"),
+        (np.zeros((6, 3, 4, 5)) * 1j, "Complex"),
+    ],
+)
+def test_what_holds_no_pixels(X, message):
+    with pytest.raises(ValueError, match=message):
+        check(X)
+
+
+def test_images_for_an_estimator_that_was_fitted_on_a_table():
+    estimator = BaseEstimator()
+    check_images(estimator, np.zeros((6, 12)), np.zeros(6), image_shape=None, reset=True)
+    for shape in [(6, 3, 2, 2), (6, 1, 1, 12), (6, 3, 4)]:
+        with pytest.raises(ValueError, match="fit was given a table of 12 columns"):
+            check_images(estimator, np.zeros(shape), image_shape=None)
+
+
+@pytest.mark.parametrize(
+    ("y", "message"),
+    [
+        (["a", None, "b"], "no label.*1 of 3 rows, the first of them row 1"),
+        (["a", "b", float("nan")], "row 2"),
+        (np.array([0.0, np.nan, 1.0]), "row 1"),
+        (np.array(["2020", "NaT"], "datetime64[Y]"), "row 1"),
+        (np.array([None, "a"], object), "row 0"),
+        (np.ma.masked_array([0, 1, 2], [True, False, False]), "masked labels"),
+        (["a", 1, 2], "several types, such as 'a' and 1"),
+        (np.array([1, "a"], object), "several types, such as 1 and 'a'"),
+        ({0: 1, 1: 2}, "y is a dict"),
+        ("labels", "y is a str"),
+    ],
+)
+def test_labels_that_are_missing_or_mixed(y, message):
+    with pytest.raises(ValueError, match=message):
+        encode_labels(y)
+
+
+def test_nullable_integers_stay_integers():
+    pandas = pytest.importorskip("pandas")
+    y = pandas.Series([2**62 + 1, 0, 2**62], dtype="Int64")
+    classes, _, labels = encode_labels(y)
+    assert classes.dtype == labels.dtype == np.int64
+    assert classes.tolist() == [0, 2**62, 2**62 + 1]
+    with pytest.raises(ValueError, match="row 1"):
+        encode_labels(pandas.Series([1, None, 0], dtype="Int64"))
+
+
+def test_numbers_name_no_codes():
+    assert encode_labels([0, 1], classes=["a", "b"])[0].tolist() == ["a", "b"]
+    with pytest.raises(ValueError, match=r"labels \[0, 1\], which are not in classes=\[5, 7\]"):
+        encode_labels([0, 1], classes=[5, 7])
+
+
+@pytest.mark.parametrize(
+    ("classes", "message"),
+    [
+        ([0, 1, 0], "is not a list of different labels"),
+        ([[0], [1]], "is not a list of different labels"),
+        ([0, 1, None], "classes contains no label"),
+        ([0, 1, "a"], "classes holds labels of several types"),
+        ({0, 1}, "classes is a set"),
+    ],
+)
+def test_classes_that_are_no_list_of_labels(classes, message):
+    with pytest.raises(ValueError, match=message):
+        encode_labels([0, 1], classes=classes)
+
+
+def test_a_thousand_classes():
+    y = np.arange(2500) % 1000
+    classes, codes, _ = encode_labels(y.astype(str))
+    np.testing.assert_array_equal(classes[codes], y.astype(str))
