@@ -14,6 +14,7 @@ from skorch import NeuralNetClassifier
 from skorch.history import History
 from torch import nn
 
+from sklearn_open._files import full_path
 from sklearn_open._saved_facts import (
     OF_THE_MACHINE,
     PRETRAINED,
@@ -40,12 +41,12 @@ def save_net(net: Any, path: Any) -> None:
             f"this {type(net).__name__} has the networks {net._modules}, and a file keeps only "
             "`module_`. Pickle the estimator instead."
         )
-    write_file(Path(path), facts_of(net), net.module_.state_dict())
+    write_file(full_path(path), facts_of(net), net.module_.state_dict())
 
 
 def load_net(cls: type, path: Any, module: Any, given: dict[str, Any]) -> Any:
     """Return the estimator that a file holds; see `OPeNClassifier.load`."""
-    path = Path(path)
+    path = full_path(path)
     facts, weights = read_file(path)
     with _blamed_on_the_file(path):
         saved = SavedFacts.checked(cls, facts)
