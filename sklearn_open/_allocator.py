@@ -2,8 +2,8 @@
 
 GNU libc returns large blocks to the system as soon as they are free and asks for fresh ones, which
 the system fills with zeros, page by page. Networks on a CPU free and ask for the same hundreds of
-megabytes in every step. PyTorch's tuning guide advises another allocator for that reason; GNU
-libc's own settings do as well.
+megabytes in every step. PyTorch's tuning guide advises another allocator for that reason; settings
+of GNU libc do as well.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
 from typing import Any
+
+import torch
 
 __all__ = ["keep_freed_memory"]
 
@@ -29,9 +31,20 @@ _lock = threading.Lock()
 _inside = 0
 
 
+def _renew_lock() -> None:
+    global _lock
+    _lock = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):  # a worker has none of the threads that may hold it
+    os.register_at_fork(after_in_child=_renew_lock)
+
+
 @contextmanager
-def keep_freed_memory() -> Iterator[None]:
+def keep_freed_memory(device: torch.device | None = None) -> Iterator[None]:
     """Let large blocks that are freed in this context be used again within it.
+
+    On a GPU, which PyTorch keeps the memory of anyway, nothing is changed.
 
     The setting belongs to the process, so it ends when the last of the contexts that are open, in
     any thread, ends; what is free is then given back, except for up to 64 MiB. Nothing happens
@@ -39,6 +52,9 @@ def keep_freed_memory() -> Iterator[None]:
     (``MALLOC_TRIM_THRESHOLD_``, ``GLIBC_TUNABLES``).
     """
     global _inside
+    if device is not None and device.type != "cpu":
+        yield
+        return
     with _lock:
         if _inside == 0:
             _set(_MMAP_MAX, 0)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
 import warnings
 from pathlib import Path
@@ -17,16 +16,24 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from sklearn_open._fingerprint import comparable_params, hash_of, machine_facts, rows_digest
+from sklearn_open._files import TEMPORARY, full_path, write_atomically
+from sklearn_open._fingerprint import (
+    comparable_params,
+    hash_of,
+    machine_facts,
+    rows_digest,
+    structure,
+)
 from sklearn_open._inputs import LazyImages
 from sklearn_open._training_state import dump_state, restore_state
 from sklearn_open.batching import ImageDataset, TrainSet
 from sklearn_open.exceptions import CheckpointError
 
-__all__ = ["Checkpoints", "write_atomically"]
+__all__ = ["Checkpoints"]
 
 MAGIC = b"sklearn_open checkpoint\n"
 FORMAT = 1
+NAME = r"epoch-\d{6}\.ckpt"
 KEPT = 2  # the newest ones; should one be unreadable, there is another
 # Parameters that change nothing of what is trained, or are compared in another form.
 IRRELEVANT = (
@@ -55,7 +62,7 @@ class Checkpoints:
 
     def __init__(self, net: Any) -> None:
         self.net = net
-        self.folder = Path(net.checkpoint)
+        self.folder = full_path(net.checkpoint)
 
     def __enter__(self) -> Checkpoints:
         try:
@@ -65,11 +72,11 @@ class Checkpoints:
         except Timeout:
             raise CheckpointError(
                 f"another training is using checkpoint={str(self.folder)!r}. Give each its own "
-                "folder, also the fits of a search."
+                "folder. The fits of a search share one folder and cannot use checkpoint=."
             ) from None
         except OSError as error:
             raise self._unwritable(error) from error
-        for left_over in self.folder.glob("*.tmp"):
+        for left_over in self.folder.glob(f"epoch-*.ckpt.*{TEMPORARY}"):
             left_over.unlink(missing_ok=True)
         return self
 
@@ -103,8 +110,8 @@ class Checkpoints:
             print(f"Training goes on after epoch {len(self.net.history)}, from {self.folder}.")
 
     def _newest(self) -> tuple[dict[str, Any], bytes] | None:
-        paths = sorted(self.folder.glob("epoch-*.ckpt"), key=_epoch_of, reverse=True)
-        for path in paths:
+        paths = self._paths()
+        for path in reversed(paths):
             try:
                 return _read(path)
             except _DamagedError as error:
@@ -115,15 +122,18 @@ class Checkpoints:
                 )
         if paths:
             raise CheckpointError(
-                f"none of the {len(paths)} checkpoints in {str(self.folder)!r} can be used. Delete "
-                "the folder to train from the beginning."
+                f"none of the {len(paths)} checkpoints in {str(self.folder)!r} can be used "
+                f"({', '.join(path.name for path in paths)}). To train from the beginning, delete "
+                "them or choose another folder."
             )
         return None
 
     def _identity(self, train: TrainSet, valid: ImageDataset | None) -> dict[str, Any]:
         params = comparable_params(self.net, IRRELEVANT)
         given = self.net.get_params(deep=False)
+        parts = [getattr(self.net, f"{n}_") for n in (*self.net._modules, *self.net._criteria)]
         return {
+            "network": hash_of([structure(part) for part in parts]),
             "seed": self.net.seed_,
             "random_state": self.net.random_state is not None,
             "params": {name: [hash_of(params[name]), _short(given[name])] for name in params},
@@ -137,10 +147,12 @@ class Checkpoints:
         before, now = facts["params"], ours["params"]
         nothing = ["", "not set"]
         changes = [
-            f"{name} was {before.get(name, nothing)[1]} and is {now.get(name, nothing)[1]}"
+            _change(name, before.get(name, nothing)[1], now.get(name, nothing)[1])
             for name in sorted(before | now)
             if before.get(name, nothing)[0] != now.get(name, nothing)[0]
         ]
+        if not changes and facts["network"] != ours["network"]:
+            changes.append("the network's or the criterion's code changed")
         if facts["seed"] != ours["seed"] or facts["random_state"] != ours["random_state"]:
             changes.append("random_state gives another seed")
         for rows in ("training rows", "rows held out"):
@@ -162,10 +174,11 @@ class Checkpoints:
 
     # --- writing ---
 
-    def after_epoch(self) -> None:
+    def after_epoch(self, is_last: bool) -> None:
         """Write a checkpoint if one is due."""
         epoch = len(self.net.history)
-        if epoch % self.net.checkpoint_every == 0 or epoch == self.net.max_epochs:
+        due = epoch % self.net.checkpoint_every == 0 or epoch == self.net.max_epochs
+        if due or is_last:
             self.write()
 
     def write(self) -> None:
@@ -182,7 +195,7 @@ class Checkpoints:
         digest = hashlib.sha256(payload).hexdigest().encode()
         try:
             write_atomically(self._path(epoch), MAGIC + digest + b"\n" + payload)
-            for old in sorted(self.folder.glob("epoch-*.ckpt"), key=_epoch_of)[:-KEPT]:
+            for old in self._paths()[:-KEPT]:
                 old.unlink()
         except OSError as error:
             raise self._unwritable(error) from error
@@ -190,10 +203,16 @@ class Checkpoints:
     def _path(self, epoch: int) -> Path:
         return self.folder / f"epoch-{epoch:06d}.ckpt"
 
+    def _paths(self) -> list[Path]:
+        """Return the checkpoints, the oldest first; other files in the folder are the user's."""
+        return sorted(
+            p for p in self.folder.iterdir() if re.fullmatch(r"epoch-\d{6,}\.ckpt", p.name)
+        )
+
     def _unwritable(self, error: OSError) -> CheckpointError:
         return CheckpointError(
             f"cannot write to checkpoint={str(self.folder)!r}: {error.strerror or error}. Earlier "
-            "checkpoints are untouched, and the network keeps what it has learnt. Make room, or "
+            "checkpoints are untouched, and the network keeps what it has learnt. Mend that, or "
             "choose another folder, and call fit again."
         )
 
@@ -223,36 +242,18 @@ def _read(path: Path) -> tuple[dict[str, Any], bytes]:
     return facts, state
 
 
-def write_atomically(path: Path, content: bytes) -> None:
-    """Write a file so that under its name there is always a whole one: the old or the new."""
-    temporary = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-    try:
-        with temporary.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
-    if os.name == "posix":  # the new name, too, is to last
-        folder = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
-
-
-def _epoch_of(path: Path) -> int:
-    number = re.fullmatch(r"epoch-(\d+)\.ckpt", path.name)
-    return int(number[1]) if number else -1
-
-
 def _digest(data: ImageDataset) -> str:
     if isinstance(data.X, LazyImages):  # reading all of it may take as long as an epoch
         return hash_of([data.X.shape, data.codes, data.y])
     return rows_digest(data)
 
 
+def _change(name: str, before: str, now: str) -> str:
+    if before == now:
+        return f"the code or the content of {name} changed"
+    return f"{name} was {before} and is {now}"
+
+
 def _short(value: Any) -> str:
-    text = repr(value)
+    text = re.sub(" at 0x[0-9a-f]+", "", repr(value))
     return text if len(text) <= 60 else f"{text[:57]}..."

@@ -8,20 +8,42 @@ import inspect
 import pickle
 import sys
 from collections.abc import Iterable, Mapping
+from functools import cache
 from importlib.metadata import version
 from typing import Any
 
-import joblib
 import numpy as np
 import skorch
 import torch
+from joblib.hashing import NumpyHasher
 from sklearn.base import BaseEstimator
 from skorch.callbacks import Callback
 
 from sklearn_open._inputs import chunks
 from sklearn_open.batching import ImageDataset
 
-__all__ = ["comparable", "comparable_params", "hash_of", "machine_facts", "rows_digest"]
+__all__ = [
+    "comparable",
+    "comparable_params",
+    "hash_of",
+    "machine_facts",
+    "rows_digest",
+    "structure",
+]
+
+
+class _Hasher(NumpyHasher):
+    """joblib's hashes, of tensors by their values and of code by its text."""
+
+    def save(self, obj: Any) -> None:
+        """Take in one object."""
+        if isinstance(obj, torch.Tensor):
+            obj = (str(obj.dtype), obj.detach().cpu().double().numpy())
+        elif inspect.isfunction(obj) or isinstance(obj, type):
+            if "<" in obj.__qualname__:  # what it holds on to cannot be seen
+                raise pickle.PicklingError(f"{obj.__qualname__} is not defined at the top level")
+            obj = ("code", obj.__module__, obj.__qualname__, _source(obj))
+        super().save(obj)
 
 
 def hash_of(value: Any) -> str:
@@ -33,12 +55,17 @@ def hash_of(value: Any) -> str:
         If it cannot be pickled.
     """
     try:
-        return str(joblib.hash(value))
-    except (pickle.PicklingError, AttributeError, TypeError) as error:
+        return str(_Hasher(hash_name="md5", coerce_mmap=True).hash(value))
+    except (pickle.PicklingError, AttributeError, TypeError, RuntimeError) as error:
         raise ValueError(
             "memory= and checkpoint= compare parameters, and one of them cannot be pickled. Define "
             f"functions and classes at the top of a module (no lambda). It said: {error}"
         ) from error
+
+
+def structure(module: torch.nn.Module) -> Any:
+    """Return what a network is made of, without its weights, in `comparable` form."""
+    return repr(module), sorted({_source(type(layer)) for layer in module.modules()})
 
 
 def comparable_params(net: Any, without: Iterable[str]) -> dict[str, Any]:
@@ -55,24 +82,29 @@ def comparable_params(net: Any, without: Iterable[str]) -> dict[str, Any]:
 def comparable(value: Any) -> Any:
     """Return something whose pickle is the same whenever the value is."""
     if isinstance(value, torch.nn.Module):
-        weights = {name: comparable(tensor) for name, tensor in value.state_dict().items()}
-        sources = sorted({_source(type(layer)) for layer in value.modules()})
-        return repr(value), sources, weights
-    if isinstance(value, torch.Tensor):
-        return value.detach().cpu().double().numpy()
+        return structure(value), dict(value.state_dict())
+    if isinstance(value, np.generic):
+        return value.item()
     if isinstance(value, Mapping):
         return {name: comparable(part) for name, part in value.items()}
     if isinstance(value, (list, tuple)):
         return [comparable(part) for part in value]
     if isinstance(value, functools.partial):
         return [comparable(part) for part in (value.func, value.args, value.keywords)]
-    if inspect.isfunction(value) or isinstance(value, type):
-        return value, _source(value)
-    if isinstance(value, (BaseEstimator, Callback)):  # without what they learnt
+    if isinstance(value, Callback):  # without what it has seen
+        return type(value), comparable(_arguments(value))
+    if isinstance(value, BaseEstimator):
         return type(value), comparable(value.get_params(deep=False))
     return value
 
 
+def _arguments(callback: Callback) -> dict[str, Any]:
+    """Return what a callback was made with, as far as it keeps that under the same names."""
+    parameters = inspect.signature(type(callback).__init__).parameters
+    return {name: vars(callback)[name] for name in parameters if name in vars(callback)}
+
+
+@cache
 def _source(definition: Any) -> str:
     """Return the code of a class or function that is not torch's: it may have been edited."""
     name = f"{definition.__module__}.{definition.__qualname__}"

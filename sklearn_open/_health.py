@@ -12,7 +12,7 @@ import torch
 
 from sklearn_open.exceptions import TrainingDivergedError
 
-__all__ = ["check_losses", "check_weights", "weights_put_back_if_diverged"]
+__all__ = ["check_losses", "weights_put_back_if_diverged"]
 
 _ADVICE = (
     "The network has the weights from before this epoch. Train again with a lower lr, with "
@@ -30,6 +30,7 @@ def weights_put_back_if_diverged(net: Any) -> Iterator[None]:
     before = {name: copy.deepcopy(getattr(net, name).state_dict()) for name in names}
     try:
         yield
+        _check_weights(net, before)
     except TrainingDivergedError:
         for name, state in before.items():
             getattr(net, name).load_state_dict(state)
@@ -59,23 +60,25 @@ def check_losses(net: Any, losses: Sequence[Any], first: int = 0) -> None:
             )
 
 
-def check_weights(net: Any) -> None:
-    """Raise TrainingDivergedError if the last step left weights that are not finite."""
-    tensors = [
-        tensor
-        for name in net._modules
-        for tensor in getattr(net, f"{name}_").state_dict().values()
-        if isinstance(tensor, torch.Tensor) and tensor.is_floating_point() and tensor.numel()
+def _check_weights(net: Any, before: dict[str, Any]) -> None:
+    """Raise TrainingDivergedError if numbers that were finite before the epoch no longer are."""
+    spoilt = [
+        name
+        for part, state in before.items()
+        for name, tensor in getattr(net, part).state_dict().items()
+        if not _is_finite(tensor) and _is_finite(state[name])
     ]
-    if not tensors:
-        return
-    # A sum is finite only if all of it is, or overflows, which float64 does not.
-    sums = torch.stack([t.sum(dtype=torch.float64).to(tensors[0].device) for t in tensors])
-    if not torch.isfinite(sums).all():
+    if spoilt:
         raise TrainingDivergedError(
-            f"weights became NaN or infinite at the end of epoch {len(net.history)} (learning "
+            f"{spoilt[0]} became NaN or infinite at the end of epoch {len(net.history)} (learning "
             f"rate {_learning_rate(net):g}). {_ADVICE}"
         )
+
+
+def _is_finite(value: Any) -> bool:
+    if not isinstance(value, torch.Tensor) or not value.is_floating_point():
+        return True
+    return bool(torch.isfinite(value.sum(dtype=torch.float64)))  # float64 does not overflow here
 
 
 def _learning_rate(net: Any) -> float:

@@ -7,6 +7,7 @@ see the same numbers as one that never stopped.
 
 from __future__ import annotations
 
+import os
 import random
 import threading
 import zlib
@@ -25,6 +26,15 @@ __all__ = [
 ]
 
 _GLOBAL_RNG = threading.RLock()
+
+
+def _renew_lock() -> None:
+    global _GLOBAL_RNG
+    _GLOBAL_RNG = threading.RLock()
+
+
+if hasattr(os, "register_at_fork"):  # a worker has none of the threads that may hold it
+    os.register_at_fork(after_in_child=_renew_lock)
 
 
 def keyed_seed(seed: int, *key: int | str) -> int:

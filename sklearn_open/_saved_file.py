@@ -15,7 +15,7 @@ from typing import Any
 import safetensors.torch
 import torch
 
-from sklearn_open._checkpoints import write_atomically
+from sklearn_open._files import write_atomically
 from sklearn_open.exceptions import SavedFileError
 
 __all__ = ["read_file", "write_file"]

@@ -15,6 +15,7 @@ from skorch.history import History
 from torch import nn
 
 from sklearn_open._auxiliary import drop_auxiliary
+from sklearn_open._files import full_path
 from sklearn_open._saved_facts import (
     OF_THE_MACHINE,
     PRETRAINED,
@@ -47,12 +48,12 @@ def save_net(net: Any, path: Any) -> None:
     left_out = set() if net.norm == "aux" else auxiliary_keys(net.module_)
     weights = net.module_.state_dict()
     kept = {name: tensor for name, tensor in weights.items() if name not in left_out}
-    write_file(Path(path), facts_of(net), kept)
+    write_file(full_path(path), facts_of(net), kept)
 
 
 def load_net(cls: type, path: Any, module: Any, given: dict[str, Any]) -> Any:
     """Return the estimator that a file holds; see `OPeNClassifier.load`."""
-    path = Path(path)
+    path = full_path(path)
     facts, weights = read_file(path)
     with _blamed_on_the_file(path):
         saved = SavedFacts.checked(cls, facts)

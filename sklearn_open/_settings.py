@@ -65,7 +65,7 @@ def check_settings(net: Any) -> None:
             f"checkpoint_every={net.checkpoint_every!r} is not a number of epochs. Pass an int of "
             "1 or more."
         )
-    if net.checkpoint is not None and not isinstance(net.checkpoint, (str, PathLike)):
+    if net.checkpoint == "" or not isinstance(net.checkpoint, (str, PathLike, type(None))):
         raise ValueError(f"checkpoint={net.checkpoint!r} is not a folder. Pass a path or None.")
 
 

@@ -7,11 +7,12 @@ it reached in a folder, and the others take it from there, bit for bit what they
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock
+from filelock import FileLock, Timeout
 from sklearn.utils.validation import check_memory
 
 from sklearn_open._fingerprint import (
@@ -88,10 +89,11 @@ class SharedPhase:
         folder.mkdir(parents=True, exist_ok=True)
         # Of fits that need the same phase at the same time, one trains it and the others wait. The
         # system frees the lock of a process that was killed.
-        with FileLock(folder / f"phase-{key}.lock"):
+        with self._alone(folder / f"phase-{key}.lock"):
             state = self.memory.cache(_reach, ignore=["phase", "train"])(key, self, train)
         if len(self.net.history) == 0:
-            restore_state(self.net, state)
+            with ordinary_norm(self.net):
+                restore_state(self.net, state)
             if self.net.verbose:
                 print(f"Epochs 1 to {self.n_epochs} were taken from {self.memory.location}.")
 
@@ -105,6 +107,20 @@ class SharedPhase:
         """
         with ordinary_norm(self.net):
             return dump_state(self.net)
+
+    @contextmanager
+    def _alone(self, path: Path) -> Iterator[None]:
+        """Wait for other fits; Ctrl-C ends that."""
+        lock = FileLock(path)
+        while not lock.is_locked:
+            try:
+                lock.acquire(timeout=1)
+            except Timeout:
+                self.net._interrupt_.raise_if_pending()
+        try:
+            yield
+        finally:
+            lock.release()
 
     def key(self) -> str:
         """Return a name for all that the state at the end of the phase depends on."""

@@ -14,7 +14,7 @@ from sklearn_open._allocator import keep_freed_memory
 from sklearn_open._auxiliary import add_auxiliary, drop_auxiliary, without_auxiliary
 from sklearn_open._building import main_output
 from sklearn_open._hardware import autocast_dtype, tf32
-from sklearn_open._health import check_losses, check_weights, weights_put_back_if_diverged
+from sklearn_open._health import check_losses, weights_put_back_if_diverged
 from sklearn_open._net import ScikitNet
 from sklearn_open._noise_sampling import NoiseSampler
 from sklearn_open._random import keyed_seed, seeded_user_code
@@ -113,14 +113,13 @@ class TwoRouteNet(ScikitNet):
         """
         if iterator is None:
             return
-        with tf32(self.precision, self.device_), keep_freed_memory():
+        with tf32(self.precision, self.device_), keep_freed_memory(self.device_):
             if not training:
                 self._run_steps(iterator, False, prefix, step_fn, fit_params)
                 return
             # Closed here, as an error that somebody keeps would keep the random state of its step.
             with weights_put_back_if_diverged(self), closing(self._steps(iterator)) as steps:
                 self._run_steps(steps, True, prefix, step_fn, fit_params)
-                check_weights(self)
 
     def _run_steps(
         self, batches: Any, training: bool, prefix: str, step_fn: Any, fit_params: dict[str, Any]
@@ -137,6 +136,7 @@ class TwoRouteNet(ScikitNet):
                     check_losses(self, [loss], first=n_batches)
                 self.notify("on_batch_end", batch=batch, training=training, **step)
                 n_batches += 1
+                self._interrupt_.raise_if_pending()
         finally:
             losses = self._losses_to_numbers(f"{prefix}_loss")
         if training:
@@ -162,7 +162,6 @@ class TwoRouteNet(ScikitNet):
                 # Dropout draws from torch's global generator, other code from NumPy's.
                 with seeded_user_code(self.device_, keyed_seed(self.seed_, "step", epoch, b)):
                     yield batch
-                self._interrupt_.raise_if_pending()
         finally:
             self._noise_rows_ = 0
 
@@ -205,7 +204,7 @@ class TwoRouteNet(ScikitNet):
 
     def forward_iter(self, *args: Any, **kwargs: Any) -> Generator[Any]:
         """Yield the network's output for each batch of the rows to predict on."""
-        with keep_freed_memory():
+        with keep_freed_memory(self.device_):
             yield from super().forward_iter(*args, **kwargs)
 
     def get_loss(self, y_pred: Any, y_true: Any, *args: Any, **kwargs: Any) -> torch.Tensor:

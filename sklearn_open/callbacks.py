@@ -104,6 +104,10 @@ class TrainingProgress(Callback):
 
     def on_train_end(self, net: Any, **kwargs: Any) -> None:
         """Close the bar."""
+        self.close()
+
+    def close(self) -> None:
+        """Take the bar off the screen, if it is there."""
         if self.bar_ is not None:
             self.bar_.close()
             del self.bar_

@@ -721,15 +721,20 @@ class OPeNClassifier(TwoRouteNet):
 
     def _forget_running_fit(self) -> None:
         self.interrupted_ = self._interrupt_.pending
+        for _, callback in self.callbacks_:
+            if isinstance(callback, TrainingProgress):  # an error leaves it open
+                callback.close()
         for name in RUNNING_FIT:
             self.__dict__.pop(name, None)
 
     def notify(self, method_name: str, **kwargs: Any) -> None:
         """Call the callbacks, then keep what an epoch has reached."""
+        # A callback that ends training raises here: a fit that goes on from the checkpoint before
+        # ends at the same epoch, by the same callback.
         super().notify(method_name, **kwargs)
         if method_name == "on_epoch_end":
             if self._checkpoints_ is not None:
-                self._checkpoints_.after_epoch()
+                self._checkpoints_.after_epoch(is_last=self._interrupt_.pending)
             self._interrupt_.raise_if_pending()
 
     def __getstate__(self) -> dict[str, Any]:

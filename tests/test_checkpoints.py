@@ -213,6 +213,121 @@ def test_a_checkpoint_that_is_no_path_is_refused(images):
         make(3).fit(*images)
 
 
+# --- what callbacks, optimisers and networks hold ---
+
+
+class Watches(Callback):
+    """Holds the net, a hook on its network, and numbers of its own."""
+
+    def __init__(self, every=1):
+        self.every = every
+        self.losses = []
+        self.calls = 0
+
+    def on_train_begin(self, net, **kwargs):
+        self.net_ = net
+        net.module_.register_forward_hook(self.count)
+
+    def count(self, *args):
+        self.calls += 1
+
+    def on_epoch_end(self, net, **kwargs):
+        assert self.net_ is net
+        self.losses.append(net.history[-1, "train_loss"])
+
+
+def test_callbacks_go_on_with_the_net_that_trains(images, tmp_path):
+    alone, stopped, resumed = Watches(), Watches(), Watches()
+    make(callbacks=[alone]).fit(*images)
+    die_at(3, make(tmp_path, callbacks=[stopped]), images)
+    clf = make(tmp_path, callbacks=[resumed]).fit(*images)
+    assert resumed.net_ is clf
+    assert resumed.losses == alone.losses
+    assert resumed.calls == alone.calls
+    again = clf.fit(*images)  # what the callback has seen does not make it another one
+    assert len(again.history) == EPOCHS
+
+
+class Scaled(SmallCNN):
+    """Has a parametrized layer, which cannot be pickled."""
+
+    def __init__(self, num_classes, in_channels):
+        super().__init__(num_classes, in_channels)
+        torch.nn.utils.parametrizations.weight_norm(self.fc)
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        {"optimizer": torch.optim.LBFGS, "lr": 0.01},
+        {"optimizer": torch.optim.AdamW},
+        {"module": Scaled},
+    ],
+    ids=["LBFGS", "AdamW", "weight_norm"],
+)
+@pytest.mark.parametrize("phase", ["checkpoint", "memory"])
+def test_optimisers_and_parametrized_layers(images, tmp_path, params, phase):
+    params = {"lr": 0.001, **params}
+    expected = make(**params).fit(*images)
+    if phase == "memory":
+        make(memory=tmp_path, delta=1, **params).fit(*images)
+        resumed = make(memory=tmp_path, **params).fit(*images)
+    else:
+        die_at(3, make(tmp_path, **params), images)
+        resumed = make(tmp_path, **params).fit(*images)
+    assert_same(resumed, expected, images[0])
+
+
+def make_network(num_classes, in_channels):
+    """Make a network of a class that may be edited."""
+    return Edited(num_classes, in_channels)
+
+
+class Edited(SmallCNN):
+    """Stands for a class of the user's."""
+
+
+def test_edited_code_behind_a_factory_is_refused(images, tmp_path, monkeypatch):
+    make(tmp_path, module=make_network).fit(*images)
+    monkeypatch.setattr(Edited, "extra_repr", lambda self: "edited", raising=False)
+    with pytest.raises(CheckpointError, match="the network's or the criterion's code changed"):
+        make(tmp_path, module=make_network).fit(*images)
+
+
+class Shifts:
+    """An augmentation that holds a tensor."""
+
+    def __init__(self, by=0.1):
+        self.by = torch.full((3, 1, 1), by)
+
+    def __call__(self, batch):
+        return (batch + self.by).clamp(0, 1)
+
+
+def test_objects_that_hold_tensors_are_compared_by_value(images, tmp_path):
+    make(tmp_path, augment=Shifts()).fit(*images)
+    make(tmp_path, augment=Shifts()).fit(*images)
+    with pytest.raises(CheckpointError, match="the code or the content of augment changed"):
+        make(tmp_path, augment=Shifts(0.2)).fit(*images)
+
+
+def test_files_of_the_user_are_left_alone(images, tmp_path):
+    own = [tmp_path / name for name in ("notes.tmp", "epoch-best.ckpt", "epoch-1.ckpt")]
+    for path in own:
+        path.write_text("mine")
+    make(tmp_path).fit(*images)
+    make(tmp_path).fit(*images)
+    assert [path.read_text() for path in own] == ["mine"] * 3
+
+
+def test_a_folder_is_where_it_was_when_training_began(images, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    make("~/folder").fit(*images)
+    assert names(tmp_path / "folder") == ["epoch-000003.ckpt", "epoch-000004.ckpt"]
+    with pytest.raises(ValueError, match="checkpoint='' is not a folder"):
+        make("").fit(*images)
+
+
 # --- damage ---
 
 

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from sklearn_open import OPeNClassifier
-from sklearn_open._health import check_weights
+from sklearn_open.backbones import SmallCNN
 from sklearn_open.exceptions import TrainingDivergedError
 
 
@@ -74,9 +74,22 @@ def test_weights_that_the_last_step_spoilt_are_found(images):
                 next(self.module_.parameters()).view(-1)[0] = float("inf")
 
     clf = Spoils(max_epochs=1, batch_size=60, random_state=0, verbose=0)
-    with pytest.raises(TrainingDivergedError, match="weights became NaN or infinite"):
+    message = r"features.* became NaN or infinite at the end of epoch 1"
+    with pytest.raises(TrainingDivergedError, match=message):
         clf.fit(*images)
-    check_weights(clf)
+    assert all(torch.isfinite(tensor).all() for tensor in clf.module_.state_dict().values())
+
+
+class HasMask(SmallCNN):
+    """Has a buffer that is infinite by intention, as masks of attention are."""
+
+    def __init__(self, num_classes, in_channels):
+        super().__init__(num_classes, in_channels)
+        self.register_buffer("mask", torch.full((3, 3), -torch.inf).triu(1))
+
+
+def test_buffers_may_be_infinite_from_the_beginning(images):
+    assert len(make(module=HasMask).fit(*images).history) == 4
 
 
 def test_losses_of_rows_held_out_may_be_anything(images):

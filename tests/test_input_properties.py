@@ -468,8 +468,8 @@ def fits(draw):
     batch_size = draw(st.integers(1, len(codes) + 1) | st.sampled_from([-1, 128]))
     parts = (pixels, container, labels)
     refused = [part.refused for part in parts if part.refused]
-    if not refused and batch_size == 1:
-        refused = single_rows_refused(array, image_shape)
+    if batch_size == 1:
+        refused += single_rows_refused(array, image_shape)
     name = f"{shape} {pixels}, {memory}, {container}, y: {labels}"
     params = {"batch_size": batch_size, "image_shape": image_shape}
     return Case(name, container.make(array), labels.make(codes), params, tuple(refused), parts)
