@@ -65,7 +65,8 @@ def hash_of(value: Any) -> str:
 
 def structure(module: torch.nn.Module) -> Any:
     """Return what a network is made of, without its weights, in `comparable` form."""
-    return repr(module), sorted({_source(type(layer)) for layer in module.modules()})
+    kinds: set[Any] = {type(layer) for layer in module.modules()}
+    return repr(module), sorted(_source(kind) for kind in kinds)
 
 
 def comparable_params(net: Any, without: Iterable[str]) -> dict[str, Any]:

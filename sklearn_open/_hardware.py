@@ -11,6 +11,7 @@ import torch
 __all__ = ["PRECISIONS", "autocast_dtype", "predict_batch_size", "resolve_device", "tf32"]
 
 PRECISIONS = ("auto", "float32", "bf16", "fp16")
+CPU_BF16_SIDE = 32
 
 # Pixels (or table rows) in a batch to predict on. On a CPU, larger batches fall out of its caches
 # and were slower (WRN-16-2, ResNet-18); a GPU needs more to be busy.
@@ -32,15 +33,26 @@ def autocast_dtype(
     Parameters
     ----------
     precision : {"auto", "float32", "bf16", "fp16"}
-        "auto" is bf16 for images on hardware with bf16 arithmetic, else float32.
+        "auto" is bf16 for images on hardware with bf16 arithmetic, else float32. On a CPU, images
+        of fewer than 32 pixels a side are left to float32.
     device : torch.device
         Where the network is.
     image_shape : tuple of int
         Shape of a row; a table (one axis) has no convolutions that would gain from bf16.
     """
     if precision == "auto":
-        precision = "bf16" if len(image_shape) > 1 and _has_bf16(device) else "float32"
+        precision = "bf16" if _gains_from_bf16(device, image_shape) else "float32"
     return {"bf16": torch.bfloat16, "fp16": torch.float16}.get(precision)
+
+
+def _gains_from_bf16(device: torch.device, image_shape: tuple[int, ...]) -> bool:
+    if len(image_shape) == 1:
+        return False
+    # With bf16 on a CPU, torch 2.15 reads memory that was never written in the backward pass of a
+    # convolution with stride 2 on a single pixel, which small images are reduced to.
+    if device.type == "cpu" and min(image_shape[1:]) < CPU_BF16_SIDE:
+        return False
+    return _has_bf16(device)
 
 
 def _has_bf16(device: torch.device) -> bool:

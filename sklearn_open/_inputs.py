@@ -148,8 +148,8 @@ def _naming_item(i: int) -> Iterator[None]:
         yield
     except Exception as error:
         raise ValueError(
-            f"item {i} of X could not be read: {type(error).__name__}: {error}. Mend it, or leave "
-            "it out."
+            f"item {i} of X could not be read: {type(error).__name__}: {str(error).rstrip('.')}. "
+            "Mend it, or leave it out."
         ) from error
 
 

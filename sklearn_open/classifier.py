@@ -105,8 +105,8 @@ class OPeNClassifier(TwoRouteNet):
         Mean and deviation per channel that all rows are normalised by, noise included: of the
         training set, as given (in units where pixels lie in [0, 1]), or none.
     precision : {"auto", "float32", "bf16", "fp16"}, default="auto"
-        "auto" is bf16 autocast for images where the hardware has it, else float32. "fp16" scales
-        gradients (`scaler_`).
+        "auto" is bf16 autocast for images where the hardware has it (on a CPU, from 32x32 pixels
+        on), else float32. "fp16" scales gradients (`scaler_`).
     compile : bool or str, default=False
         Whether training steps run through `torch.compile`; a string is its mode, such as
         "reduce-overhead" (CUDA graphs). `module_` stays the plain network, and predicts as such.

@@ -20,8 +20,9 @@ def test_auto_is_the_gpu_where_there_is_one(monkeypatch, has_cuda, expected):
 @pytest.mark.parametrize(
     ("precision", "has_bf16", "image_shape", "dtype"),
     [
-        ("auto", True, (3, 8, 8), torch.bfloat16),
-        ("auto", False, (3, 8, 8), None),
+        ("auto", True, (3, 32, 32), torch.bfloat16),
+        ("auto", True, (3, 48, 31), None),
+        ("auto", False, (3, 32, 32), None),
         ("auto", True, (64,), None),
         ("bf16", False, (64,), torch.bfloat16),
         ("float32", True, (3, 8, 8), None),

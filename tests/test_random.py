@@ -1,7 +1,11 @@
 """Keyed randomness."""
 
+import multiprocessing as mp
+import os
 import random
+import threading
 import time
+import warnings
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -75,3 +79,32 @@ def test_threads_take_turns():
     with ThreadPoolExecutor(4) as pool:
         for got, reference in zip(pool.map(draw, range(4)), expected, strict=True):
             assert torch.equal(got, reference)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_forked_worker_does_not_wait_for_threads_it_does_not_have():
+    held, done = threading.Event(), threading.Event()
+
+    def hold():
+        with seeded_global_rng(torch.device("cpu"), 0):
+            held.set()
+            done.wait()
+
+    thread = threading.Thread(target=hold)
+    thread.start()
+    held.wait()
+    try:
+        worker = mp.get_context("fork").Process(target=_draw)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # of forks beside threads
+            worker.start()
+        worker.join(20)
+        assert worker.exitcode == 0
+    finally:
+        done.set()
+        thread.join()
+
+
+def _draw():
+    with seeded_global_rng(torch.device("cpu"), 0):
+        torch.rand(())
