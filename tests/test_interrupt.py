@@ -15,6 +15,14 @@ from sklearn_open import OPeNClassifier
 from sklearn_open._interrupt import held_back
 
 
+@pytest.fixture(autouse=True)
+def _ctrl_c_interrupts():
+    """As in a terminal; where tests run in the background, Ctrl-C is ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 class Signals(Callback):
     """Sends signals to this process in the middle of a step."""
 
