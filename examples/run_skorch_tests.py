@@ -25,6 +25,8 @@ DATASET = "validated rows are held in a data set of the package's own, not the o
 COPIED = "a module instance is copied, not trained in place: clone must not carry trained weights"
 RAGGED = "rows are images (or a table): of one shape, one label for each"
 DICT = "rows are one array: a network with several inputs is not an image classifier's"
+SIZES = "predictions and validation choose the size of their batches"
+DIVERGED = "a loss that is not finite ends training"
 READ = "labels are read from the data set, where skorch gives up"
 ACCEPTED = {
     "test_error_when_classes_could_not_be_inferred": READ,
@@ -36,6 +38,11 @@ ACCEPTED = {
     "test_net_variable_prediction_lengths": RAGGED,
     "test_net_variable_label_lengths": RAGGED,
     "test_data_dict_and_fit_params": DICT,
+    "test_batch_count": SIZES,
+    "test_callback_is_called[on_batch": SIZES,
+    "test_predict_nonlinearity_called_with_predict": SIZES,
+    "test_fit_params_passed_to_": DIVERGED,
+    "test_with_initialized_module_other_params": DIVERGED,
 }
 
 

@@ -21,7 +21,7 @@ def add_auxiliary(net: Any) -> None:
     """Let the optimisers train the auxiliary layers."""
     pairs = [
         (layer.get_parameter(name), second)  # type: ignore[attr-defined]
-        for layer in auxiliary_layers(net.module_)
+        for layer in _layers(net)
         for name, second in layer.auxiliary.named_parameters()
     ]
     for optimizer in _optimizers(net):
@@ -50,8 +50,13 @@ def without_auxiliary(net: Any, named: Iterable[Any]) -> Iterator[Any]:
     return ((name, parameter) for name, parameter in named if parameter not in second)
 
 
+def _layers(net: Any) -> list[Any]:
+    module = getattr(net, "module_", None)  # nets of skorch's kind may name theirs otherwise
+    return [] if module is None else list(auxiliary_layers(module))
+
+
 def _parameters(net: Any) -> set[torch.Tensor]:
-    return {p for layer in auxiliary_layers(net.module_) for p in layer.auxiliary.parameters()}
+    return {p for layer in _layers(net) for p in layer.auxiliary.parameters()}
 
 
 def _optimizers(net: Any) -> list[Any]:
