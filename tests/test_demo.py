@@ -67,7 +67,8 @@ def test_it_ends_when_asked_to(tmp_path):
         start = time.perf_counter()
         _, err = demo.communicate(timeout=60)
     assert time.perf_counter() - start < 20
-    assert demo.returncode == 130, err
+    # Python itself ends by SIGINT, which shells show as 130, where the signal met an exec().
+    assert demo.returncode in (130, -signal.SIGINT), err
     assert "Stopped. Nothing was written" in err
     assert "Traceback" not in err
     assert list((tmp_path / "demo").iterdir()) == []
