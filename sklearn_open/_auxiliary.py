@@ -20,7 +20,7 @@ __all__ = ["add_auxiliary", "drop_auxiliary", "without_auxiliary"]
 def add_auxiliary(net: Any) -> None:
     """Let the optimisers train the auxiliary layers."""
     pairs = [
-        (layer.get_parameter(name), second)  # type: ignore[attr-defined]
+        (layer.get_parameter(name), second)
         for layer in _layers(net)
         for name, second in layer.auxiliary.named_parameters()
     ]
