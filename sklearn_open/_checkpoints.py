@@ -33,7 +33,7 @@ __all__ = ["Checkpoints"]
 
 MAGIC = b"sklearn_open checkpoint\n"
 FORMAT = 1
-NAME = r"epoch-\d{6}\.ckpt"
+NAME = r"epoch-\d{6,}\.ckpt"
 KEPT = 2  # the newest ones; should one be unreadable, there is another
 # Parameters that change nothing of what is trained, or are compared in another form.
 IRRELEVANT = (
@@ -205,9 +205,8 @@ class Checkpoints:
 
     def _paths(self) -> list[Path]:
         """Return the checkpoints, the oldest first; other files in the folder are the user's."""
-        return sorted(
-            p for p in self.folder.iterdir() if re.fullmatch(r"epoch-\d{6,}\.ckpt", p.name)
-        )
+        ours = (path for path in self.folder.iterdir() if re.fullmatch(NAME, path.name))
+        return sorted(ours, key=lambda path: (len(path.name), path.name))
 
     def _unwritable(self, error: OSError) -> CheckpointError:
         return CheckpointError(

@@ -771,6 +771,8 @@ def test_many_cases(name, capsys):
     outcomes = run(name, RUNS[name][3])
     with capsys.disabled():
         print(f"\n{name}: {dict(outcomes)}")
+    assert outcomes["accepted"] > 50
+    assert outcomes["refused"] > 50
 
 
 # --- what is learned is the labels that were given, in their own order ---

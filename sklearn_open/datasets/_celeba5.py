@@ -159,13 +159,10 @@ def _find_lists(folder: Path, subset: str, variant: str) -> tuple[ImageList, Ima
     if attributes is not None:
         built = build_lists(*read_attributes(attributes), variant)
         return built[subset], built["train"]
-    attributes_text = f"{_ATTRIBUTES} as CelebA's makers publish it"
-    file = _LIST_NAME.format(subset=subset)
-    needed = (
-        f"{attributes_text}"
-        if variant == "strict"
-        else f"{file} (the list that Kim et al. released with M2m's code), or {attributes_text}"
-    )
+    needed = f"{_ATTRIBUTES} as CelebA's makers publish it"
+    if variant == "m2m_list":
+        file = _LIST_NAME.format(subset=subset)
+        needed = f"{file} (the list that Kim et al. released with M2m's code), or {needed}"
     raise FileNotFoundError(
         f"CelebA-5 with variant={variant!r} needs {needed}, and it is not in {str(folder)!r}. Put "
         "the file there, plain or gzipped with '.gz' added, or pass its folder as list_dir."
