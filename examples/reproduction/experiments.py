@@ -1,0 +1,165 @@
+"""What is trained: the paper's recipes, its methods, and two scales.
+
+An `Experiment` is one training, all of it: from its fields follow data, classifier and name.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from sklearn_open import OPeNClassifier
+from sklearn_open.appending import PureNoiseAppender
+from sklearn_open.backbones import WideResNet
+from sklearn_open.datasets import (
+    fetch_cifar10_lt,
+    fetch_cifar100_lt,
+    load_celeba5,
+    load_image_folder,
+    load_imagenet_lt,
+    load_places_lt,
+    make_long_tailed,
+)
+from sklearn_open.noise import AdditiveGaussianNoise
+from sklearn_open.recipes import get_recipe, list_recipes
+
+# "paper" is the recipe as it is, for a GPU. "cpu" is a small network and a short schedule that two
+# cores train in minutes: 40 plain epochs, then 10 at a tenth of the learning rate, in which the
+# methods differ. For images of 32x32 and 64x64.
+SCALES: dict[str, dict[str, Any]] = {
+    "paper": {},
+    "cpu": {
+        "module": WideResNet,
+        "module__depth": 10,
+        "module__widen_factor": 2,
+        "max_epochs": 50,
+        "start_epoch": 0.8,
+        "lr_milestones": (0.8,),
+        "lr_decay": 0.1,
+        "augment": "cutout",  # what a short schedule can learn with
+    },
+}
+OPEN: dict[str, Any] = {"delta": 1 / 3}
+METHODS: dict[str, dict[str, Any]] = {
+    "erm": {"resampler": None},
+    "rs": {"delta": 0, "start_epoch": 0},  # over-sampling from the first epoch
+    "drs": {"delta": 0},
+    "open": OPEN,
+    "open-all": {**OPEN, "noise_grad": "all"},
+    "open-aux": {**OPEN, "norm": "aux"},
+    "open-standard": {**OPEN, "norm": "standard"},
+    # Section 5, balanced data: noise on top of every batch, from the first epoch.
+    "appended": {"resampler": PureNoiseAppender(ratio=1 / 4), "start_epoch": 0},
+}
+# Section 5 trains balanced CIFAR with Adam; rate and decay as in a public reproduction.
+ADAM: dict[str, Any] = {
+    "optimizer": torch.optim.Adam,
+    "optimizer__betas": (0.9, 0.999),
+    "optimizer__weight_decay": 2e-4,
+    "lr": 1e-3,
+    "lr_milestones": (),
+}
+LISTS = {
+    "celeba5": load_celeba5,
+    "imagenet_lt": load_imagenet_lt,
+    "places_lt": load_places_lt,
+}
+RECIPES = [name for name in list_recipes() if not name.endswith("_aa")]  # that is --augment
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """One training.
+
+    Parameters
+    ----------
+    recipe : str
+        One of `RECIPES`.
+    method : str
+        One of `METHODS`.
+    seed : int
+        `random_state` of the classifier; the training set is the same for all seeds.
+    scale : str
+        One of `SCALES`.
+    epochs : int or None
+        A budget instead of the scale's; what is given as a share of the epochs shrinks with it.
+    augment : str or None
+        Instead of the scale's.
+    sigma : float or None
+        Additive noise of this strength instead of pure noise (appendix B).
+    balanced : bool
+        All of the training set, and Adam (section 5).
+    """
+
+    recipe: str = "cifar10_lt_ir100"
+    method: str = "open"
+    seed: int = 0
+    scale: str = "cpu"
+    epochs: int | None = None
+    augment: str | None = None
+    sigma: float | None = None
+    balanced: bool = False
+
+    def __post_init__(self) -> None:
+        if self.sigma is not None and not self.method.startswith("open"):
+            raise ValueError(f"sigma is for methods that draw noise, not for {self.method!r}.")
+        if self.scale == "cpu" and get_recipe(self.recipe).image_size > 64:
+            raise ValueError(f"{self.recipe} has large images: use scale 'paper', maybe epochs=2.")
+        if self.balanced and not self.recipe.startswith("cifar"):
+            raise ValueError(f"The paper's balanced data is CIFAR, not {self.recipe}.")
+
+    @property
+    def params(self) -> dict[str, Any]:
+        """What it changes in the recipe."""
+        params = {**SCALES[self.scale]}
+        if self.balanced:
+            params |= ADAM
+        params |= METHODS[self.method]
+        if self.epochs is not None:
+            params["max_epochs"] = self.epochs
+        if self.augment is not None:
+            params["augment"] = self.augment
+        if self.sigma is not None:
+            params["resampler__noise"] = AdditiveGaussianNoise(self.sigma)
+        return params
+
+    @property
+    def name(self) -> str:
+        """Its name, for files."""
+        data = self.recipe
+        if self.balanced:
+            data = data.partition("_lt")[0] + "_balanced"
+        parts = [self.scale, data, self.augment, self.method]
+        if self.sigma is not None:
+            parts.append(f"sigma{self.sigma:g}")
+        if self.epochs is not None:
+            parts.append(f"{self.epochs}epochs")
+        return "_".join([part for part in parts if part] + [f"seed{self.seed}"])
+
+    def classifier(self, **params: Any) -> OPeNClassifier:
+        """Return what is to be trained."""
+        params = {**self.params, "random_state": self.seed, **params}
+        return OPeNClassifier.from_recipe(self.recipe, **params)
+
+    def data(self, path: Path | None) -> tuple[Any, np.ndarray, Any, np.ndarray]:
+        """Return training images and labels, and test images and labels.
+
+        Of CIFAR, `path` is an image folder or zip file, and None lets torchvision download it; of
+        the other sets it is the folder with lists and images.
+        """
+        if self.recipe in LISTS:
+            load = LISTS[self.recipe]
+            parts = [load(subset=subset, data_home=path) for subset in ("train", "test")]
+            return tuple(value for part in parts for value in (part.data, part.target))  # type: ignore[return-value]
+        ratio = 1 if self.balanced else int(self.recipe.rpartition("_ir")[2])
+        if path is None:
+            fetch = fetch_cifar100_lt if "cifar100" in self.recipe else fetch_cifar10_lt
+            train = fetch(imbalance_ratio=ratio, return_X_y=True)
+            return (*train, *fetch(subset="test", return_X_y=True))
+        X, y = load_image_folder(path, subset="train", return_X_y=True)
+        X, y = make_long_tailed(X, y, imbalance_ratio=ratio)
+        return (X, y, *load_image_folder(path, subset="test", return_X_y=True))
