@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import subprocess
@@ -14,6 +15,7 @@ from PIL import Image
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "examples" / "reproduction"
+RESULTS = ROOT / "results" / "reproduction"
 
 
 @pytest.fixture(scope="module")
@@ -31,8 +33,22 @@ def images(tmp_path_factory):
     return folder
 
 
-def run(script, cwd, *arguments):
-    command = [sys.executable, str(FOLDER / script), *map(str, arguments)]
+@pytest.fixture
+def script(monkeypatch):
+    """A function that imports one of the scripts."""
+    monkeypatch.syspath_prepend(str(FOLDER))
+    names = [path.stem for path in FOLDER.glob("*.py")]
+
+    def load(name):
+        return importlib.import_module(name)
+
+    yield load
+    for name in names:
+        sys.modules.pop(name, None)
+
+
+def run(name, cwd, *arguments):
+    command = [sys.executable, str(FOLDER / name), *map(str, arguments)]
     env = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
     done = subprocess.run(
         command, cwd=cwd, env=env, capture_output=True, text=True, timeout=300, check=False
@@ -41,12 +57,29 @@ def run(script, cwd, *arguments):
     return done.stdout
 
 
+def result_file(name, folder, accuracy, **experiment):
+    """Write what run.py would."""
+    given = {
+        "recipe": "cifar10_lt_ir100",
+        "scale": "cpu",
+        "epochs": None,
+        "augment": None,
+        "sigma": None,
+        "balanced": False,
+        **experiment,
+    }
+    groups = [accuracy - 0.2, *[accuracy] * 3, accuracy + 0.2]
+    result = {"experiment": given, "parameters": {"augment": "'cutout'"}, "accuracy": accuracy}
+    (folder / f"{name}.json").write_text(json.dumps({**result, "group_accuracy": groups}))
+
+
 def test_a_result_has_all_that_repeats_it_and_is_not_computed_twice(images, tmp_path):
     for method in ("erm", "open-aux"):
         given = ("--method", method, "--epochs", 3, "--data", images, "--verbose", 0)
         run("run.py", tmp_path, *given)
-    path = tmp_path / "results" / "reproduction" / "cpu_cifar10_ir100_cutout_open-aux_seed0.json"
-    result = json.loads(path.read_text())
+    name = "cpu_cifar10_lt_ir100_open-aux_3epochs_seed0"
+    result = json.loads((tmp_path / "results" / "reproduction" / f"{name}.json").read_text())
+    assert result["name"] == name
     assert result["class_counts"][0] == 100
     assert result["class_counts"][-1] == 1
     assert len(result["train_loss"]) == 3
@@ -56,6 +89,91 @@ def test_a_result_has_all_that_repeats_it_and_is_not_computed_twice(images, tmp_
     assert "exists" in run("run.py", tmp_path, *given)
 
     table = run("table.py", tmp_path, tmp_path / "results" / "reproduction")
-    assert "cifar10, ratio 100, cutout, scale cpu, 3 epochs" in table
+    assert "# cifar10_lt_ir100, scale cpu, 3 epochs" in table
     assert "| 79.6 ± 0.2 |" in table
-    assert "| open-aux | 1 |" in table
+    assert "| OPeN, auxiliary BN | 1 |" in table
+
+
+def test_noise_on_balanced_data_is_appended_from_the_first_epoch(images, tmp_path):
+    given = ("--method", "appended", "--balanced", "--epochs", 1, "--data", images)
+    run("run.py", tmp_path, *given, "--verbose", 0)
+    path = tmp_path / "results/reproduction/cpu_cifar10_balanced_appended_1epochs_seed0.json"
+    result = json.loads(path.read_text())
+    assert result["class_counts"] == [100] * 10
+    assert "Adam" in result["parameters"]["optimizer"]
+    assert result["parameters"]["start_epoch"] == "0"
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"method": "drs", "sigma": 25}, "sigma is for methods that draw noise"),
+        ({"method": "erm", "recipe": "places_lt"}, "use scale 'paper'"),
+        ({"method": "erm", "recipe": "celeba5", "balanced": True}, "balanced data is CIFAR"),
+    ],
+)
+def test_what_does_not_go_together_is_refused_at_once(script, given, words):
+    with pytest.raises(ValueError, match=words):
+        script("experiments").Experiment(**given)
+
+
+def test_the_scale_of_the_paper_is_its_recipe(script):
+    experiments = script("experiments")
+    for recipe in experiments.RECIPES:
+        experiment = experiments.Experiment(recipe, scale="paper")
+        expected = experiments.get_recipe(recipe).parameters
+        assert expected.items() <= experiment.classifier().get_params(deep=False).items()
+
+
+def test_every_experiment_has_a_name_of_its_own(script):
+    experiments = script("experiments")
+    made = [
+        experiments.Experiment(recipe, method, seed, scale, epochs, augment, sigma, balanced)
+        for recipe in ("cifar10_lt_ir100", "cifar10_lt_ir50", "cifar100_lt_ir100")
+        for method in ("open", "open-standard")
+        for seed in (0, 1)
+        for scale in experiments.SCALES
+        for epochs in (None, 5)
+        for augment in (None, "autoaugment")
+        for sigma in (None, 2.5, 25)
+        for balanced in (False, True)
+        if not (balanced and recipe.endswith("ir50"))  # the same data as ir100
+    ]
+    assert len({experiment.name for experiment in made}) == len(made)
+
+
+def test_tables_hold_means_errors_and_paired_differences(script, tmp_path):
+    for seed, (erm, drs, open_) in enumerate([(0.5, 0.6, 0.63), (0.6, 0.7, 0.71)]):
+        result_file(f"erm{seed}", tmp_path, erm, method="erm", seed=seed)
+        result_file(f"drs{seed}", tmp_path, drs, method="drs", seed=seed)
+        result_file(f"open{seed}", tmp_path, open_, method="open", seed=seed)
+        result_file(f"s{seed}", tmp_path, drs, method="open", seed=seed, sigma=25)
+        result_file(f"a{seed}", tmp_path, erm, method="erm", seed=seed, augment="autoaugment")
+    result_file("erm2", tmp_path, 0.9, method="erm", seed=2)  # no partner
+    (setting,) = script("runs").load(tmp_path)
+    found = script("table").tables(setting)
+    assert "| ERM | 3 | 66.7 ± 12.0 | 46.7 ± 12.0 | 79.6 ± 0.2 |" in found["Table 1"]
+    assert "| ERM, AutoAugment | 2 | 55.0 ± 5.0 | 35.0 ± 5.0 | 81.4 ± 0.3 |" in found["Table 1"]
+    assert "| OPeN - DRS | 2 | +2.0 ± 1.0 | +2.0 ± 1.0 |  | +6.3 |" in found["Differences"]
+    assert "| OPeN - ERM | 2 | +12.0 ± 1.0 | +12.0 ± 1.0 | +5.0 | +15.6 |" in found["Differences"]
+    assert "| 25 | 2/0 | 65.0 ± 5.0 | 45.0 ± 5.0 |  |  |" in found["Fig. 6"]
+    assert found["Fig. 7"][-1].startswith("| OPeN | 2 | 47.0 ± 4.0 | 67.0 ± 4.0 |")
+    assert "Fig. 3" not in found  # one augmentation has all three methods
+
+
+def test_committed_figures_are_made_from_the_results_alone(script, tmp_path):
+    matplotlib = pytest.importorskip("matplotlib")
+    draw = script("figures").draw
+    made = [path for setting in script("runs").load(RESULTS) for path in draw(setting, tmp_path)]
+    committed = ROOT / "docs" / "reproduction"
+    assert {path.name for path in made} == {path.name for path in committed.glob("*.png")}
+    pins = (ROOT / ".ci" / "constraints.txt").read_text()
+    same_library = f"matplotlib=={matplotlib.__version__}\n" in pins
+    for path in made:
+        drawn, kept = (
+            np.asarray(Image.open(file).convert("L"), dtype=float)
+            for file in (path, committed / path.name)
+        )
+        assert drawn.shape == kept.shape
+        # Another version of matplotlib may move single pixels.
+        assert np.abs(drawn - kept).mean() <= (0 if same_library else 3)

@@ -1,0 +1,96 @@
+"""Pictures of a reproduction: Figs. 3, 6 and 7 of the paper, from the numbers of its tables."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import matplotlib
+import numpy as np
+from matplotlib.figure import Figure
+from runs import Kind, Setting, standard_error
+from table import AUGMENTATIONS, NAMES, strengths
+
+from sklearn_open.inspection import ClassGroupAccuracyDisplay
+
+METHODS = {"erm": "#555555", "drs": "#E69F00", "open": "#0072B2"}
+WIDTH = 0.27  # of a bar; a group of three is less than 1 wide
+
+
+def figure_3(setting: Setting) -> Figure | None:
+    """Draw overall accuracy by augmentation and method."""
+    given = {a: None if a == setting.augment else a for a in AUGMENTATIONS}
+    shown = [a for a in given if all(len(setting.runs(Kind(m, given[a]))) for m in METHODS)]
+    if len(shown) < 2:
+        return None
+    figure = Figure(figsize=(6.4, 3.6), layout="constrained")
+    ax = figure.subplots()
+    for place, (method, color) in enumerate(METHODS.items()):
+        runs = [setting.runs(Kind(method, given[a]))[:, 0] for a in shown]
+        means = [found.mean() for found in runs]
+        errors = np.nan_to_num([standard_error(found) for found in runs])
+        where = np.arange(len(shown)) + (place - 1) * 0.1
+        ax.errorbar(where, means, errors, fmt="o", capsize=4, color=color, label=NAMES[method])
+    ax.set(ylabel="accuracy, %", xlim=(-0.5, len(shown) - 0.5))
+    ax.set_xticks(range(len(shown)), shown)
+    ax.grid(axis="y", alpha=0.3)
+    figure.legend(frameon=False, ncols=3, loc="outside upper center")
+    return figure
+
+
+def figure_6(setting: Setting) -> Figure | None:
+    """Draw accuracy against the strength of additive noise; dashed: smallest 20% of classes."""
+    if not strengths(setting):
+        return None
+    figure = Figure(figsize=(6.4, 3.6), layout="constrained")
+    ax = figure.subplots()
+    for method, label, color in (
+        ("open", "DAR-BN", "#0072B2"),
+        ("open-standard", "standard BN", "#E69F00"),
+    ):
+        kinds = {s: Kind(method, sigma=s) for s in strengths(setting)}
+        kinds = {s: kind for s, kind in kinds.items() if len(setting.runs(kind))}
+        for column, style in ((0, "-"), (1, "--")):
+            means = [setting.runs(kind)[:, column].mean() for kind in kinds.values()]
+            name = label + (", smallest 20%" if column else "")
+            ax.plot([*kinds], means, style, marker="o", color=color, label=name)
+            pure = setting.runs(Kind(method))
+            if len(pure):
+                ax.axhline(pure[:, column].mean(), color=color, lw=0.8, ls=":")
+    ax.set(xlabel="standard deviation of the added noise (pixels: 0 to 255)", ylabel="accuracy, %")
+    ax.grid(axis="y", alpha=0.3)
+    figure.legend(frameon=False, ncols=2, loc="outside upper center", title="dotted: pure noise")
+    return figure
+
+
+def figure_7(setting: Setting) -> Figure | None:
+    """Draw accuracy by groups of classes."""
+    runs = {method: setting.runs(Kind(method)) for method in METHODS}
+    if not all(len(found) for found in runs.values()):
+        return None
+    figure = Figure(figsize=(6.4, 3.6), layout="constrained")
+    ax = figure.subplots()
+    for place, (method, found) in enumerate(runs.items()):
+        ClassGroupAccuracyDisplay(found[:, 1:] / 100, name=NAMES[method]).plot(
+            ax,
+            offset=(place - 1) * WIDTH,
+            width=WIDTH,
+            color=METHODS[method],
+            yerr=np.nan_to_num(standard_error(found[:, 1:])),
+        )
+    return figure
+
+
+def draw(setting: Setting, folder: Path) -> list[Path]:
+    """Write the figures that there are results for, and return their paths."""
+    folder.mkdir(parents=True, exist_ok=True)
+    paths = []
+    for make in (figure_3, figure_6, figure_7):
+        figure = make(setting)
+        if figure is not None:
+            budget = "" if setting.epochs is None else f"_{setting.epochs}epochs"
+            path = folder / f"{setting.scale}_{setting.data}{budget}_{make.__name__}.png"
+            # No version of matplotlib in the file: the same numbers give the same file.
+            with matplotlib.rc_context({"savefig.dpi": 100}):
+                figure.savefig(path, metadata={"Software": None})
+            paths.append(path)
+    return paths

@@ -1,0 +1,108 @@
+"""Results of run.py: read, sorted and averaged."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+__all__ = ["Kind", "Setting", "load", "mean_and_error", "standard_error"]
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What is compared within a setting.
+
+    Parameters
+    ----------
+    method : str
+        One of the methods of experiments.py.
+    augment : str or None
+        Augmentation in place of the scale's.
+    sigma : float or None
+        Strength of additive noise in place of pure noise.
+    """
+
+    method: str
+    augment: str | None = None
+    sigma: float | None = None
+
+
+@dataclass
+class Setting:
+    """All trainings on one data set at one scale.
+
+    Parameters
+    ----------
+    scale, data : str
+        Scale, and recipe or "cifar10_balanced".
+    epochs : int or None
+        Budget in place of the scale's.
+    augment : str
+        What is the scale's augmentation.
+    accuracy : dict
+        By `Kind` and seed, an array: overall, then groups of classes from the smallest, in percent.
+    """
+
+    scale: str
+    data: str
+    epochs: int | None
+    augment: str = ""
+    accuracy: dict[Kind, dict[int, np.ndarray]] = field(default_factory=lambda: defaultdict(dict))
+
+    @property
+    def balanced(self) -> bool:
+        """Whether all classes have one size."""
+        return self.data.endswith("_balanced")
+
+    @property
+    def title(self) -> str:
+        """What is said above its tables."""
+        budget = "" if self.epochs is None else f", {self.epochs} epochs"
+        return f"{self.data}, scale {self.scale}{budget}"
+
+    def runs(self, kind: Kind) -> np.ndarray:
+        """Return all runs of a kind, (n_seeds, 1 + n_groups); none is an array without rows."""
+        found = self.accuracy.get(kind, {})
+        return np.array([found[seed] for seed in sorted(found)])
+
+    def differences(self, one: Kind, other: Kind) -> np.ndarray:
+        """Return `one` minus `other`, seed by seed, of the seeds that both have."""
+        a, b = self.accuracy.get(one, {}), self.accuracy.get(other, {})
+        return np.array([a[seed] - b[seed] for seed in sorted(set(a) & set(b))])
+
+
+def load(folder: Path) -> list[Setting]:
+    """Return what is in a folder of results, by setting."""
+    settings: dict[tuple[str, str, int | None], Setting] = {}
+    for path in sorted(folder.glob("*.json")):
+        result = json.loads(path.read_text())
+        given = result["experiment"]
+        data = given["recipe"]
+        if given["balanced"]:
+            data = data.partition("_lt")[0] + "_balanced"
+        key = (given["scale"], data, given["epochs"])
+        setting = settings.setdefault(key, Setting(*key))
+        if given["augment"] is None:
+            setting.augment = result["parameters"]["augment"].strip("'")
+        kind = Kind(given["method"], given["augment"], given["sigma"])
+        numbers = [result["accuracy"], *result["group_accuracy"]]
+        setting.accuracy[kind][given["seed"]] = 100 * np.array(numbers)
+    return list(settings.values())
+
+
+def standard_error(values: np.ndarray) -> np.ndarray:
+    """Return the standard error of the mean over the first axis; of one run it is not known."""
+    if len(values) < 2:
+        return np.full(values.shape[1:], np.nan)
+    error: np.ndarray = values.std(axis=0, ddof=1) / np.sqrt(len(values))
+    return error
+
+
+def mean_and_error(values: np.ndarray, column: int, sign: str = "") -> str:
+    """Return mean and standard error of a column as text; of one run, the value alone."""
+    mean, error = values[:, column].mean(), standard_error(values)[column]
+    return f"{mean:{sign}.1f}" + ("" if np.isnan(error) else f" ± {error:.1f}")
