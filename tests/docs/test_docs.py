@@ -207,6 +207,24 @@ def test_performance_figures_are_those_of_the_result_files():
         assert f"`results/benchmarks/{file.name}`" in page
 
 
+def test_tables_of_the_reproduction_are_those_of_the_result_files(monkeypatch):
+    folder = ROOT / "examples" / "reproduction"
+    monkeypatch.syspath_prepend(str(folder))
+    tables = runpy.run_path(str(folder / "table.py"))["tables"]
+    page = (ROOT / "docs" / "reproduction.md").read_text()
+    settings = sys.modules["runs"].load(ROOT / "results" / "reproduction")
+    for name in ("runs", "published"):
+        monkeypatch.delitem(sys.modules, name)
+    shown = [line for line in page.splitlines() if line.startswith("|")]
+    made = [lines for setting in settings for lines in tables(setting).values()]
+    assert made
+    assert sorted(shown) == sorted(line for lines in made for line in lines)
+    for lines in made:
+        assert "\n".join(lines) in page
+    pictures = {path.name for path in (ROOT / "docs" / "reproduction").glob("*.png")}
+    assert pictures == set(re.findall(r"\(reproduction/(\S+\.png)\)", page))
+
+
 def test_the_table_of_recipes_is_that_of_the_code():
     shown = ["cifar10_lt_ir100", "celeba5", "imagenet_lt", "places_lt"]
     found = [get_recipe(name) for name in shown]
