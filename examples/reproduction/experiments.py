@@ -62,23 +62,25 @@ METHODS: dict[str, dict[str, Any]] = {
     "open-all": {**OPEN, "noise_grad": "all"},
     "open-aux": {**OPEN, "norm": "aux"},
     "open-standard": {**OPEN, "norm": "standard"},
-    # Section 5, balanced data: noise on top of every batch, from the first epoch.
     "appended": {"resampler": PureNoiseAppender(ratio=1 / 4), "start_epoch": 0},
 }
-# Section 5 trains balanced CIFAR with Adam; rate and decay as in a public reproduction.
-ADAM: dict[str, Any] = {
+# Section 5: all of CIFAR with Adam, without or with noise on top of every batch from the first
+# epoch. Rate and decay are those of a public reproduction.
+BALANCED: dict[str, Any] = {
     "optimizer": torch.optim.Adam,
     "optimizer__betas": (0.9, 0.999),
     "optimizer__weight_decay": 2e-4,
     "lr": 1e-3,
     "lr_milestones": (),
+    "augment": "flip_crop",
 }
+BALANCED_METHODS = ("erm", "appended")
 LISTS = {
     "celeba5": load_celeba5,
     "imagenet_lt": load_imagenet_lt,
     "places_lt": load_places_lt,
 }
-RECIPES = [name for name in list_recipes() if not name.endswith("_aa")]  # that is --augment
+RECIPES = [name for name in list_recipes() if not name.endswith("_aa")]
 
 
 @dataclass(frozen=True)
@@ -90,7 +92,7 @@ class Experiment:
     recipe : str
         One of `RECIPES`.
     method : str
-        One of `METHODS`.
+        One of `METHODS`; with `balanced`, one of `BALANCED_METHODS`.
     seed : int
         `random_state` of the classifier; the training set is the same for all seeds.
     scale : str
@@ -98,7 +100,7 @@ class Experiment:
     epochs : int or None
         A budget instead of the scale's; what is given as a share of the epochs shrinks with it.
     augment : str or None
-        Instead of the scale's.
+        Instead of the scale's. "autoaugment" is that of the recipe's twin "..._aa".
     sigma : float or None
         Additive noise of this strength instead of pure noise (appendix B).
     balanced : bool
@@ -115,35 +117,62 @@ class Experiment:
     balanced: bool = False
 
     def __post_init__(self) -> None:
+        for value, known in (
+            (self.recipe, RECIPES),
+            (self.method, METHODS),
+            (self.scale, SCALES),
+        ):
+            if value not in known:
+                raise ValueError(f"There is no {value!r}: use one of {', '.join(known)}.")
+        if self.epochs is not None and self.epochs < 1:
+            raise ValueError(f"epochs={self.epochs}: there must be one at least.")
         if self.sigma is not None and not self.method.startswith("open"):
             raise ValueError(f"sigma is for methods that draw noise, not for {self.method!r}.")
         if self.scale != "paper" and get_recipe(self.recipe).image_size > 64:
             raise ValueError(f"{self.recipe} has large images: use scale 'paper', maybe epochs=2.")
         if self.balanced and not self.recipe.startswith("cifar"):
             raise ValueError(f"The paper's balanced data is CIFAR, not {self.recipe}.")
+        if self.balanced and self.method not in BALANCED_METHODS:
+            raise ValueError(f"On balanced data, {self.method!r} is plain training: use 'erm'.")
+        if self.method == "appended" and not self.balanced:
+            raise ValueError("'appended' is for balanced data: add balanced.")
+        if self.augment == self.own_augment:  # one training, one name
+            object.__setattr__(self, "augment", None)
+
+    @property
+    def own_augment(self) -> str:
+        """What it augments with if nothing else is said."""
+        if self.balanced:
+            return str(BALANCED["augment"])
+        recipe = get_recipe(self.recipe).parameters
+        return str(SCALES[self.scale].get("augment", recipe["augment"]))
 
     @property
     def params(self) -> dict[str, Any]:
         """What it changes in the recipe."""
         params = {**SCALES[self.scale]}
         if self.balanced:
-            params |= ADAM
+            params |= BALANCED
         params |= METHODS[self.method]
         if self.epochs is not None:
             params["max_epochs"] = self.epochs
-        if self.augment is not None:
+        if self.augment == "autoaugment":
+            params["augment"] = get_recipe(f"{self.recipe}_aa").parameters["augment"]
+        elif self.augment is not None:
             params["augment"] = self.augment
         if self.sigma is not None:
             params["resampler__noise"] = AdditiveGaussianNoise(self.sigma)
         return params
 
     @property
+    def data_name(self) -> str:
+        """Name of its data: of the recipe, or "cifar10_balanced"."""
+        return self.recipe.partition("_lt")[0] + "_balanced" if self.balanced else self.recipe
+
+    @property
     def name(self) -> str:
         """Its name, for files."""
-        data = self.recipe
-        if self.balanced:
-            data = data.partition("_lt")[0] + "_balanced"
-        parts = [self.scale, data, self.augment, self.method]
+        parts = [self.scale, self.data_name, self.augment, self.method]
         if self.sigma is not None:
             parts.append(f"sigma{self.sigma:g}")
         if self.epochs is not None:

@@ -8,7 +8,7 @@ import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
 from runs import Kind, Setting, standard_error
-from table import AUGMENTATIONS, NAMES, strengths
+from table import LADDER, NAMES, strengths
 
 from sklearn_open.inspection import ClassGroupAccuracyDisplay
 
@@ -18,7 +18,7 @@ WIDTH = 0.27  # of a bar; a group of three is less than 1 wide
 
 def figure_3(setting: Setting) -> Figure | None:
     """Draw overall accuracy by augmentation and method."""
-    given = {a: None if a == setting.augment else a for a in AUGMENTATIONS}
+    given = {a: None if a == setting.own_augment else a for a in LADDER}
     shown = [a for a in given if all(len(setting.runs(Kind(m, given[a]))) for m in METHODS)]
     if len(shown) < 2:
         return None
@@ -27,7 +27,7 @@ def figure_3(setting: Setting) -> Figure | None:
     for place, (method, color) in enumerate(METHODS.items()):
         runs = [setting.runs(Kind(method, given[a]))[:, 0] for a in shown]
         means = [found.mean() for found in runs]
-        errors = np.nan_to_num([standard_error(found) for found in runs])
+        errors = [standard_error(found) for found in runs]
         where = np.arange(len(shown)) + (place - 1) * 0.1
         ax.errorbar(where, means, errors, fmt="o", capsize=4, color=color, label=NAMES[method])
     ax.set(ylabel="accuracy, %", xlim=(-0.5, len(shown) - 0.5))
@@ -44,21 +44,24 @@ def figure_6(setting: Setting) -> Figure | None:
     figure = Figure(figsize=(6.4, 3.6), layout="constrained")
     ax = figure.subplots()
     for method, label, color in (
-        ("open", "DAR-BN", "#0072B2"),
-        ("open-standard", "standard BN", "#E69F00"),
+        ("open", "DAR-BN", METHODS["open"]),
+        ("open-standard", "standard BN", METHODS["drs"]),
     ):
         kinds = {s: Kind(method, sigma=s) for s in strengths(setting)}
         kinds = {s: kind for s, kind in kinds.items() if len(setting.runs(kind))}
-        for column, style in ((0, "-"), (1, "--")):
-            means = [setting.runs(kind)[:, column].mean() for kind in kinds.values()]
+        pure = setting.runs(Kind(method))
+        for column, style in ((0, "-"), (1, "--")) if kinds else ():
+            runs = [setting.runs(kind)[:, column] for kind in kinds.values()]
+            means, errors = [r.mean() for r in runs], [standard_error(r) for r in runs]
             name = label + (", smallest 20%" if column else "")
-            ax.plot([*kinds], means, style, marker="o", color=color, label=name)
-            pure = setting.runs(Kind(method))
-            if len(pure):
-                ax.axhline(pure[:, column].mean(), color=color, lw=0.8, ls=":")
+            ax.errorbar(
+                [*kinds], means, errors, ls=style, marker="o", capsize=4, color=color, label=name
+            )
+            if len(pure):  # where the line ends with ever more noise
+                ax.plot(1.1 * max(kinds), pure[:, column].mean(), "*", ms=10, color=color)
     ax.set(xlabel="standard deviation of the added noise (pixels: 0 to 255)", ylabel="accuracy, %")
     ax.grid(axis="y", alpha=0.3)
-    figure.legend(frameon=False, ncols=2, loc="outside upper center", title="dotted: pure noise")
+    figure.legend(frameon=False, ncols=2, loc="outside upper center", title="stars: pure noise")
     return figure
 
 
@@ -75,7 +78,7 @@ def figure_7(setting: Setting) -> Figure | None:
             offset=(place - 1) * WIDTH,
             width=WIDTH,
             color=METHODS[method],
-            yerr=np.nan_to_num(standard_error(found[:, 1:])),
+            yerr=standard_error(found[:, 1:]) if len(found) > 1 else None,
         )
     return figure
 

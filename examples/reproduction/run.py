@@ -12,19 +12,14 @@ import argparse
 import dataclasses
 import json
 import os
-import platform
 import signal
-import time
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import sklearn
-import skorch
-import torch
 from experiments import METHODS, RECIPES, SCALES, Experiment
+from facts import code, data_digest, libraries, machine
 
-import sklearn_open
 from sklearn_open import OPeNClassifier
 from sklearn_open.datasets import ListedImages
 from sklearn_open.metrics import equal_group_accuracy
@@ -44,30 +39,45 @@ def train(experiment: Experiment, X: Any, y: Any, work: Path, verbose: int) -> O
     return clf
 
 
+def parameters_of(clf: OPeNClassifier) -> dict[str, str]:
+    """Return what decides what is trained."""
+    return {k: repr(v) for k, v in clf.get_params(deep=False).items() if k not in PATHS}
+
+
 def result_of(
-    experiment: Experiment, clf: OPeNClassifier, y: Any, X_test: Any, y_test: Any
+    experiment: Experiment, clf: OPeNClassifier, data: tuple[Any, Any, Any, Any]
 ) -> dict[str, Any]:
     """Return what there is to know of a training."""
+    X, y, X_test, y_test = data
     predicted = clf.predict(X_test)
     groups = equal_group_accuracy(y_test, predicted, y_train=y)
-    libraries = (sklearn_open, torch, skorch, sklearn, np)
     return {
         "script": "examples/reproduction/run.py",
         "name": experiment.name,
         "experiment": dataclasses.asdict(experiment),
-        "parameters": {k: repr(v) for k, v in clf.get_params(deep=False).items() if k not in PATHS},
+        "parameters": parameters_of(clf),
         "class_counts": np.bincount(y).tolist(),
         "accuracy": float(np.mean(predicted == y_test)),
         "group_accuracy": groups.tolist(),
         "class_accuracy": [float(np.mean(predicted[y_test == c] == c)) for c in np.unique(y_test)],
         "train_loss": [round(loss, 4) for loss in clf.history[:, "train_loss"]],
-        "versions": {lib.__name__: lib.__version__ for lib in libraries},
-        "machine": {
-            "processor": platform.machine(),
-            "threads": torch.get_num_threads(),
-            "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
-        },
+        "epoch_seconds": [round(seconds, 1) for seconds in clf.history[:, "dur"]],
+        "data": {"train": data_digest(X, y), "test": data_digest(X_test, y_test)},
+        "code": code(),
+        "libraries": libraries(),
+        "machine": machine(clf),
     }
+
+
+def check_same(path: Path, experiment: Experiment) -> None:
+    """Refuse to pass a result by that was made with other parameters."""
+    found = json.loads(path.read_text())["parameters"]
+    wanted = parameters_of(experiment.classifier())
+    differing = [name for name in wanted if found.get(name) != wanted[name]]
+    if differing:
+        raise SystemExit(
+            f"{path} was made with another {', '.join(differing)}. Move it away to train anew."
+        )
 
 
 def parse_args() -> tuple[Experiment, argparse.Namespace]:
@@ -101,14 +111,13 @@ def main() -> None:
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     path = args.out / f"{experiment.name}.json"
     if path.exists():
+        check_same(path, experiment)
         print(f"{path} exists")
         return
     path.parent.mkdir(parents=True, exist_ok=True)
-    X, y, X_test, y_test = experiment.data(args.data)
-    start = time.perf_counter()
-    clf = train(experiment, X, y, args.work, args.verbose)
-    result = result_of(experiment, clf, y, X_test, y_test)
-    result["seconds"] = round(time.perf_counter() - start, 1)  # of this call
+    data = experiment.data(args.data)
+    clf = train(experiment, *data[:2], args.work, args.verbose)
+    result = result_of(experiment, clf, data)
     partial_path = path.with_suffix(".tmp")
     partial_path.write_text(json.dumps(result, indent=1) + "\n")
     os.replace(partial_path, path)

@@ -6,8 +6,10 @@ import json
 from collections import defaultdict
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from experiments import Experiment
 
 __all__ = ["Kind", "Setting", "load", "mean_and_error", "standard_error"]
 
@@ -41,17 +43,20 @@ class Setting:
         Scale, and recipe or "cifar10_balanced".
     epochs : int or None
         Budget in place of the scale's.
-    augment : str
-        What is the scale's augmentation.
+    own_augment : str
+        What a `Kind` without an augmentation was trained with.
     accuracy : dict
         By `Kind` and seed, an array: overall, then groups of classes from the smallest, in percent.
+    parameters : dict
+        By `Kind`, the parameters that all its seeds were trained with.
     """
 
     scale: str
     data: str
     epochs: int | None
-    augment: str = ""
+    own_augment: str
     accuracy: dict[Kind, dict[int, np.ndarray]] = field(default_factory=lambda: defaultdict(dict))
+    parameters: dict[Kind, dict[str, str]] = field(default_factory=dict)
 
     @property
     def balanced(self) -> bool:
@@ -63,6 +68,27 @@ class Setting:
         """What is said above its tables."""
         budget = "" if self.epochs is None else f", {self.epochs} epochs"
         return f"{self.data}, scale {self.scale}{budget}"
+
+    def add(self, result: dict[str, Any]) -> None:
+        """Add one training.
+
+        Raises
+        ------
+        ValueError
+            If another seed of the same kind was trained with other parameters.
+        """
+        given = result["experiment"]
+        kind = Kind(given["method"], given["augment"], given["sigma"])
+        parameters = {k: v for k, v in result["parameters"].items() if k != "random_state"}
+        expected = self.parameters.setdefault(kind, parameters)
+        differing = [k for k in {**expected, **parameters} if expected.get(k) != parameters.get(k)]
+        if differing:
+            raise ValueError(
+                f"{result['name']} was trained with another {', '.join(differing)} than other "
+                "seeds. Move one of them away."
+            )
+        numbers = [result["accuracy"], *result["group_accuracy"]]
+        self.accuracy[kind][given["seed"]] = 100 * np.array(numbers)
 
     def runs(self, kind: Kind) -> np.ndarray:
         """Return all runs of a kind, (n_seeds, 1 + n_groups); none is an array without rows."""
@@ -77,25 +103,17 @@ class Setting:
 
 def load(folder: Path) -> list[Setting]:
     """Return what is in a folder of results, by setting."""
-    settings: dict[tuple[str, str, int | None], Setting] = {}
+    settings: dict[tuple[Any, ...], Setting] = {}
     for path in sorted(folder.glob("*.json")):
         result = json.loads(path.read_text())
-        given = result["experiment"]
-        data = given["recipe"]
-        if given["balanced"]:
-            data = data.partition("_lt")[0] + "_balanced"
-        key = (given["scale"], data, given["epochs"])
-        setting = settings.setdefault(key, Setting(*key))
-        if given["augment"] is None:
-            setting.augment = result["parameters"]["augment"].strip("'")
-        kind = Kind(given["method"], given["augment"], given["sigma"])
-        numbers = [result["accuracy"], *result["group_accuracy"]]
-        setting.accuracy[kind][given["seed"]] = 100 * np.array(numbers)
+        experiment = Experiment(**result["experiment"])
+        key = (experiment.scale, experiment.data_name, experiment.epochs, experiment.own_augment)
+        settings.setdefault(key, Setting(*key)).add(result)
     return list(settings.values())
 
 
 def standard_error(values: np.ndarray) -> np.ndarray:
-    """Return the standard error of the mean over the first axis; of one run it is not known."""
+    """Return the standard error of the mean over the first axis; NaN of a single run."""
     if len(values) < 2:
         return np.full(values.shape[1:], np.nan)
     error: np.ndarray = values.std(axis=0, ddof=1) / np.sqrt(len(values))

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from itertools import product
 from pathlib import Path
 
-from published import GAINS, TABLES
+from published import BALANCED, GAINS, GROUPS, NORMS, TABLES
 from runs import Kind, Setting, load, mean_and_error
 
 NAMES = {
@@ -29,9 +29,11 @@ NAMES = {
 }
 OVERALL, SMALLEST = 0, 1  # columns of the runs
 PARTS = ("overall", "smallest 20%")
-AUGMENTATIONS = ("flip_crop", "cutout", "simclr", "autoaugment")  # Fig. 3
-NORMS = ("open-standard", "open-aux", "open", "open-all")  # Table 4
-PAIRS = [
+MAIN = ("erm", "rs", "drs", "open", "open-all")
+WITH_NORMS = ("open-standard", "open-aux", "open", "open-all")
+AUTOAUGMENT = (None, "autoaugment")
+LADDER = ("flip_crop", "cutout", "simclr", "autoaugment")  # Fig. 3
+PAIRS = (
     ("open", "erm"),
     ("open", "drs"),
     ("drs", "erm"),
@@ -40,8 +42,7 @@ PAIRS = [
     ("open", "open-aux"),
     ("open-all", "open-standard"),
     ("open-all", "open-aux"),
-    ("appended", "erm"),
-]
+)
 
 
 def markdown(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
@@ -50,55 +51,79 @@ def markdown(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
     return [f"| {' | '.join(line)} |" for line in lines] if rows else []
 
 
-def parts_of(setting: Setting) -> tuple[int, ...]:
-    """Return which columns say something: balanced data has no smallest classes."""
-    return (OVERALL,) if setting.balanced else (OVERALL, SMALLEST)
+def name_of(kind: Kind) -> str:
+    """Return what a table calls a kind of training."""
+    return NAMES[kind.method] + {None: "", "autoaugment": ", AutoAugment"}[kind.augment]
 
 
-def accuracies(
-    setting: Setting,
-    methods: Sequence[str],
-    augments: Sequence[str | None] = (None, "autoaugment"),
-) -> list[str]:
-    """Return a table of methods, with the scale's augmentation and others in its place."""
+def accuracies(setting: Setting) -> list[str]:
+    """Return the table of methods, with and without AutoAugment (Tables 1 to 3)."""
     published = TABLES.get(setting.data, {})
-    parts = parts_of(setting)
     rows = []
-    for augment, method in product(augments, methods):
-        runs = setting.runs(Kind(method, augment))
+    for augment, method in product(AUTOAUGMENT, MAIN):
+        runs = setting.runs(kind := Kind(method, augment))
         if len(runs):
-            name = NAMES[method] + (", AutoAugment" if augment else "")
-            numbers = [mean_and_error(runs, column) for column in parts]
+            numbers = [mean_and_error(runs, column) for column in (OVERALL, SMALLEST)]
             paper = published.get((method, augment is not None), "")
-            rows.append([name, str(len(runs)), *numbers, paper])
-    header = ["", "seeds", *(PARTS[column] for column in parts), "paper, overall"]
-    return markdown(header, rows)
+            rows.append([name_of(kind), str(len(runs)), *numbers, paper])
+    return markdown(["", "seeds", *PARTS, "paper, overall"], rows)
+
+
+def norms(setting: Setting) -> list[str]:
+    """Return the table of norm layers (Table 4)."""
+    published = NORMS.get(setting.data, {})
+    rows = []
+    for method in WITH_NORMS:
+        runs = setting.runs(kind := Kind(method))
+        if len(runs):
+            numbers = [mean_and_error(runs, column) for column in (OVERALL, SMALLEST)]
+            rows.append([name_of(kind), str(len(runs)), *numbers, published.get(method, "")])
+    others = {"open-standard", "open-aux"} & {kind.method for kind in setting.accuracy}
+    return markdown(["", "seeds", *PARTS, "paper, overall"], rows if others else [])
 
 
 def differences(setting: Setting) -> list[str]:
-    """Return a table of differences between methods, paired by seed."""
+    """Return the table of differences between methods, paired by seed."""
     published = GAINS.get(setting.data, {})
-    parts = parts_of(setting)
     rows = []
-    for augment, (one, other) in product((None, "autoaugment"), PAIRS):
+    for augment, (one, other) in product(AUTOAUGMENT, PAIRS):
         pairs = setting.differences(Kind(one, augment), Kind(other, augment))
         if len(pairs):
-            name = f"{NAMES[one]} - {NAMES[other]}" + (", AutoAugment" if augment else "")
-            numbers = [mean_and_error(pairs, column, "+") for column in parts]
-            paper = ("", "")
-            if (augment is not None) == setting.balanced:  # the published ones are of these
-                paper = published.get((one, other), paper)
-            rows.append([name, str(len(pairs)), *numbers, *(paper[column] for column in parts)])
-    columns = [PARTS[column] for column in parts]
-    return markdown(["", "seeds", *columns, *(f"paper, {name}" for name in columns)], rows)
+            name = f"{NAMES[one]} - {name_of(Kind(other, augment))}"
+            numbers = [mean_and_error(pairs, column, "+") for column in (OVERALL, SMALLEST)]
+            paper = published.get((one, other), ("", "")) if augment is None else ("", "")
+            rows.append([name, str(len(pairs)), *numbers, *paper])
+    return markdown(["", "seeds", *PARTS, *(f"paper, {part}" for part in PARTS)], rows)
+
+
+def balanced(setting: Setting) -> list[str]:
+    """Return the table of noise on balanced data, and what it gains (section 5)."""
+    rows = []
+    for augment, method in product(AUTOAUGMENT, ("erm", "appended")):
+        runs = setting.runs(kind := Kind(method, augment))
+        if len(runs):
+            rows.append([name_of(kind), str(len(runs)), mean_and_error(runs, OVERALL), ""])
+    both = Kind("appended", "autoaugment")
+    published = BALANCED.get(setting.data, ("", ""))
+    gains = (
+        (both, Kind("erm"), published[0]),
+        (both, Kind("erm", "autoaugment"), published[1]),
+        (Kind("appended"), Kind("erm"), ""),
+    )
+    for one, other, paper in gains:
+        pairs = setting.differences(one, other)
+        if len(pairs):
+            name = f"{name_of(one)} - {name_of(other)}"
+            rows.append([name, str(len(pairs)), mean_and_error(pairs, OVERALL, "+"), paper])
+    return markdown(["", "seeds", "overall", "paper, overall"], rows)
 
 
 def augmentations(setting: Setting) -> list[str]:
-    """Return a table of augmentations, by overall accuracy (Fig. 3)."""
+    """Return the table of augmentations, by overall accuracy (Fig. 3)."""
     methods = ("erm", "drs", "open")
     rows = []
-    for augment in AUGMENTATIONS:
-        given = None if augment == setting.augment else augment
+    for augment in LADDER:
+        given = None if augment == setting.own_augment else augment
         runs = [setting.runs(Kind(method, given)) for method in methods]
         if all(len(found) for found in runs):
             pairs = setting.differences(Kind("open", given), Kind("drs", given))
@@ -114,48 +139,50 @@ def strengths(setting: Setting) -> list[float]:
 
 
 def additive_noise(setting: Setting) -> list[str]:
-    """Return a table of strengths of additive noise, and pure noise (Fig. 6)."""
+    """Return the table of strengths of additive noise, and of pure noise (Fig. 6)."""
     rows = []
     for sigma in [*strengths(setting), None] if strengths(setting) else []:
-        runs = [setting.runs(Kind(m, sigma=sigma)) for m in ("open", "open-standard")]
+        runs = [setting.runs(Kind(method, sigma=sigma)) for method in ("open", "open-standard")]
         cells = [
             mean_and_error(found, column) if len(found) else ""
             for found, column in product(runs, (OVERALL, SMALLEST))
         ]
         n_runs = "/".join(dict.fromkeys(str(len(found)) for found in runs))
         rows.append(["pure noise" if sigma is None else f"{sigma:g}", n_runs, *cells])
-    norms = ("DAR-BN", "standard BN")
-    columns = [f"{norm}, {part}" for norm, part in product(norms, PARTS)]
+    columns = [f"{norm}, {part}" for norm, part in product(("DAR-BN", "standard BN"), PARTS)]
     return markdown(["sigma", "seeds", *columns], rows)
 
 
 def groups(setting: Setting) -> list[str]:
-    """Return a table of groups of classes, smallest first (Fig. 7)."""
+    """Return the table of groups of classes, smallest first (Fig. 7)."""
+    erm, drs, open_ = Kind("erm"), Kind("drs"), Kind("open")
+    found = {NAMES[kind.method]: (setting.runs(kind), "") for kind in (erm, drs, open_)}
+    found["OPeN - ERM"] = (setting.differences(open_, erm), "+")
+    found["OPeN - DRS"] = (setting.differences(open_, drs), "+")
+    published = GROUPS.get(setting.data, {})
     rows = []
-    for method in ("erm", "drs", "open"):
-        runs = setting.runs(Kind(method))
+    for name, (runs, sign) in found.items():
         if len(runs):
-            cells = [mean_and_error(runs, column) for column in range(1, runs.shape[1])]
-            rows.append([NAMES[method], str(len(runs)), *cells])
+            cells = [mean_and_error(runs, column, sign) for column in range(1, runs.shape[1])]
+            rows.append([name, str(len(runs)), *cells])
+        if len(runs) and name in published:
+            rows.append([f"{name}, paper", "4", *published[name]])
     return markdown(["", "seeds", *(f"group {g}" for g in range(1, 6))], rows)
 
 
 def tables(setting: Setting) -> dict[str, list[str]]:
     """Return all tables of a setting that there are results for, by title."""
     if setting.balanced:
-        found = {
-            "Balanced data": accuracies(setting, ("erm", "appended")),
-            "Differences": differences(setting),
-        }
-    else:
-        found = {
-            "Table 1": accuracies(setting, ("erm", "rs", "drs", "open", "open-all")),
-            "Table 4": accuracies(setting, NORMS, augments=(None,)),
-            "Differences": differences(setting),
-            "Fig. 3": augmentations(setting),
-            "Fig. 6": additive_noise(setting),
-            "Fig. 7": groups(setting),
-        }
+        return {"Section 5": balanced(setting)}
+    number = {"imagenet_lt": 2, "places_lt": 3}.get(setting.data, 1)
+    found = {
+        f"Table {number}": accuracies(setting),
+        "Table 4": norms(setting),
+        "Differences": differences(setting),
+        "Fig. 3": augmentations(setting),
+        "Fig. 6": additive_noise(setting),
+        "Fig. 7": groups(setting),
+    }
     return {title: lines for title, lines in found.items() if lines}
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import itertools
 import json
 import os
 import subprocess
@@ -57,7 +58,7 @@ def run(name, cwd, *arguments):
     return done.stdout
 
 
-def result_file(name, folder, accuracy, **experiment):
+def result_file(name, folder, accuracy, *, parameters=None, **experiment):
     """Write what run.py would."""
     given = {
         "recipe": "cifar10_lt_ir100",
@@ -69,7 +70,8 @@ def result_file(name, folder, accuracy, **experiment):
         **experiment,
     }
     groups = [accuracy - 0.2, *[accuracy] * 3, accuracy + 0.2]
-    result = {"experiment": given, "parameters": {"augment": "'cutout'"}, "accuracy": accuracy}
+    parameters = {"lr": "0.1", "random_state": str(given["seed"]), **(parameters or {})}
+    result = {"name": name, "experiment": given, "parameters": parameters, "accuracy": accuracy}
     (folder / f"{name}.json").write_text(json.dumps({**result, "group_accuracy": groups}))
 
 
@@ -86,6 +88,9 @@ def test_a_result_has_all_that_repeats_it_and_is_not_computed_twice(images, tmp_
     assert len(result["class_accuracy"]) == 10
     assert result["parameters"]["norm"] == "'aux'"
     assert result["parameters"]["random_state"] == "0"
+    assert result["machine"]["arithmetic"] == "float32"  # "auto" for 8x8 images
+    assert len(result["data"]["train"]) == 64
+    assert result["libraries"].keys() >= {"torch", "torchvision", "skorch", "imbalanced-learn"}
     assert "exists" in run("run.py", tmp_path, *given)
 
     table = run("table.py", tmp_path, tmp_path / "results" / "reproduction")
@@ -110,6 +115,10 @@ def test_noise_on_balanced_data_is_appended_from_the_first_epoch(images, tmp_pat
         ({"method": "drs", "sigma": 25}, "sigma is for methods that draw noise"),
         ({"method": "erm", "recipe": "places_lt"}, "use scale 'paper'"),
         ({"method": "erm", "recipe": "celeba5", "balanced": True}, "balanced data is CIFAR"),
+        ({"method": "open", "balanced": True}, "plain training: use 'erm'"),
+        ({"method": "appended"}, "add balanced"),
+        ({"method": "nope"}, "There is no 'nope'"),
+        ({"epochs": 0}, "one at least"),
     ],
 )
 def test_what_does_not_go_together_is_refused_at_once(script, given, words):
@@ -127,19 +136,40 @@ def test_the_scale_of_the_paper_is_its_recipe(script):
 
 def test_every_experiment_has_a_name_of_its_own(script):
     experiments = script("experiments")
-    made = [
-        experiments.Experiment(recipe, method, seed, scale, epochs, augment, sigma, balanced)
-        for recipe in ("cifar10_lt_ir100", "cifar10_lt_ir50", "cifar100_lt_ir100")
-        for method in ("open", "open-standard")
-        for seed in (0, 1)
-        for scale in experiments.SCALES
-        for epochs in (None, 5)
-        for augment in (None, "autoaugment")
-        for sigma in (None, 2.5, 25)
-        for balanced in (False, True)
-        if not (balanced and recipe.endswith("ir50"))  # the same data as ir100
-    ]
+    made = set()
+    for recipe, seed, scale, epochs, augment in itertools.product(
+        ("cifar10_lt_ir100", "cifar10_lt_ir50", "cifar100_lt_ir100"),
+        (0, 1),
+        experiments.SCALES,
+        (None, 5),
+        (None, "flip_crop", "autoaugment"),
+    ):
+        common = {"recipe": recipe, "seed": seed, "scale": scale, "epochs": epochs}
+        for method, sigma in (("erm", None), ("open", None), ("open", 2.5), ("open", 25)):
+            given = {**common, "augment": augment, "method": method, "sigma": sigma}
+            made.add(experiments.Experiment(**given))
+        if recipe.endswith("ir100"):  # balanced, ir50 is the same data
+            for method in ("erm", "appended"):
+                given = {**common, "augment": augment, "method": method, "balanced": True}
+                made.add(experiments.Experiment(**given))
     assert len({experiment.name for experiment in made}) == len(made)
+
+
+def test_the_augmentation_of_the_scale_has_one_name(script):
+    experiment = script("experiments").Experiment
+    assert experiment(augment="cutout") == experiment()
+    assert experiment(scale="paper", augment="simclr") == experiment(scale="paper")
+    large = experiment("imagenet_lt", scale="paper", augment="autoaugment")
+    assert large.classifier().augment == "autoaugment_imagenet"
+
+
+def test_results_of_other_parameters_are_neither_reused_nor_averaged(images, script, tmp_path):
+    result_file("a", tmp_path, 0.5, method="erm", seed=0)
+    result_file("b", tmp_path, 0.5, method="erm", seed=1, parameters={"lr": "0.2"})
+    with pytest.raises(ValueError, match="another lr than other seeds"):
+        script("runs").load(tmp_path)
+    with pytest.raises(SystemExit, match="made with another"):
+        script("run").check_same(tmp_path / "a.json", script("experiments").Experiment())
 
 
 def test_tables_hold_means_errors_and_paired_differences(script, tmp_path):
@@ -154,17 +184,38 @@ def test_tables_hold_means_errors_and_paired_differences(script, tmp_path):
     found = script("table").tables(setting)
     assert "| ERM | 3 | 66.7 ± 12.0 | 46.7 ± 12.0 | 79.6 ± 0.2 |" in found["Table 1"]
     assert "| ERM, AutoAugment | 2 | 55.0 ± 5.0 | 35.0 ± 5.0 | 81.4 ± 0.3 |" in found["Table 1"]
+    assert (
+        "| OPeN - ERM, paper | 4 | +15.6 | +8.6 | +4.6 | above -2 | above -2 |" in found["Fig. 7"]
+    )
+    assert "Table 4" not in found  # no other norm was trained
     assert "| OPeN - DRS | 2 | +2.0 ± 1.0 | +2.0 ± 1.0 |  | +6.3 |" in found["Differences"]
     assert "| OPeN - ERM | 2 | +12.0 ± 1.0 | +12.0 ± 1.0 | +5.0 | +15.6 |" in found["Differences"]
     assert "| 25 | 2/0 | 65.0 ± 5.0 | 45.0 ± 5.0 |  |  |" in found["Fig. 6"]
-    assert found["Fig. 7"][-1].startswith("| OPeN | 2 | 47.0 ± 4.0 | 67.0 ± 4.0 |")
+    assert any(
+        line.startswith("| OPeN | 2 | 47.0 ± 4.0 | 67.0 ± 4.0 |") for line in found["Fig. 7"]
+    )
     assert "Fig. 3" not in found  # one augmentation has all three methods
+
+
+def test_noise_on_balanced_data_is_compared_with_both_augmentations(script, tmp_path):
+    for method, augment, accuracy in (
+        ("erm", None, 0.5),
+        ("erm", "autoaugment", 0.6),
+        ("appended", "autoaugment", 0.64),
+    ):
+        given = {"method": method, "augment": augment, "balanced": True, "seed": 0}
+        result_file(f"{method}{augment}", tmp_path, accuracy, **given)
+    (setting,) = script("runs").load(tmp_path)
+    lines = script("table").tables(setting)["Section 5"]
+    assert "| noise 1:4, AutoAugment - ERM | 1 | +14.0 | +2.38 |" in lines
+    assert "| noise 1:4, AutoAugment - ERM, AutoAugment | 1 | +4.0 | +0.9 |" in lines
 
 
 def test_committed_figures_are_made_from_the_results_alone(script, tmp_path):
     matplotlib = pytest.importorskip("matplotlib")
     draw = script("figures").draw
     made = [path for setting in script("runs").load(RESULTS) for path in draw(setting, tmp_path)]
+    assert made
     committed = ROOT / "docs" / "reproduction"
     assert {path.name for path in made} == {path.name for path in committed.glob("*.png")}
     pins = (ROOT / ".ci" / "constraints.txt").read_text()
