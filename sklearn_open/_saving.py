@@ -156,6 +156,9 @@ def _revived(net: Any, saved: SavedFacts, weights: dict[str, torch.Tensor]) -> A
     if not auxiliary_keys(net.module_) <= weights.keys():  # of a training without noise
         drop_auxiliary(net)
         revert_norm(net.module_)
+    if net.norm != "aux":  # a parameter given to `load`; predictions need no second layers
+        own = net.module_.state_dict()
+        weights = {n: w for n, w in weights.items() if n in own or ".auxiliary." not in f".{n}"}
     _check_weights_fit(net.module_, weights)
     net.module_.load_state_dict(weights)
     net.history_ = History([{**epoch, "batches": []} for epoch in saved.history])

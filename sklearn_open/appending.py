@@ -66,6 +66,9 @@ class PureNoiseAppender(NoiseSampler, BaseOverSampler):
     on top, and how labels are drawn. This is what a public reproduction does: on top, and uniform.
     `delta`, `composition` and `epoch_length` of the classifier play no part.
 
+    It is a sampler of imbalanced-learn in all but one thing: it balances nothing, so it has no
+    parameter ``sampling_strategy``.
+
     Examples
     --------
     >>> import numpy as np

@@ -531,6 +531,14 @@ class TestOtherNorms:
         assert_same(loaded, clf, *images)
         assert not any("auxiliary" in key for key in loaded.module_.state_dict())
 
+    def test_another_norm_given_to_load(self, images, tmp_path):
+        clf = make(norm="aux", start_epoch=0).fit(*images)
+        clf.save(tmp_path / "clf.safetensors")
+        loaded = OPeNClassifier.load(tmp_path / "clf.safetensors", norm="dar")
+        assert loaded.norm == "dar"
+        np.testing.assert_array_equal(loaded.predict_proba(images[0]), clf.predict_proba(images[0]))
+        assert not any("auxiliary" in key for key in loaded.module_.state_dict())
+
     def test_a_norm_that_was_changed_after_training(self, images, tmp_path):
         clf = make(start_epoch=0).fit(*images).set_params(norm="aux")
         assert_same(round_trip(clf, tmp_path), clf, *images)
