@@ -45,8 +45,9 @@ def batch_images(
     Raises
     ------
     ValueError
-        For tables, for data that a fitted estimator was not fitted on, and for a batch that there
-        is not.
+        For tables, for a batch that there is not, and for labels `y` that are not the ones that a
+        fitted estimator was fitted on, in their order. (Whether `X` is what it was fitted on is
+        not checked.)
 
     Examples
     --------
