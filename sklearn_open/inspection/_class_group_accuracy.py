@@ -61,7 +61,7 @@ class ClassGroupAccuracyDisplay:
         y: Any,
         *,
         y_train: Any = None,
-        n_groups: int = 5,
+        n_groups: int | None = None,
         name: str | None = None,
         ax: Any = None,
         **kwargs: Any,
@@ -77,8 +77,8 @@ class ClassGroupAccuracyDisplay:
         y_train : array-like or None, default=None
             Training labels, which give the sizes of the classes. None takes those that an
             `OPeNClassifier` was fitted on (alone, in a search or at the end of a pipeline).
-        n_groups : int, default=5
-            Number of groups.
+        n_groups : int or None, default=None
+            Number of groups; None is 5, or the number of classes if there are fewer.
         name : str or None, default=None
             Name for the legend; None takes that of the estimator's class.
         ax : matplotlib Axes or None, default=None
@@ -108,7 +108,7 @@ class ClassGroupAccuracyDisplay:
         y_pred: Any,
         *,
         y_train: Any,
-        n_groups: int = 5,
+        n_groups: int | None = None,
         name: str | None = None,
         ax: Any = None,
         **kwargs: Any,

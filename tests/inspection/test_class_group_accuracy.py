@@ -5,7 +5,8 @@ import pytest
 from matplotlib import pyplot as plt
 from sklearn.neighbors import KNeighborsClassifier
 
-from sklearn_open.inspection import ClassGroupAccuracyDisplay
+from sklearn_open import OPeNClassifier
+from sklearn_open.inspection import ClassGroupAccuracyDisplay, noise_robustness
 from sklearn_open.metrics import equal_group_accuracy
 
 Y_TRAIN = np.repeat(["a", "b", "c", "d"], [8, 1, 4, 2])
@@ -36,6 +37,16 @@ def test_from_estimator_is_the_metric(fitted, named_digits):
     assert display.ax_.get_legend().get_texts()[0].get_text() == "OPeNClassifier"
     labels = [tick.get_text() for tick in display.ax_.get_xticklabels()]
     assert labels == ["smallest 20%", "20-40%", "40-60%", "60-80%", "largest 20%"]
+
+
+def test_by_default_few_classes_are_groups_of_their_own(named_digits):
+    X, y = named_digits
+    X, y = X[np.isin(y, ["one", "nine"])], y[np.isin(y, ["one", "nine"])]
+    clf = OPeNClassifier(max_epochs=1, random_state=0, verbose=0).fit(X, y)
+    display = ClassGroupAccuracyDisplay.from_estimator(clf, X, y)
+    assert display.group_accuracy.shape == (2,)
+    curve = noise_robustness(clf, X, y, noise_std=[0], random_state=0)
+    assert curve.small_class_accuracy[0] == display.group_accuracy[0]
 
 
 def test_other_classifiers_need_the_training_labels(named_digits):
