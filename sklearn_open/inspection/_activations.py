@@ -50,7 +50,7 @@ def activation_distribution(
         Natural images of one batch, say 64 to 256, in any layout that the estimator takes.
     layer : int or str, default=0
         The norm layer: its number, 0 the one next to the input and -1 the last, or its name, as in
-        ``module_.named_modules()``.
+        ``module_.named_modules()``. Of a layer that is called several times, the first call counts.
     channel : int or None, default=None
         Channel of that layer; None takes the values of all channels together.
     n_noise : int or None, default=None
@@ -74,7 +74,8 @@ def activation_distribution(
     Raises
     ------
     ValueError
-        For a network without batch norm, and for a layer or channel that it does not have.
+        For a network without batch norm, for a layer or channel that it does not have, and for a
+        layer that does not get a row for each image.
     """
     classifier = fitted_classifier(estimator)
     seed = int(check_random_state(random_state).randint(2**31 - 1))
@@ -159,7 +160,17 @@ def _around_layer(
     with torch.no_grad():
         forward_natural_first(network, x, n_noise)
     hook.remove()
-    before, after = (torch.cat(parts).float().cpu().numpy() for parts in zip(*seen, strict=True))
+    n_routes = 2 if n_noise else 1
+    first_calls = seen[:: max(1, len(seen) // n_routes)]  # of each route, one after the other
+    n_rows = sum(len(before) for before, _ in first_calls)
+    if n_rows != len(x):
+        raise ValueError(
+            f"Layer {name!r} was called with {n_rows} rows for a batch of {len(x)}, so which of "
+            "them are noise cannot be told. Pass another layer."
+        )
+    before, after = (
+        torch.cat(parts).float().cpu().numpy() for parts in zip(*first_calls, strict=True)
+    )
     return before, after
 
 

@@ -141,6 +141,49 @@ def test_a_network_without_batch_norm_is_refused(named_digits):
         activation_distribution(clf, X[:10])
 
 
+class Repeated(nn.Module):
+    """Calls one norm layer `n_calls` times, with very different rows after the first."""
+
+    def __init__(self, num_classes=10, in_channels=1, n_calls=2):
+        super().__init__()
+        self.n_calls = n_calls
+        self.conv = nn.Conv2d(in_channels, 4, 1)
+        self.norm = nn.BatchNorm2d(4)
+        self.patches = nn.BatchNorm1d(4)
+        self.unused = nn.BatchNorm2d(4)
+        self.fc = nn.Linear(4, num_classes)
+
+    def forward(self, x):
+        x = self.norm(self.conv(x))
+        self.patches(x.flatten(2).transpose(1, 2).flatten(0, 1))
+        for _ in range(self.n_calls - 1):
+            x = self.norm(100 * x.relu())
+        return self.fc(x.mean((2, 3)))
+
+
+def test_of_a_layer_that_is_called_twice_the_first_call_counts(named_digits):
+    X, y = named_digits
+    settings = {"max_epochs": 1, "random_state": 0, "verbose": 0, "lr": 1e-9}
+    twice, once = (
+        OPeNClassifier(Repeated, module__n_calls=n, **settings).fit(X, y) for n in (2, 1)
+    )
+    twice.module_.load_state_dict(once.module_.state_dict())
+    got, expected = (
+        activation_distribution(clf, X[:30], layer="norm", n_noise=12, random_state=0)
+        for clf in (twice, once)
+    )
+    for name in ("bin_edges", "natural", "noise"):
+        np.testing.assert_array_equal(got[name], expected[name])
+
+
+@pytest.mark.parametrize(("layer", "rows"), [("patches", 60 * 64), ("unused", 0)])
+def test_a_layer_without_a_row_for_each_image_is_refused(named_digits, layer, rows):
+    X, y = named_digits
+    clf = OPeNClassifier(Repeated, max_epochs=1, random_state=0, verbose=0).fit(X, y)
+    with pytest.raises(ValueError, match=rf"'{layer}' was called with {rows} rows .* of 60"):
+        activation_distribution(clf, X[:30], layer=layer)
+
+
 def test_overlap_and_panels():
     edges = np.array([[0, 1, 2], [0, 2, 4], [0, 1, 2]])
     display = ActivationDistributionDisplay(
