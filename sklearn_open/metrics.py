@@ -299,6 +299,12 @@ def training_labels(estimator: Any) -> np.ndarray:
         else:
             break
     if not hasattr(classifier, "planner_"):
+        if hasattr(classifier, "transform_"):  # of an OPeNClassifier that `load` returned
+            raise ValueError(
+                f"This {type(classifier).__name__} was loaded from a file, which holds no training "
+                "labels, so the sizes of its classes are not known: pass the labels that it was "
+                "trained on as y_train=, as in make_shot_scorer(y_train=y), or fit again."
+            )
         raise ValueError(
             f"The sizes of the classes that {type(classifier).__name__} was trained on are not "
             "known: a fitted OPeNClassifier keeps them, alone, at the end of a Pipeline or in a "

@@ -14,7 +14,8 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from sklearn_open._pixels import PixelStatistics
 from sklearn_open.batch_transform import BatchTransform
-from sklearn_open.inspection._base import BLUE, ORANGE, fitted_classifier, make_axes
+from sklearn_open.inspection._base import BLUE, ORANGE, check_whole, make_axes
+from sklearn_open.inspection._estimators import fitted_classifier
 from sklearn_open.nn import convert_norm, revert_norm
 from sklearn_open.nn._routing import forward_natural_first
 from sklearn_open.noise import check_noise
@@ -55,8 +56,8 @@ def activation_distribution(
         Channel of that layer; None takes the values of all channels together.
     n_noise : int or None, default=None
         Number of noise images; None takes as many as there are rows in `X`. They are drawn as in
-        training, or, for an estimator trained without noise, from the paper's law with the
-        statistics of `X`.
+        training, or, for an estimator trained without noise or loaded from a file, from the
+        paper's law with the statistics of `X`.
     n_bins : int, default=60
         Number of bins of each histogram.
     random_state : int, RandomState instance or None, default=None
@@ -78,6 +79,7 @@ def activation_distribution(
         layer that does not get a row for each image.
     """
     classifier = fitted_classifier(estimator)
+    check_whole("n_bins", n_bins, 1)
     seed = int(check_random_state(random_state).randint(2**31 - 1))
     x, n_noise = _mixed_batch(classifier, X, n_noise, seed)
     network = revert_norm(copy.deepcopy(classifier.module_))
@@ -111,9 +113,7 @@ def _mixed_batch(
 ) -> tuple[torch.Tensor, int]:
     """Return natural rows, not augmented, then noise rows, as the network is fed them."""
     images = np.asarray(classifier.get_dataset(X).X)
-    n_noise = len(images) if n_noise is None else n_noise
-    if n_noise < 1:
-        raise ValueError(f"n_noise={n_noise}: pass a number of 1 or more.")
+    n_noise = len(images) if n_noise is None else check_whole("n_noise", n_noise, 1)
     codes = np.arange(n_noise) % len(classifier.classes_)  # classes in turn, for their own laws
     transform: BatchTransform = classifier.transform_
     noise = transform.noise
@@ -136,8 +136,9 @@ def _layer_name(network: nn.Module, layer: int | str) -> str:
         )
     if isinstance(layer, str) and layer in names:
         return layer
-    if isinstance(layer, (int, np.integer)) and -len(names) <= layer < len(names):
-        return names[layer]
+    if isinstance(layer, (int, np.integer)) and not isinstance(layer, bool):
+        if -len(names) <= layer < len(names):
+            return names[layer]
     raise ValueError(
         f"layer={layer!r} is not a norm layer of the network. Pass a number from 0 to "
         f"{len(names) - 1}, or one of {', '.join(map(repr, names))}."

@@ -9,7 +9,8 @@ import numpy as np
 from sklearn.utils import Bunch
 
 from sklearn_open.batching import EpochBatches
-from sklearn_open.inspection._base import GREY, ORANGE, make_axes, open_classifier, training_set
+from sklearn_open.inspection._base import GREY, ORANGE, check_whole, make_axes
+from sklearn_open.inspection._estimators import open_classifier, training_set
 
 __all__ = ["BatchDisplay", "batch_images"]
 
@@ -27,7 +28,8 @@ def batch_images(
     ----------
     estimator : OPeNClassifier
         Fitted or not; not changed. For one that was not fitted, these are the images that `fit`
-        would feed, if `random_state` is fixed.
+        would feed, if `random_state` is fixed; for one loaded from a file, those that `fit` fed,
+        if it was given this `X` and `y`.
     X, y : array-like
         The training data.
     epoch : int or None, default=None
@@ -66,9 +68,10 @@ def batch_images(
         raise ValueError(
             "The rows of a table are not images. Set image_shape on the estimator if they are."
         )
-    epoch = train.planner.start_epoch if epoch is None else epoch
+    first = train.planner.start_epoch
+    epoch = first if epoch is None else check_whole("epoch", epoch, 0)
     n_batches = train.planner.plan(epoch).n_batches
-    if not 0 <= batch < n_batches:
+    if check_whole("batch", batch, 0) >= n_batches:
         raise ValueError(f"batch={batch}: epoch {epoch} has batches 0 to {n_batches - 1}.")
     transform = classifier.transform_
     batches = EpochBatches(train, transform, classifier.device_, lambda: epoch)
@@ -169,7 +172,7 @@ class BatchDisplay:
         BatchDisplay
             The display itself.
         """
-        n = len(self.images)
+        n, n_images = len(self.images), check_whole("n_images", n_images, 1)
         shown = np.unique(np.linspace(0, n - 1, min(n, n_images)).round().astype(int))
         n_rows = -(-len(shown) // COLUMNS)
         (ax,) = make_axes(self, ax, figsize=(COLUMNS, (1 + ROOM_FOR_LABEL) * n_rows + 0.4))

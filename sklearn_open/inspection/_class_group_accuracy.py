@@ -5,9 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from sklearn.utils.validation import check_is_fitted
 
-from sklearn_open.inspection._base import PALETTE, legend_on_top, make_axes, name_groups
+from sklearn_open.inspection._base import (
+    PALETTE,
+    check_accuracy,
+    legend_on_top,
+    make_axes,
+    name_groups,
+)
+from sklearn_open.inspection._estimators import check_predicts
 from sklearn_open.metrics import equal_group_accuracy, training_labels
 
 __all__ = ["ClassGroupAccuracyDisplay"]
@@ -50,7 +56,7 @@ class ClassGroupAccuracyDisplay:
     """
 
     def __init__(self, group_accuracy: Any, *, name: str | None = None) -> None:
-        self.group_accuracy = np.asarray(group_accuracy, dtype=float)
+        self.group_accuracy = check_accuracy("group_accuracy", group_accuracy)
         self.name = name
 
     @classmethod
@@ -76,7 +82,8 @@ class ClassGroupAccuracyDisplay:
             Test images and their labels.
         y_train : array-like or None, default=None
             Training labels, which give the sizes of the classes. None takes those that an
-            `OPeNClassifier` was fitted on (alone, in a search or at the end of a pipeline).
+            `OPeNClassifier` was fitted on (alone, in a search or at the end of a pipeline). One
+            that was loaded from a file does not know them.
         n_groups : int or None, default=None
             Number of groups; None is 5, or the number of classes if there are fewer.
         name : str or None, default=None
@@ -90,7 +97,7 @@ class ClassGroupAccuracyDisplay:
         -------
         ClassGroupAccuracyDisplay
         """
-        check_is_fitted(estimator)
+        check_predicts(estimator)
         return cls.from_predictions(
             y,
             estimator.predict(X),

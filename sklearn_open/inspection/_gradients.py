@@ -20,13 +20,13 @@ from sklearn_open.batching import TrainSet
 from sklearn_open.inspection._base import (
     BLUE,
     ORANGE,
-    fitted_classifier,
+    check_whole,
     largest_first,
     legend_on_top,
     make_axes,
     name_classes,
-    training_set,
 )
+from sklearn_open.inspection._estimators import fitted_classifier, training_set
 from sklearn_open.nn import convert_norm
 from sklearn_open.nn._routing import forward_natural_first
 from sklearn_open.plan import EpochPlanner
@@ -85,8 +85,7 @@ def class_gradients(
     each class in it, twice.
     """
     classifier = fitted_classifier(estimator)
-    if n_batches < 2:
-        raise ValueError(f"n_batches={n_batches}: a variance needs at least 2.")
+    check_whole("n_batches", n_batches, 2)  # of one there is no variance
     classifier, train = training_set(classifier, X, y)
     if classifier.transform_.noise is None:
         raise ValueError(

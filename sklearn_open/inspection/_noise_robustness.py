@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 from sklearn.utils import Bunch, check_random_state
-from sklearn.utils.validation import check_is_fitted
 
 from sklearn_open._inputs import as_rows, find_labels, is_dataset
 from sklearn_open.classifier import OPeNClassifier
-from sklearn_open.inspection._base import PALETTE, make_axes
+from sklearn_open.inspection._base import PALETTE, check_accuracy, make_axes
+from sklearn_open.inspection._estimators import check_predicts
 from sklearn_open.metrics import equal_group_accuracy, training_labels
 
 __all__ = ["NoiseRobustnessDisplay", "noise_robustness"]
@@ -48,7 +48,7 @@ def noise_robustness(
         Standard deviations, in units where the feasible range of a pixel is 0 to 255.
     y_train : array-like or None, default=None
         Training labels, which tell the smallest classes. None takes those that an `OPeNClassifier`
-        was fitted on.
+        was fitted on; one that was loaded from a file does not know them.
     n_groups : int or None, default=None
         The smallest of this many equal groups of classes is reported apart; None is 5, or the
         number of classes if there are fewer.
@@ -83,7 +83,7 @@ def noise_robustness(
     >>> bool(curve.accuracy[0] > curve.accuracy[1])
     True
     """
-    check_is_fitted(estimator)
+    check_predicts(estimator)
     levels = np.asarray(noise_std, dtype=float)
     if levels.ndim != 1 or not np.all(levels >= 0):
         raise ValueError(f"noise_std={noise_std!r}: pass a list of numbers of 0 or more.")
@@ -191,9 +191,11 @@ class NoiseRobustnessDisplay:
         name: str | None = None,
     ) -> None:
         self.noise_std = np.asarray(noise_std, dtype=float)
-        self.accuracy = np.asarray(accuracy, dtype=float)
+        self.accuracy = check_accuracy("accuracy", accuracy)
         small = small_class_accuracy
-        self.small_class_accuracy = None if small is None else np.asarray(small, dtype=float)
+        self.small_class_accuracy = (
+            None if small is None else check_accuracy("small_class_accuracy", small)
+        )
         self.name = name
 
     @classmethod

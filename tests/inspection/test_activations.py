@@ -99,13 +99,15 @@ def test_layers_by_number_and_name(fitted, named_digits):
     by_number = activation_distribution(fitted, X, layer=1, random_state=0)
     by_name = activation_distribution(fitted, X, layer="features.5", random_state=0)
     np.testing.assert_array_equal(by_number.natural, by_name.natural)
-    for layer in (3, -4, "fc", 0.5):
+    for layer in (3, -4, "fc", 0.5, True):
         with pytest.raises(ValueError, match=r"from 0 to 2, or one of 'features\.1'"):
             activation_distribution(fitted, X, layer=layer)
     with pytest.raises(ValueError, match="channels 0 to 31"):
         activation_distribution(fitted, X, channel=32)
-    with pytest.raises(ValueError, match="1 or more"):
-        activation_distribution(fitted, X, n_noise=0)
+    for name in ("n_noise", "n_bins"):
+        for value in (0, 1.5):
+            with pytest.raises(ValueError, match=rf"{name}={value}: .* 1 or more"):
+                activation_distribution(fitted, X, **{name: value})
 
 
 def test_it_is_seeded(fitted, named_digits):

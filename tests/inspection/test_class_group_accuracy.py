@@ -58,6 +58,12 @@ def test_other_classifiers_need_the_training_labels(named_digits):
     np.testing.assert_array_equal(display.group_accuracy, 1)
 
 
+@pytest.mark.parametrize("values", [[50, 90], [[0.5, -0.1]]])
+def test_percentages_are_refused(values):
+    with pytest.raises(ValueError, match=r"accuracies lie in \[0, 1\]. Divide percentages by 100"):
+        ClassGroupAccuracyDisplay(values)
+
+
 def test_runs_become_mean_and_error_bars():
     runs = np.array([[0.2, 0.8], [0.4, 0.9], [0.6, 1.0]])
     display = ClassGroupAccuracyDisplay(runs).plot()

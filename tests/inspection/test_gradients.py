@@ -12,7 +12,7 @@ from torch.nn import functional as F
 from sklearn_open import OPeNClassifier
 from sklearn_open.batching import EpochBatches
 from sklearn_open.inspection import GradientDisplay, class_gradients
-from sklearn_open.inspection._base import training_set
+from sklearn_open.inspection._estimators import training_set
 from sklearn_open.inspection._gradients import _both_arms, _Spread
 from sklearn_open.nn import convert_norm, forward_mixed
 
@@ -143,8 +143,9 @@ class DropoutNet(nn.Sequential):
 
 def test_what_is_refused(fitted, unfitted, named_digits):
     X, y = named_digits
-    with pytest.raises(ValueError, match="at least 2"):
-        class_gradients(fitted, X, y, n_batches=1)
+    for n_batches in (1, 2.5, True):
+        with pytest.raises(ValueError, match=rf"n_batches={n_batches}: .* number of 2 or more"):
+            class_gradients(fitted, X, y, n_batches=n_batches)
     with pytest.raises(ValueError, match="not the data that the estimator was fitted on"):
         class_gradients(fitted, X[::-1], y[::-1])
     with pytest.raises(ValueError, match="noise_grad='none' is unknown"):

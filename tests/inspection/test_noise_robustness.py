@@ -151,6 +151,12 @@ def test_bad_levels_are_refused(fitted, named_digits):
             noise_robustness(fitted, *named_digits, noise_std=levels)
 
 
+def test_percentages_are_refused():
+    for values in ([[50, 90]], [[0.5, 0.9], [50, 90]]):
+        with pytest.raises(ValueError, match="Divide percentages by 100"):
+            NoiseRobustnessDisplay([0, 50], *values)
+
+
 def test_lines():
     display = NoiseRobustnessDisplay([0, 50], [0.9, 0.5], [0.8, 0.2], name="A").plot()
     solid, dashed = display.lines_

@@ -12,7 +12,7 @@ from sklearn_open.inspection import (
     class_gradients,
     noise_robustness,
 )
-from sklearn_open.inspection._base import training_set
+from sklearn_open.inspection._estimators import training_set
 from sklearn_open.inspection._gradients import _both_arms
 from sklearn_open.nn import AuxNorm
 from sklearn_open.noise import GaussianNoise
