@@ -16,6 +16,7 @@ from sklearn_open._pixels import PixelStatistics
 from sklearn_open.batch_transform import BatchTransform
 from sklearn_open.inspection._base import BLUE, ORANGE, check_whole, make_axes
 from sklearn_open.inspection._estimators import fitted_classifier
+from sklearn_open.inspection._texts import fit_labels, legend_on_top
 from sklearn_open.nn import convert_norm, revert_norm
 from sklearn_open.nn._routing import forward_natural_first
 from sklearn_open.noise import check_noise
@@ -295,5 +296,9 @@ class ActivationDistributionDisplay:
             panel.set(xlabel="activation", yticks=[])
             panel.set_title(f"{self.panels[p]}\noverlap {self.overlap[p]:.0%}", fontsize="medium")
         axes[0].set_ylabel("density" if self.layer is None else f"density at {self.layer}")
-        axes[0].legend(frameon=False)
+        legend_on_top(axes[0], n_columns=1)
+        room = axes[0].get_ylim()[1] / axes[0].dataLim.y1  # the same in all panels
+        for panel in axes[1:]:
+            panel.set_ylim(0, room * panel.dataLim.y1)
+        fit_labels(axes)
         return self

@@ -1,9 +1,7 @@
-"""What the displays share: axes, colours, names of classes, and what numbers they take."""
+"""What the displays share: axes, colours, the order of classes, and what numbers they take."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -17,11 +15,9 @@ __all__ = [
     "PALETTE",
     "check_accuracy",
     "check_whole",
+    "has_layout_engine",
     "largest_first",
-    "legend_on_top",
     "make_axes",
-    "name_classes",
-    "name_groups",
 ]
 
 # Okabe and Ito's colours, which all kinds of colour vision tell apart.
@@ -123,55 +119,16 @@ def _divided(ax: Any, n_panels: int, name: str) -> np.ndarray:
             f"plt.subplots, an array of {n_panels} axes, or ax=None."
         )
     ax.set_axis_off()
-    grid = place.subgridspec(1, n_panels)
+    # Room for the labels of the panels, which only a layout engine makes by itself.
+    grid = place.subgridspec(1, n_panels, wspace=None if has_layout_engine(ax) else 0.5)
     return np.array([ax.figure.add_subplot(grid[i]) for i in range(n_panels)], dtype=object)
 
 
-def legend_on_top(ax: Any, top: float = 0.0, n_columns: int = 3) -> None:
-    """Put the legend of a bar chart inside its axes, in room made above the bars.
-
-    Parameters
-    ----------
-    ax : matplotlib Axes
-        Its y axis gets the limits: from 0 to where the room ends.
-    top : float, default=0.0
-        What the y axis shows at least.
-    n_columns : int, default=3
-        Entries in a line.
-    """
-    handles, _ = ax.get_legend_handles_labels()
-    n_lines = -(-len(handles) // n_columns)
-    ax.set_ylim(0, max(top, ax.dataLim.y1, 1e-12) * (1.05 + 0.1 * n_lines))
-    if handles:
-        columns = min(n_columns, len(handles))
-        legend = ax.legend(loc="upper center", ncols=columns, frameon=False)
-        legend.set_in_layout(False)  # in narrow axes it may stand over, but must not squeeze them
+def has_layout_engine(ax: Any) -> bool:
+    """Whether its figure makes room for what stands beside the axes (constrained, tight)."""
+    return ax.figure.canvas.figure.get_layout_engine() is not None
 
 
 def largest_first(counts: np.ndarray) -> np.ndarray:
     """Return the order of classes from the largest to the smallest; equal ones keep theirs."""
     return np.argsort(-np.asarray(counts), kind="stable")
-
-
-def name_classes(ax: Any, names: Sequence[Any], room: int = 60) -> None:
-    """Write names of classes, given largest first, below the bars at 0, 1, 2, ...
-
-    Names are slanted if that many of the longest one have more than `room` characters.
-    """
-    texts = [str(name) for name in names]
-    if len(texts) > MAX_CLASS_NAMES:
-        ax.set_xlabel(f"{len(texts)} classes, largest first")
-        return
-    ax.set_xlabel("class, largest first")
-    ax.set_xticks(np.arange(len(texts)), texts)
-    if len(texts) * max(map(len, texts)) > room:
-        ax.set_xticks(np.arange(len(texts)), texts, rotation=45, ha="right", rotation_mode="anchor")
-
-
-def name_groups(n_groups: int) -> list[str]:
-    """Return names of equal groups of classes, smallest first."""
-    if n_groups == 1:
-        return ["all classes"]
-    bounds = [round(100 * g / n_groups) for g in range(n_groups + 1)]
-    middle = [f"{a}-{b}%" for a, b in pairwise(bounds[1:-1])]
-    return [f"smallest {bounds[1]}%", *middle, f"largest {100 - bounds[-2]}%"]

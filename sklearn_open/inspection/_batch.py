@@ -11,12 +11,14 @@ from sklearn.utils import Bunch
 from sklearn_open.batching import EpochBatches
 from sklearn_open.inspection._base import GREY, ORANGE, check_whole, make_axes
 from sklearn_open.inspection._estimators import open_classifier, training_set
+from sklearn_open.inspection._texts import short_name
 
 __all__ = ["BatchDisplay", "batch_images"]
 
 COLUMNS = 8
 FRAME = 0.06  # width of a picture's frame, in pictures
 ROOM_FOR_LABEL = 0.3
+LABEL_LENGTH = 12
 
 
 def batch_images(
@@ -187,8 +189,8 @@ class BatchDisplay:
             self._frame(ax, left, top, ORANGE if is_noise else GREY)
             extent = (left + FRAME, left + 1 - FRAME, top + 1 - FRAME, top + FRAME)
             self.images_.append(ax.imshow(picture, extent=extent, zorder=2, **settings))
-            label = str(self.labels[i])
-            ax.text(left + 0.5, top - 0.02, _short(label), ha="center", va="bottom", fontsize=8)
+            label = short_name(self.labels[i], LABEL_LENGTH)
+            ax.text(left + 0.5, top - 0.02, label, ha="center", va="bottom", fontsize=8)
         ax.set(xlim=(0, COLUMNS), ylim=(n_rows * (1 + ROOM_FOR_LABEL) + 0.05, 0), aspect="equal")
         ax.set_axis_off()
         ax.set_title(self._title(), fontsize="medium")
@@ -210,7 +212,3 @@ def _as_picture(image: np.ndarray) -> np.ndarray:
     """Return what imshow takes: (height, width), or (height, width, 3) of colours."""
     image = np.clip(image, 0, 1)
     return np.moveaxis(image[:3], 0, -1) if len(image) in (3, 4) else image.mean(axis=0)
-
-
-def _short(label: str) -> str:
-    return label if len(label) <= 12 else label[:11] + "\N{HORIZONTAL ELLIPSIS}"

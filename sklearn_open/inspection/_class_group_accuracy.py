@@ -6,14 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from sklearn_open.inspection._base import (
-    PALETTE,
-    check_accuracy,
-    legend_on_top,
-    make_axes,
-    name_groups,
-)
+from sklearn_open.inspection._base import PALETTE, check_accuracy, make_axes
 from sklearn_open.inspection._estimators import check_predicts
+from sklearn_open.inspection._texts import legend_on_top, name_groups, write_names
 from sklearn_open.metrics import equal_group_accuracy, training_labels
 
 __all__ = ["ClassGroupAccuracyDisplay"]
@@ -179,7 +174,7 @@ class ClassGroupAccuracyDisplay:
             **kwargs,
         }
         self.bars_ = ax.bar(np.arange(n_groups) + offset, runs.mean(axis=0), width, **settings)
-        ax.set_xticks(np.arange(n_groups), name_groups(n_groups))
         ax.set(xlabel="classes by training size", ylabel="accuracy, %", yticks=range(0, 101, 20))
+        write_names(ax, name_groups(n_groups))
         legend_on_top(ax, top=100)
         return self

@@ -15,11 +15,10 @@ from sklearn_open.inspection._base import (
     MAX_CLASS_NAMES,
     ORANGE,
     largest_first,
-    legend_on_top,
     make_axes,
-    name_classes,
 )
 from sklearn_open.inspection._estimators import fitted_classifier, last_step
+from sklearn_open.inspection._texts import legend_on_top, name_classes
 from sklearn_open.over_sampling import PureNoiseOverSampler
 from sklearn_open.plan import EpochPlanner
 
@@ -228,7 +227,7 @@ class RebalancedCompositionDisplay:
             settings = {"color": color, "label": kind, "width": width, **kwargs}
             self.bars_.append(ax.bar(np.arange(len(order)), counts, bottom=bottom, **settings))
             bottom = bottom + counts
-        name_classes(ax, self.classes[order])
         ax.set_ylabel("rows")
+        name_classes(ax, self.classes[order])
         legend_on_top(ax)
         return self

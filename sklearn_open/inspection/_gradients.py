@@ -19,14 +19,14 @@ from sklearn_open.batch_transform import BatchTransform
 from sklearn_open.batching import TrainSet
 from sklearn_open.inspection._base import (
     BLUE,
+    MAX_CLASS_NAMES,
     ORANGE,
     check_whole,
     largest_first,
-    legend_on_top,
     make_axes,
-    name_classes,
 )
 from sklearn_open.inspection._estimators import fitted_classifier, training_set
+from sklearn_open.inspection._texts import fit_labels, legend_on_top, name_classes
 from sklearn_open.nn import convert_norm
 from sklearn_open.nn._routing import forward_natural_first
 from sklearn_open.plan import EpochPlanner
@@ -262,12 +262,14 @@ class GradientDisplay:
     def plot(self, ax: Any = None, **kwargs: Any) -> GradientDisplay:
         """Draw two bars for each class in each panel, the largest class first.
 
+        Of more than 20 classes, of which bars would be too thin, two outlines are drawn.
+
         Parameters
         ----------
         ax : matplotlib Axes, array of two Axes or None, default=None
             Where to draw; one Axes is divided; None makes a figure.
         **kwargs : dict
-            Passed on to matplotlib's ``bar``, such as ``alpha``.
+            Passed on to matplotlib's ``bar``, or ``stairs`` for outlines, such as ``alpha``.
 
         Returns
         -------
@@ -283,9 +285,19 @@ class GradientDisplay:
         kinds = (("duplicates only", BLUE, -0.2), ("with pure noise", ORANGE, 0.2))
         for panel, (title, values) in zip(axes, panels.items(), strict=True):
             for row, (label, color, offset) in zip(values, kinds, strict=True):
-                settings = {"width": 0.4, "color": color, "label": label, **kwargs}
-                panel.bar(np.arange(len(order)) + offset, row[order], **settings)
-            name_classes(panel, self.classes[order], room=40)
+                _draw(panel, row[order], offset, {"color": color, "label": label, **kwargs})
             panel.set_ylabel(title)
+            name_classes(panel, self.classes[order])
+        fit_labels(axes)
+        for panel in axes:
             legend_on_top(panel, n_columns=1)
         return self
+
+
+def _draw(ax: Any, values: np.ndarray, offset: float, settings: dict[str, Any]) -> None:
+    """Draw a bar for each class; the outline of the bars if they would be thinner than a line."""
+    places = np.arange(len(values))
+    if len(values) <= MAX_CLASS_NAMES:
+        ax.bar(places + offset, values, **{"width": 0.4, **settings})
+    else:
+        ax.stairs(values, np.append(places, len(values)) - 0.5, **{"linewidth": 1.5, **settings})

@@ -8,8 +8,9 @@ import numpy as np
 from sklearn.utils import Bunch
 
 from sklearn_open.classifier import OPeNClassifier
-from sklearn_open.inspection._base import GREY, check_accuracy, make_axes, name_groups
+from sklearn_open.inspection._base import GREY, check_accuracy, has_layout_engine, make_axes
 from sklearn_open.inspection._estimators import fitted_classifier, last_step
+from sklearn_open.inspection._texts import fit_labels, name_groups
 from sklearn_open.plan import resolve_epoch
 
 __all__ = ["TrainingCurvesDisplay", "training_curves"]
@@ -160,6 +161,8 @@ class TrainingCurvesDisplay:
             The display itself.
         """
         losses, accuracies = make_axes(self, ax, n_panels=2, figsize=(10, 3.8))
+        from matplotlib.ticker import MaxNLocator
+
         _draw(losses, self.train_loss, "training", kwargs, color="black", linestyle=":")
         _draw(losses, self.valid_loss, "held out", kwargs, color=GREY, linestyle="--")
         _draw_groups(losses, self.group_loss, kwargs)
@@ -181,7 +184,11 @@ class TrainingCurvesDisplay:
                 panel.axvline(
                     self.start_epoch, color=GREY, linewidth=1, label="rebalanced from here"
                 )
-        _legend_beside(accuracies, losses)
+            panel.xaxis.set_major_locator(
+                MaxNLocator("auto", steps=[1, 2, 5, 10], integer=True, min_n_ticks=1)
+            )
+        fit_labels((losses, accuracies))
+        _legend_for_both(accuracies, losses)
         return self
 
 
@@ -229,16 +236,13 @@ def _say_how_to_record(ax: Any) -> None:
     )
 
 
-def _legend_beside(ax: Any, other: Any) -> None:
-    """Put one legend for two panels to the right, where it hides nothing."""
+def _legend_for_both(ax: Any, other: Any) -> None:
+    """Put one legend for two panels to the right, or inside where the figure makes no room."""
     by_label: dict[str, Any] = {}
     for panel in (other, ax):
         handles, labels = panel.get_legend_handles_labels()
         by_label.update(zip(labels, handles, strict=True))
-    ax.legend(
-        by_label.values(),
-        by_label.keys(),
-        loc="center left",
-        bbox_to_anchor=(1.0, 0.5),
-        frameon=False,
-    )
+    beside = {"loc": "center left", "bbox_to_anchor": (1.0, 0.5), "frameon": False}
+    inside = {"loc": "best", "fontsize": "x-small", "framealpha": 0.6}
+    place = beside if has_layout_engine(ax) else inside
+    ax.legend(by_label.values(), by_label.keys(), **place)

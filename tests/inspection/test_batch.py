@@ -124,7 +124,7 @@ def test_pictures(n_channels, shape):
         np.testing.assert_allclose(drawn.get_array(), expected / 255)
         assert drawn.get_array().shape == shape
     texts = [text.get_text() for text in display.ax_.texts]
-    assert texts == ["a", "b", "a very long\N{HORIZONTAL ELLIPSIS}"]
+    assert texts == ["a", "b", "a very\N{HORIZONTAL ELLIPSIS} name"]
     assert display.ax_.get_title() == "2 natural, 1 noise (orange frame)"
     frames = [frame.get_facecolor()[0].tolist() for frame in display.ax_.collections]
     assert frames[0] == frames[1] != frames[2]
