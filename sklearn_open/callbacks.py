@@ -9,7 +9,7 @@ import numpy as np
 from skorch.callbacks import Callback, LRScheduler
 from tqdm.auto import tqdm
 
-from sklearn_open.metrics import equal_group_accuracy, groups_by_size, training_labels
+from sklearn_open.metrics import check_n_groups, equal_groups, mean_of_known
 from sklearn_open.plan import resolve_epoch
 
 __all__ = ["GroupAccuracy", "StepSchedule", "TrainingProgress"]
@@ -130,14 +130,21 @@ class GroupAccuracy(Callback):
         Images to predict on, as for `OPeNClassifier.predict`.
     y : array-like of shape (n,)
         Their labels.
-    n_groups : int, default=5
-        Number of groups of classes; see `equal_group_accuracy`. Sizes are those of the training
-        set.
+    n_groups : int or None, default=None
+        Number of groups of classes; None is 5, or the number of classes if there are fewer. Sizes
+        are those of the training set, as in `equal_group_accuracy`; classes of which it has no row
+        count as the smallest.
+
+    Raises
+    ------
+    ValueError
+        When training begins, for more groups than classes.
 
     Notes
     -----
     The columns are printed with the others; ``callbacks__print_log=None`` prints none. A pickle of
-    the estimator holds `X` and `y`.
+    the estimator holds `X` and `y`. With `partial_fit` on chunks, sizes are those of the chunk that
+    is trained on: a class may be in another group in every call.
 
     Examples
     --------
@@ -152,29 +159,40 @@ class GroupAccuracy(Callback):
     2
     """
 
-    def __init__(self, X: Any, y: Any, *, n_groups: int = 5) -> None:
+    def __init__(self, X: Any, y: Any, *, n_groups: int | None = None) -> None:
         self.X = X
         self.y = y
         self.n_groups = n_groups
 
+    def on_train_begin(self, net: Any, **kwargs: Any) -> None:
+        """Refuse more groups than there are classes."""
+        check_n_groups(self.n_groups, len(net.classes_))
+
     def on_epoch_end(self, net: Any, **kwargs: Any) -> None:
         """Predict and record."""
-        y, y_train = np.asarray(self.y), training_labels(net)
-        proba = net.predict_proba(self.X)
-        y_pred = net.classes_[proba.argmax(axis=1)]
-        accuracy = equal_group_accuracy(y, y_pred, y_train=y_train, n_groups=self.n_groups)
-        losses = _class_losses(proba, y, net.classes_)
-        classes = np.unique(y_train)
-        for g, group in enumerate(groups_by_size(y_train, self.n_groups)):
-            known = [losses[label] for label in classes[group].tolist() if label in losses]
-            net.history.record(f"group_{g + 1}_acc", float(accuracy[g]))
-            net.history.record(f"group_{g + 1}_loss", float(np.mean(known)) if known else np.nan)
+        y, proba = np.asarray(self.y), net.predict_proba(self.X)
+        sizes = np.bincount(net.planner_.codes, minlength=len(net.classes_))
+        in_order = np.argsort(net.classes_, kind="stable")  # by which equal sizes are told apart
+        groups = [in_order[group] for group in equal_groups(sizes[in_order], self.n_groups)]
+        recalls, losses = (
+            _class_recalls(proba, y, net.classes_),
+            _class_losses(proba, y, net.classes_),
+        )
+        for g, group in enumerate(groups):
+            net.history.record(f"group_{g + 1}_acc", mean_of_known(recalls[group]))
+            net.history.record(f"group_{g + 1}_loss", mean_of_known(losses[group]))
 
 
-def _class_losses(proba: np.ndarray, y: np.ndarray, classes: np.ndarray) -> dict[Any, float]:
-    """Return the mean cross-entropy of the rows of each class that has rows."""
+def _class_recalls(proba: np.ndarray, y: np.ndarray, classes: np.ndarray) -> np.ndarray:
+    """Return the share of rows of each class that are told right; nan for one without rows."""
+    right = classes[proba.argmax(axis=1)] == y
+    return np.array([mean_of_known(right[y == label]) for label in classes.tolist()])
+
+
+def _class_losses(proba: np.ndarray, y: np.ndarray, classes: np.ndarray) -> np.ndarray:
+    """Return the mean cross-entropy of the rows of each class; nan for one without rows."""
     tiny = np.finfo(proba.dtype).tiny  # the logarithm of a probability of 0 is not finite
-    columns = {label: proba[y == label, c] for c, label in enumerate(classes.tolist())}
-    return {
-        label: float(-np.log(np.maximum(p, tiny)).mean()) for label, p in columns.items() if len(p)
-    }
+    losses = [
+        -np.log(np.maximum(proba[y == label, c], tiny)) for c, label in enumerate(classes.tolist())
+    ]
+    return np.array([mean_of_known(loss) for loss in losses])

@@ -19,9 +19,11 @@ __all__ = [
     "shot_accuracy",
 ]
 
+N_GROUPS = 5  # of classes, in the paper's Fig. 7 and appendix C
+
 
 def equal_group_accuracy(
-    y_true: Any, y_pred: Any, *, y_train: Any, n_groups: int = 5
+    y_true: Any, y_pred: Any, *, y_train: Any, n_groups: int | None = None
 ) -> np.ndarray:
     """Return the accuracy on groups of classes of equal number, smallest classes first.
 
@@ -37,8 +39,9 @@ def equal_group_accuracy(
     y_train : array-like of shape (n_train,)
         Training labels, which give the size of every class. Classes of one size are taken in
         reverse label order, so that of equal classes the later label counts as the smaller.
-    n_groups : int, default=5
+    n_groups : int or None, default=None
         Number of groups; sizes differ by one class at most when it does not divide the classes.
+        None is 5, or the number of classes if there are fewer.
 
     Returns
     -------
@@ -48,7 +51,7 @@ def equal_group_accuracy(
     Raises
     ------
     ValueError
-        When there are fewer classes than groups.
+        When there are fewer classes than `n_groups`.
 
     Examples
     --------
@@ -56,27 +59,41 @@ def equal_group_accuracy(
     >>> equal_group_accuracy([0, 0, 1, 1], [0, 0, 0, 1], y_train=[0, 0, 0, 1], n_groups=2)
     array([0.5, 1. ])
     """
-    classes = np.unique(np.asarray(y_train))
-    groups = groups_by_size(y_train, n_groups)
+    classes, sizes = np.unique(np.asarray(y_train), return_counts=True)
+    groups = equal_groups(sizes, n_groups)
     recalls = recall_score(y_true, y_pred, labels=classes, average=None, zero_division=np.nan)
-    return np.array([_mean_of_known(recalls[group]) for group in groups])
+    return np.array([mean_of_known(recalls[group]) for group in groups])
 
 
-def groups_by_size(y_train: Any, n_groups: int) -> list[np.ndarray]:
-    """Return the classes of each group, smallest first, as positions in the sorted labels.
+def equal_groups(sizes: np.ndarray, n_groups: int | None) -> list[np.ndarray]:
+    """Return the positions of classes in each group, those of smallest size first.
 
     Raises
     ------
     ValueError
         When there are fewer classes than groups.
     """
-    classes, counts = np.unique(np.asarray(y_train), return_counts=True)
-    if not 1 <= n_groups <= len(classes):
+    n_groups = check_n_groups(n_groups, len(sizes))
+    return np.array_split(np.lexsort((-np.arange(len(sizes)), sizes)), n_groups)
+
+
+def check_n_groups(n_groups: int | None, n_classes: int) -> int:
+    """Return the number of groups that is meant; None is `N_GROUPS`, or the number of classes.
+
+    Raises
+    ------
+    ValueError
+        For what is not a number from 1 to that of classes.
+    """
+    if n_groups is None:
+        return min(N_GROUPS, n_classes)
+    whole = isinstance(n_groups, (int, np.integer)) and not isinstance(n_groups, bool)
+    if not whole or not 1 <= n_groups <= n_classes:
         raise ValueError(
-            f"n_groups={n_groups}, but y_train has {len(classes)} classes: pass a number from 1 to "
-            f"{len(classes)}."
+            f"n_groups={n_groups!r}, but the training labels have {n_classes} classes: pass a "
+            f"number from 1 to {n_classes}, or None for {min(N_GROUPS, n_classes)}."
         )
-    return np.array_split(np.lexsort((-np.arange(len(classes)), counts)), n_groups)
+    return int(n_groups)
 
 
 def shot_accuracy(
@@ -126,20 +143,20 @@ def shot_accuracy(
     counts = (np.asarray(y_train) == classes[:, None]).sum(axis=1)
     recalls = recall_score(y_true, y_pred, labels=classes, average=None, zero_division=np.nan)
     return {
-        shot: _mean_of_known(recalls[mask]) for shot, mask in shot_masks(counts, many, few).items()
+        shot: mean_of_known(recalls[mask]) for shot, mask in shot_masks(counts, many, few).items()
     }
 
 
 def make_group_scorer(
-    group: int = 0, *, n_groups: int = 5, y_train: Any = None
+    group: int = 0, *, n_groups: int | None = None, y_train: Any = None
 ) -> EqualGroupScorer:
-    """Make a scorer of the accuracy on one of `n_groups` groups of classes, smallest first.
+    """Make a scorer of the accuracy on one of equal groups of classes, smallest first.
 
     Parameters
     ----------
     group : int, default=0
         Number of the group, 0 the smallest classes; negative numbers count from the largest.
-    n_groups : int, default=5
+    n_groups : int or None, default=None
         Number of groups; see `equal_group_accuracy`.
     y_train : array-like of shape (n_train,) or None, default=None
         Labels that give the sizes of the classes. None takes those that the estimator was fitted
@@ -155,7 +172,8 @@ def make_group_scorer(
     Raises
     ------
     ValueError
-        For a group that there is not.
+        For a group that there is not. Where the classes are fewer than five and `n_groups` is
+        None, the scorer raises it.
 
     Examples
     --------
@@ -170,13 +188,17 @@ def make_group_scorer(
     >>> cross_val_score(clf, X, y, scoring=make_group_scorer(0), cv=3).shape
     (3,)
     """
+    _check_group(group, N_GROUPS if n_groups is None else n_groups)
+    return EqualGroupScorer(y_train, group, n_groups)
+
+
+def _check_group(group: Any, n_groups: Any) -> None:
     whole = all(isinstance(n, (int, np.integer)) for n in (group, n_groups))
     if not whole or not -n_groups <= group < n_groups:
         raise ValueError(
             f"group={group!r} is not one of {n_groups} groups: pass an int from 0, the smallest "
             f"classes, to n_groups - 1, the largest."
         )
-    return EqualGroupScorer(y_train, group, n_groups)
 
 
 def make_shot_scorer(
@@ -235,7 +257,7 @@ class EqualGroupScorer:
 
     y_train: Any
     group: int
-    n_groups: int
+    n_groups: int | None
 
     def __call__(self, estimator: Any, X: Any, y_true: Any) -> float:
         """Return the accuracy of a fitted estimator on the group."""
@@ -243,6 +265,7 @@ class EqualGroupScorer:
         groups = equal_group_accuracy(
             y_true, estimator.predict(X), y_train=y_train, n_groups=self.n_groups
         )
+        _check_group(self.group, len(groups))
         return float(groups[self.group])
 
 
@@ -276,6 +299,12 @@ def training_labels(estimator: Any) -> np.ndarray:
         else:
             break
     if not hasattr(classifier, "planner_"):
+        if hasattr(classifier, "transform_"):  # of an OPeNClassifier that `load` returned
+            raise ValueError(
+                f"This {type(classifier).__name__} was loaded from a file, which holds no training "
+                "labels, so the sizes of its classes are not known: pass the labels that it was "
+                "trained on as y_train=, as in make_shot_scorer(y_train=y), or fit again."
+            )
         raise ValueError(
             f"The sizes of the classes that {type(classifier).__name__} was trained on are not "
             "known: a fitted OPeNClassifier keeps them, alone, at the end of a Pipeline or in a "
@@ -295,6 +324,7 @@ def _refuse_samplers(pipeline: Any) -> None:
             )
 
 
-def _mean_of_known(values: np.ndarray) -> float:
+def mean_of_known(values: np.ndarray) -> float:
+    """Return the mean of the values that are not nan; nan if there are none."""
     known = values[~np.isnan(values)]
     return float(known.mean()) if len(known) else np.nan

@@ -10,6 +10,7 @@ from skorch.callbacks import Callback
 
 from sklearn_open import OPeNClassifier
 from sklearn_open.callbacks import GroupAccuracy, StepSchedule
+from sklearn_open.metrics import equal_group_accuracy
 
 
 def test_the_paper_s_schedule():
@@ -155,6 +156,59 @@ def test_group_accuracy_is_that_of_the_network_after_each_epoch(images):
     ).fit(X, y)
     np.testing.assert_allclose(by_group(clf, "acc"), np.array(seen)[..., 0])
     np.testing.assert_allclose(by_group(clf, "loss"), np.array(seen)[..., 1], rtol=1e-4)
+
+
+def test_group_accuracy_of_fewer_than_five_classes(images):
+    X, y = images
+    settings = {"max_epochs": 1, "random_state": 0, "verbose": 0}
+    clf = OPeNClassifier(callbacks=[GroupAccuracy(X, y)], **settings).fit(X, y)
+    named = [f"group_{g}_{what}" for g in (1, 2, 3) for what in ("acc", "loss")]
+    assert [name for name in clf.history[0] if name.startswith("group")] == named
+    accuracy = equal_group_accuracy(y, clf.predict(X), y_train=y, n_groups=3)
+    np.testing.assert_allclose(by_group(clf, "acc")[0], accuracy)
+
+
+@pytest.mark.parametrize("n_groups", [0, 4, 1.5])
+def test_a_wrong_number_of_groups_is_refused_before_training(images, n_groups):
+    callback = GroupAccuracy(*images, n_groups=n_groups)
+    seen = []
+
+    class Watch(Callback):
+        def on_batch_begin(self, net, **kwargs):
+            seen.append(net)
+
+    clf = OPeNClassifier(max_epochs=1, callbacks=[callback, Watch()], verbose=0)
+    with pytest.raises(ValueError, match=rf"n_groups={n_groups}, but .* 3 classes.*from 1 to 3"):
+        clf.fit(*images)
+    assert not seen
+
+
+def test_group_accuracy_of_chunks_that_lack_classes(images):
+    """Classes without a row count as the smallest, the later label first."""
+    X, y = images
+    callback = GroupAccuracy(X, y, n_groups=3)
+    clf = OPeNClassifier(max_epochs=1, callbacks=[callback], random_state=0, verbose=0)
+    y = np.asarray(y)
+    for rows, smallest_first in (
+        (y == 2, [1, 0, 2]),
+        (y > 0, [0, 2, 1] if (y == 2).sum() < (y == 1).sum() else [0, 1, 2]),
+        (y >= 0, np.argsort(np.bincount(y))),
+    ):
+        clf.partial_fit(X[rows], y[rows], classes=[0, 1, 2])
+        y_pred = clf.predict(X)
+        expected = [np.mean(y_pred[y == c] == c) for c in smallest_first]
+        np.testing.assert_allclose(by_group(clf, "acc")[-1], expected)
+
+
+def test_group_accuracy_with_classes_in_another_order(images):
+    X, y = images
+    callback = GroupAccuracy(X, y)
+    clf = OPeNClassifier(
+        max_epochs=1, classes=[2, 0, 1], callbacks=[callback], random_state=0, verbose=0
+    ).fit(X, y)
+    np.testing.assert_allclose(
+        by_group(clf, "acc")[0], equal_group_accuracy(y, clf.predict(X), y_train=y)
+    )
 
 
 def test_group_accuracy_does_not_change_training(images):

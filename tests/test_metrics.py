@@ -47,10 +47,20 @@ def test_a_group_without_test_samples_is_nan():
     np.testing.assert_array_equal(got, [np.nan, 1])
 
 
-@pytest.mark.parametrize("n_groups", [0, 3])
+@pytest.mark.parametrize("n_groups", [0, 3, 1.5, True])
 def test_more_groups_than_classes(n_groups):
-    with pytest.raises(ValueError, match=rf"n_groups={n_groups}, but y_train has 2 classes"):
+    with pytest.raises(
+        ValueError, match=rf"n_groups={n_groups}, but the training labels have 2 classes"
+    ):
         equal_group_accuracy([0, 1], [0, 1], y_train=[0, 1], n_groups=n_groups)
+
+
+def test_by_default_few_classes_are_groups_of_their_own():
+    y = np.repeat(["a", "b", "c"], [3, 2, 1])
+    got = equal_group_accuracy(y, np.repeat(["a", "b"], [4, 2]), y_train=y)
+    np.testing.assert_allclose(got, [0, 0.5, 1])
+    many = np.repeat(np.arange(7), np.arange(1, 8))
+    assert len(equal_group_accuracy(many, many, y_train=many)) == 5
 
 
 # --- many, medium, few ---
@@ -126,6 +136,14 @@ def test_group_scorer_takes_the_sizes_from_the_classifier(images, fitted, group)
     expected = equal_group_accuracy(names, fitted.predict(X), y_train=names, n_groups=3)
     assert score == expected[group]
     assert isinstance(score, float)
+
+
+def test_group_scorer_of_fewer_than_five_classes(images, fitted):
+    X, y = images
+    names = np.array(["a", "b", "c"])[y]
+    assert make_group_scorer()(fitted, X, names) == make_group_scorer(n_groups=3)(fitted, X, names)
+    with pytest.raises(ValueError, match="group=4 is not one of 3 groups"):
+        make_group_scorer(4)(fitted, X, names)
 
 
 @pytest.mark.parametrize("shot", ["many", "medium", "few"])

@@ -14,7 +14,9 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from sklearn_open._pixels import PixelStatistics
 from sklearn_open.batch_transform import BatchTransform
-from sklearn_open.inspection._base import BLUE, ORANGE, fitted_classifier, make_axes
+from sklearn_open.inspection._base import BLUE, ORANGE, check_whole, make_axes
+from sklearn_open.inspection._estimators import fitted_classifier
+from sklearn_open.inspection._texts import fit_labels, legend_on_top
 from sklearn_open.nn import convert_norm, revert_norm
 from sklearn_open.nn._routing import forward_natural_first
 from sklearn_open.noise import check_noise
@@ -50,13 +52,13 @@ def activation_distribution(
         Natural images of one batch, say 64 to 256, in any layout that the estimator takes.
     layer : int or str, default=0
         The norm layer: its number, 0 the one next to the input and -1 the last, or its name, as in
-        ``module_.named_modules()``.
+        ``module_.named_modules()``. Of a layer that is called several times, the first call counts.
     channel : int or None, default=None
         Channel of that layer; None takes the values of all channels together.
     n_noise : int or None, default=None
         Number of noise images; None takes as many as there are rows in `X`. They are drawn as in
-        training, or, for an estimator trained without noise, from the paper's law with the
-        statistics of `X`.
+        training, or, for an estimator trained without noise or loaded from a file, from the
+        paper's law with the statistics of `X`.
     n_bins : int, default=60
         Number of bins of each histogram.
     random_state : int, RandomState instance or None, default=None
@@ -74,9 +76,11 @@ def activation_distribution(
     Raises
     ------
     ValueError
-        For a network without batch norm, and for a layer or channel that it does not have.
+        For a network without batch norm, for a layer or channel that it does not have, and for a
+        layer that does not get a row for each image.
     """
     classifier = fitted_classifier(estimator)
+    check_whole("n_bins", n_bins, 1)
     seed = int(check_random_state(random_state).randint(2**31 - 1))
     x, n_noise = _mixed_batch(classifier, X, n_noise, seed)
     network = revert_norm(copy.deepcopy(classifier.module_))
@@ -110,9 +114,7 @@ def _mixed_batch(
 ) -> tuple[torch.Tensor, int]:
     """Return natural rows, not augmented, then noise rows, as the network is fed them."""
     images = np.asarray(classifier.get_dataset(X).X)
-    n_noise = len(images) if n_noise is None else n_noise
-    if n_noise < 1:
-        raise ValueError(f"n_noise={n_noise}: pass a number of 1 or more.")
+    n_noise = len(images) if n_noise is None else check_whole("n_noise", n_noise, 1)
     codes = np.arange(n_noise) % len(classifier.classes_)  # classes in turn, for their own laws
     transform: BatchTransform = classifier.transform_
     noise = transform.noise
@@ -135,8 +137,9 @@ def _layer_name(network: nn.Module, layer: int | str) -> str:
         )
     if isinstance(layer, str) and layer in names:
         return layer
-    if isinstance(layer, (int, np.integer)) and -len(names) <= layer < len(names):
-        return names[layer]
+    if isinstance(layer, (int, np.integer)) and not isinstance(layer, bool):
+        if -len(names) <= layer < len(names):
+            return names[layer]
     raise ValueError(
         f"layer={layer!r} is not a norm layer of the network. Pass a number from 0 to "
         f"{len(names) - 1}, or one of {', '.join(map(repr, names))}."
@@ -159,7 +162,17 @@ def _around_layer(
     with torch.no_grad():
         forward_natural_first(network, x, n_noise)
     hook.remove()
-    before, after = (torch.cat(parts).float().cpu().numpy() for parts in zip(*seen, strict=True))
+    n_routes = 2 if n_noise else 1
+    first_calls = seen[:: max(1, len(seen) // n_routes)]  # of each route, one after the other
+    n_rows = sum(len(before) for before, _ in first_calls)
+    if n_rows != len(x):
+        raise ValueError(
+            f"Layer {name!r} was called with {n_rows} rows for a batch of {len(x)}, so which of "
+            "them are noise cannot be told. Pass another layer."
+        )
+    before, after = (
+        torch.cat(parts).float().cpu().numpy() for parts in zip(*first_calls, strict=True)
+    )
     return before, after
 
 
@@ -283,5 +296,9 @@ class ActivationDistributionDisplay:
             panel.set(xlabel="activation", yticks=[])
             panel.set_title(f"{self.panels[p]}\noverlap {self.overlap[p]:.0%}", fontsize="medium")
         axes[0].set_ylabel("density" if self.layer is None else f"density at {self.layer}")
-        axes[0].legend(frameon=False)
+        legend_on_top(axes[0], n_columns=1)
+        room = axes[0].get_ylim()[1] / axes[0].dataLim.y1  # the same in all panels
+        for panel in axes[1:]:
+            panel.set_ylim(0, room * panel.dataLim.y1)
+        fit_labels(axes)
         return self

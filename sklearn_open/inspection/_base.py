@@ -1,21 +1,10 @@
-"""What the displays share: axes, colours, class labels, and the estimator's own training rows."""
+"""What the displays share: axes, colours, the order of classes, and what numbers they take."""
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Sequence
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
-from sklearn.base import clone
-from sklearn.exceptions import NotFittedError
-from sklearn.utils.validation import check_is_fitted
-
-from sklearn_open._inputs import find_labels, is_dataset
-from sklearn_open._validation import encode_labels
-from sklearn_open.batching import ImageDataset, TrainSet
-from sklearn_open.classifier import OPeNClassifier
 
 __all__ = [
     "BLUE",
@@ -24,14 +13,11 @@ __all__ = [
     "MAX_CLASS_NAMES",
     "ORANGE",
     "PALETTE",
-    "fitted_classifier",
+    "check_accuracy",
+    "check_whole",
+    "has_layout_engine",
     "largest_first",
-    "legend_on_top",
     "make_axes",
-    "name_classes",
-    "name_groups",
-    "open_classifier",
-    "training_set",
 ]
 
 # Okabe and Ito's colours, which all kinds of colour vision tell apart.
@@ -39,6 +25,25 @@ BLUE, ORANGE, GREEN, GREY = "#0072B2", "#E69F00", "#009E73", "#555555"
 PALETTE = (BLUE, ORANGE, GREEN, "#CC79A7", "#56B4E9", "#D55E00", "#000000")
 
 MAX_CLASS_NAMES = 20  # more do not fit below an axis
+
+
+def check_whole(name: str, value: Any, least: int) -> int:
+    """Return a whole number of `least` or more, or raise ValueError."""
+    whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
+    if not whole or value < least:
+        raise ValueError(f"{name}={value!r}: pass a whole number of {least} or more.")
+    return int(value)
+
+
+def check_accuracy(name: str, values: Any) -> np.ndarray:
+    """Return accuracies as an array, or raise ValueError if they do not lie in [0, 1]."""
+    accuracy = np.asarray(values, dtype=float)
+    wrong = accuracy[(accuracy < 0) | (accuracy > 1)]  # nan, for what is not known, is neither
+    if len(wrong):
+        raise ValueError(
+            f"{name} holds {wrong[0]:g}: accuracies lie in [0, 1]. Divide percentages by 100."
+        )
+    return accuracy
 
 
 def make_axes(
@@ -67,6 +72,8 @@ def make_axes(
         When a figure is to be made and matplotlib is not installed.
     ValueError
         For a number of axes that does not fit.
+    TypeError
+        For what is no Axes.
     """
     name = type(display).__name__
     if ax is None:
@@ -74,6 +81,7 @@ def make_axes(
         axes = figure.subplots(1, n_panels, squeeze=False)[0]
     else:
         axes = np.array(ax, dtype=object).ravel()
+        _check_are_axes(axes, ax)
         if len(axes) == 1 and n_panels > 1:
             axes = _divided(axes[0], n_panels, name)
     if len(axes) != n_panels:
@@ -81,6 +89,15 @@ def make_axes(
     display.ax_ = axes[0] if n_panels == 1 else axes
     display.figure_ = axes[0].figure
     return axes
+
+
+def _check_are_axes(axes: np.ndarray, given: Any) -> None:
+    for one in axes:
+        if not hasattr(one, "transAxes"):
+            raise TypeError(
+                f"ax={given!r} is no Axes of matplotlib (it holds a {type(one).__name__}). Pass "
+                "what plt.subplots() returns, or ax=None for a new figure."
+            )
 
 
 def _pyplot(name: str) -> Any:
@@ -102,134 +119,16 @@ def _divided(ax: Any, n_panels: int, name: str) -> np.ndarray:
             f"plt.subplots, an array of {n_panels} axes, or ax=None."
         )
     ax.set_axis_off()
-    grid = place.subgridspec(1, n_panels)
+    # Room for the labels of the panels, which only a layout engine makes by itself.
+    grid = place.subgridspec(1, n_panels, wspace=None if has_layout_engine(ax) else 0.5)
     return np.array([ax.figure.add_subplot(grid[i]) for i in range(n_panels)], dtype=object)
 
 
-def legend_on_top(ax: Any, top: float = 0.0, n_columns: int = 3) -> None:
-    """Put the legend of a bar chart inside its axes, in room made above the bars.
-
-    Parameters
-    ----------
-    ax : matplotlib Axes
-        Its y axis gets the limits: from 0 to where the room ends.
-    top : float, default=0.0
-        What the y axis shows at least.
-    n_columns : int, default=3
-        Entries in a line.
-    """
-    handles, _ = ax.get_legend_handles_labels()
-    n_lines = -(-len(handles) // n_columns)
-    ax.set_ylim(0, max(top, ax.dataLim.y1, 1e-12) * (1.05 + 0.1 * n_lines))
-    if handles:
-        columns = min(n_columns, len(handles))
-        legend = ax.legend(loc="upper center", ncols=columns, frameon=False)
-        legend.set_in_layout(False)  # in narrow axes it may stand over, but must not squeeze them
+def has_layout_engine(ax: Any) -> bool:
+    """Whether its figure makes room for what stands beside the axes (constrained, tight)."""
+    return ax.figure.canvas.figure.get_layout_engine() is not None
 
 
 def largest_first(counts: np.ndarray) -> np.ndarray:
     """Return the order of classes from the largest to the smallest; equal ones keep theirs."""
     return np.argsort(-np.asarray(counts), kind="stable")
-
-
-def name_classes(ax: Any, names: Sequence[Any], room: int = 60) -> None:
-    """Write names of classes, given largest first, below the bars at 0, 1, 2, ...
-
-    Names are slanted if that many of the longest one have more than `room` characters.
-    """
-    texts = [str(name) for name in names]
-    if len(texts) > MAX_CLASS_NAMES:
-        ax.set_xlabel(f"{len(texts)} classes, largest first")
-        return
-    ax.set_xlabel("class, largest first")
-    ax.set_xticks(np.arange(len(texts)), texts)
-    if len(texts) * max(map(len, texts)) > room:
-        ax.set_xticks(np.arange(len(texts)), texts, rotation=45, ha="right", rotation_mode="anchor")
-
-
-def name_groups(n_groups: int) -> list[str]:
-    """Return names of equal groups of classes, smallest first."""
-    if n_groups == 1:
-        return ["all classes"]
-    bounds = [round(100 * g / n_groups) for g in range(n_groups + 1)]
-    middle = [f"{a}-{b}%" for a, b in pairwise(bounds[1:-1])]
-    return [f"smallest {bounds[1]}%", *middle, f"largest {100 - bounds[-2]}%"]
-
-
-def fitted_classifier(estimator: Any) -> OPeNClassifier:
-    """Return the fitted `OPeNClassifier` that an estimator is, or that a search has chosen.
-
-    Raises
-    ------
-    NotFittedError
-        When it was not fitted.
-    TypeError
-        For any other estimator, a pipeline among them, whose steps change what `X` is.
-    """
-    classifier = open_classifier(estimator)
-    check_is_fitted(estimator)
-    if not hasattr(classifier, "planner_"):  # initialized only
-        raise NotFittedError(
-            f"This {type(classifier).__name__} instance was initialized but never fitted. Call "
-            "'fit' with the training data first."
-        )
-    return classifier
-
-
-def open_classifier(estimator: Any) -> OPeNClassifier:
-    """Return the classifier that an estimator is, or that a search is for, fitted or not.
-
-    Raises
-    ------
-    TypeError
-        For any other estimator.
-    """
-    is_search = hasattr(estimator, "cv") and hasattr(estimator, "estimator")
-    chosen = getattr(estimator, "best_estimator_", estimator.estimator if is_search else estimator)
-    if isinstance(chosen, OPeNClassifier):
-        return chosen
-    raise TypeError(
-        f"{type(chosen).__name__} is not an OPeNClassifier, whose network and plan this is about. "
-        "Of a pipeline pass the last step, with X as the steps before return it."
-    )
-
-
-def training_set(estimator: Any, X: Any, y: Any) -> tuple[OPeNClassifier, TrainSet]:
-    """Return a copy of a classifier together with the rows that it trains on, as it sees them.
-
-    Parameters
-    ----------
-    estimator : OPeNClassifier
-        Fitted or not; not changed. One that was not fitted is initialised, not trained.
-    X, y : array-like
-        The training data, as given to `fit`.
-
-    Returns
-    -------
-    classifier : OPeNClassifier
-        With `module_`, `transform_` and `planner_`.
-    train : TrainSet
-        Rows and plans, without those that `train_split` holds out.
-
-    Raises
-    ------
-    ValueError
-        When `y` is not what the estimator was fitted on.
-    """
-    if not hasattr(estimator, "planner_"):
-        classifier = clone(estimator)
-        data = classifier._check_training_data(X, y, goes_on=False)
-        classifier.initialize()
-        return classifier, classifier.get_split_datasets(data, data.y)[0]
-    if is_dataset(X) or is_dataset(y):
-        y = find_labels(X, y)
-    classifier = copy.copy(estimator)
-    images = classifier.get_dataset(X).X
-    _, codes, labels = encode_labels(y, classifier.classes_, one_class=True)
-    train, _ = classifier.get_split_datasets(ImageDataset(images, codes, labels), labels)
-    if not np.array_equal(train.planner.codes, estimator.planner_.codes):
-        raise ValueError(
-            "X and y are not the data that the estimator was fitted on: their classes differ. "
-            "Pass the training data, in the order they had in fit."
-        )
-    return classifier, train

@@ -9,13 +9,16 @@ import numpy as np
 from sklearn.utils import Bunch
 
 from sklearn_open.batching import EpochBatches
-from sklearn_open.inspection._base import GREY, ORANGE, make_axes, open_classifier, training_set
+from sklearn_open.inspection._base import GREY, ORANGE, check_whole, make_axes
+from sklearn_open.inspection._estimators import open_classifier, training_set
+from sklearn_open.inspection._texts import short_name
 
 __all__ = ["BatchDisplay", "batch_images"]
 
 COLUMNS = 8
 FRAME = 0.06  # width of a picture's frame, in pictures
 ROOM_FOR_LABEL = 0.3
+LABEL_LENGTH = 12
 
 
 def batch_images(
@@ -27,7 +30,8 @@ def batch_images(
     ----------
     estimator : OPeNClassifier
         Fitted or not; not changed. For one that was not fitted, these are the images that `fit`
-        would feed, if `random_state` is fixed.
+        would feed, if `random_state` is fixed; for one loaded from a file, those that `fit` fed,
+        if it was given this `X` and `y`.
     X, y : array-like
         The training data.
     epoch : int or None, default=None
@@ -45,8 +49,9 @@ def batch_images(
     Raises
     ------
     ValueError
-        For tables, for data that a fitted estimator was not fitted on, and for a batch that there
-        is not.
+        For tables, for a batch that there is not, and for labels `y` that are not the ones that a
+        fitted estimator was fitted on, in their order. (Whether `X` is what it was fitted on is
+        not checked.)
 
     Examples
     --------
@@ -65,9 +70,10 @@ def batch_images(
         raise ValueError(
             "The rows of a table are not images. Set image_shape on the estimator if they are."
         )
-    epoch = train.planner.start_epoch if epoch is None else epoch
+    first = train.planner.start_epoch
+    epoch = first if epoch is None else check_whole("epoch", epoch, 0)
     n_batches = train.planner.plan(epoch).n_batches
-    if not 0 <= batch < n_batches:
+    if check_whole("batch", batch, 0) >= n_batches:
         raise ValueError(f"batch={batch}: epoch {epoch} has batches 0 to {n_batches - 1}.")
     transform = classifier.transform_
     batches = EpochBatches(train, transform, classifier.device_, lambda: epoch)
@@ -168,7 +174,7 @@ class BatchDisplay:
         BatchDisplay
             The display itself.
         """
-        n = len(self.images)
+        n, n_images = len(self.images), check_whole("n_images", n_images, 1)
         shown = np.unique(np.linspace(0, n - 1, min(n, n_images)).round().astype(int))
         n_rows = -(-len(shown) // COLUMNS)
         (ax,) = make_axes(self, ax, figsize=(COLUMNS, (1 + ROOM_FOR_LABEL) * n_rows + 0.4))
@@ -183,8 +189,8 @@ class BatchDisplay:
             self._frame(ax, left, top, ORANGE if is_noise else GREY)
             extent = (left + FRAME, left + 1 - FRAME, top + 1 - FRAME, top + FRAME)
             self.images_.append(ax.imshow(picture, extent=extent, zorder=2, **settings))
-            label = str(self.labels[i])
-            ax.text(left + 0.5, top - 0.02, _short(label), ha="center", va="bottom", fontsize=8)
+            label = short_name(self.labels[i], LABEL_LENGTH)
+            ax.text(left + 0.5, top - 0.02, label, ha="center", va="bottom", fontsize=8)
         ax.set(xlim=(0, COLUMNS), ylim=(n_rows * (1 + ROOM_FOR_LABEL) + 0.05, 0), aspect="equal")
         ax.set_axis_off()
         ax.set_title(self._title(), fontsize="medium")
@@ -206,7 +212,3 @@ def _as_picture(image: np.ndarray) -> np.ndarray:
     """Return what imshow takes: (height, width), or (height, width, 3) of colours."""
     image = np.clip(image, 0, 1)
     return np.moveaxis(image[:3], 0, -1) if len(image) in (3, 4) else image.mean(axis=0)
-
-
-def _short(label: str) -> str:
-    return label if len(label) <= 12 else label[:11] + "\N{HORIZONTAL ELLIPSIS}"

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from sklearn.utils.validation import check_is_fitted
 
-from sklearn_open.inspection._base import PALETTE, legend_on_top, make_axes, name_groups
+from sklearn_open.inspection._base import PALETTE, check_accuracy, make_axes
+from sklearn_open.inspection._estimators import check_predicts
+from sklearn_open.inspection._texts import legend_on_top, name_groups, write_names
 from sklearn_open.metrics import equal_group_accuracy, training_labels
 
 __all__ = ["ClassGroupAccuracyDisplay"]
@@ -50,7 +51,7 @@ class ClassGroupAccuracyDisplay:
     """
 
     def __init__(self, group_accuracy: Any, *, name: str | None = None) -> None:
-        self.group_accuracy = np.asarray(group_accuracy, dtype=float)
+        self.group_accuracy = check_accuracy("group_accuracy", group_accuracy)
         self.name = name
 
     @classmethod
@@ -61,7 +62,7 @@ class ClassGroupAccuracyDisplay:
         y: Any,
         *,
         y_train: Any = None,
-        n_groups: int = 5,
+        n_groups: int | None = None,
         name: str | None = None,
         ax: Any = None,
         **kwargs: Any,
@@ -76,9 +77,10 @@ class ClassGroupAccuracyDisplay:
             Test images and their labels.
         y_train : array-like or None, default=None
             Training labels, which give the sizes of the classes. None takes those that an
-            `OPeNClassifier` was fitted on (alone, in a search or at the end of a pipeline).
-        n_groups : int, default=5
-            Number of groups.
+            `OPeNClassifier` was fitted on (alone, in a search or at the end of a pipeline). One
+            that was loaded from a file does not know them.
+        n_groups : int or None, default=None
+            Number of groups; None is 5, or the number of classes if there are fewer.
         name : str or None, default=None
             Name for the legend; None takes that of the estimator's class.
         ax : matplotlib Axes or None, default=None
@@ -90,7 +92,7 @@ class ClassGroupAccuracyDisplay:
         -------
         ClassGroupAccuracyDisplay
         """
-        check_is_fitted(estimator)
+        check_predicts(estimator)
         return cls.from_predictions(
             y,
             estimator.predict(X),
@@ -108,7 +110,7 @@ class ClassGroupAccuracyDisplay:
         y_pred: Any,
         *,
         y_train: Any,
-        n_groups: int = 5,
+        n_groups: int | None = None,
         name: str | None = None,
         ax: Any = None,
         **kwargs: Any,
@@ -172,7 +174,7 @@ class ClassGroupAccuracyDisplay:
             **kwargs,
         }
         self.bars_ = ax.bar(np.arange(n_groups) + offset, runs.mean(axis=0), width, **settings)
-        ax.set_xticks(np.arange(n_groups), name_groups(n_groups))
         ax.set(xlabel="classes by training size", ylabel="accuracy, %", yticks=range(0, 101, 20))
+        write_names(ax, name_groups(n_groups))
         legend_on_top(ax, top=100)
         return self

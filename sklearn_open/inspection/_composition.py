@@ -7,18 +7,20 @@ from typing import Any
 import numpy as np
 from sklearn.utils import Bunch
 
+from sklearn_open._validation import encode_labels
+from sklearn_open.classifier import OPeNClassifier
 from sklearn_open.inspection._base import (
     BLUE,
     GREEN,
     MAX_CLASS_NAMES,
     ORANGE,
-    fitted_classifier,
     largest_first,
-    legend_on_top,
     make_axes,
-    name_classes,
 )
+from sklearn_open.inspection._estimators import fitted_classifier, last_step
+from sklearn_open.inspection._texts import legend_on_top, name_classes
 from sklearn_open.over_sampling import PureNoiseOverSampler
+from sklearn_open.plan import EpochPlanner
 
 __all__ = ["RebalancedCompositionDisplay", "rebalanced_composition"]
 
@@ -72,6 +74,16 @@ def rebalanced_composition(
     )
 
 
+def _planner(classifier: OPeNClassifier) -> EpochPlanner:
+    if not hasattr(classifier, "planner_"):
+        raise ValueError(
+            f"This {type(classifier).__name__} was loaded from a file, which holds no training "
+            "labels, so the sizes of its classes are not known. Pass the labels to "
+            "RebalancedCompositionDisplay.from_labels(y, delta=...), or fit again."
+        )
+    return classifier.planner_
+
+
 class RebalancedCompositionDisplay:
     """Original, duplicated and noise rows of each class in the rebalanced data set (Fig. 2).
 
@@ -118,7 +130,7 @@ class RebalancedCompositionDisplay:
         Parameters
         ----------
         estimator : OPeNClassifier
-            Fitted, or a fitted search for one.
+            Fitted, or a fitted search for one, or a pipeline that ends with one.
         epoch : int or None, default=None
             Epoch (0 the first) whose own rows to count. None is the rebalanced data set that
             epochs are drawn from, from `start_epoch` on.
@@ -134,10 +146,11 @@ class RebalancedCompositionDisplay:
         Raises
         ------
         ValueError
-            For a classifier whose resampler makes rows of its own, such as SMOTE.
+            For a classifier whose resampler makes rows of its own, such as SMOTE, and for one that
+            was loaded from a file, which holds no training labels: use `from_labels`.
         """
-        classifier = fitted_classifier(estimator)
-        planner = classifier.planner_
+        classifier = fitted_classifier(last_step(estimator))
+        planner = _planner(classifier)
         if epoch is not None:
             plan = classifier.epoch_plan(epoch)
             index, is_noise = plan.index, plan.is_noise
@@ -178,10 +191,10 @@ class RebalancedCompositionDisplay:
         -------
         RebalancedCompositionDisplay
         """
-        classes, codes = np.unique(np.asarray(y), return_inverse=True)
+        classes, codes, labels = encode_labels(y)
         sampler = PureNoiseOverSampler(delta=delta, sampling_strategy=sampling_strategy)
         # Which rows are drawn is chance, how many of each kind is not.
-        index, is_noise = sampler.draw(np.asarray(y), np.random.RandomState(0))
+        index, is_noise = sampler.draw(labels, np.random.RandomState(0))
         counts = rebalanced_composition(codes, index, is_noise, len(classes))
         return cls(**counts, classes=classes).plot(ax=ax, **kwargs)
 
@@ -214,7 +227,7 @@ class RebalancedCompositionDisplay:
             settings = {"color": color, "label": kind, "width": width, **kwargs}
             self.bars_.append(ax.bar(np.arange(len(order)), counts, bottom=bottom, **settings))
             bottom = bottom + counts
-        name_classes(ax, self.classes[order])
         ax.set_ylabel("rows")
+        name_classes(ax, self.classes[order])
         legend_on_top(ax)
         return self

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import count, islice
 from typing import Any
 
@@ -14,17 +15,18 @@ from torch import nn
 
 from sklearn_open._building import main_output
 from sklearn_open._random import keyed_seed, seeded_global_rng
+from sklearn_open.batch_transform import BatchTransform
 from sklearn_open.batching import TrainSet
 from sklearn_open.inspection._base import (
     BLUE,
+    MAX_CLASS_NAMES,
     ORANGE,
-    fitted_classifier,
+    check_whole,
     largest_first,
-    legend_on_top,
     make_axes,
-    name_classes,
-    training_set,
 )
+from sklearn_open.inspection._estimators import fitted_classifier, training_set
+from sklearn_open.inspection._texts import fit_labels, legend_on_top, name_classes
 from sklearn_open.nn import convert_norm
 from sklearn_open.nn._routing import forward_natural_first
 from sklearn_open.plan import EpochPlanner
@@ -49,7 +51,8 @@ def class_gradients(
 
     Gradients are those of the fitted weights, in training mode, on the batches that the plan has
     from `start_epoch` on. Without noise means: in the same batches every noise row is the duplicate
-    in whose place it is. Nothing is trained, and the estimator is not changed.
+    in whose place it is, augmented if the estimator augments; the other rows are the same, bit for
+    bit. Nothing is trained, and the estimator is not changed.
 
     Parameters
     ----------
@@ -73,7 +76,8 @@ def class_gradients(
     Raises
     ------
     ValueError
-        For an estimator that trains without noise, or data that it was not fitted on.
+        For an estimator that trains without noise, or labels `y` that are not the ones it was
+        fitted on, in their order. Whether `X` holds the images it was fitted on is not checked.
 
     Notes
     -----
@@ -81,8 +85,7 @@ def class_gradients(
     each class in it, twice.
     """
     classifier = fitted_classifier(estimator)
-    if n_batches < 2:
-        raise ValueError(f"n_batches={n_batches}: a variance needs at least 2.")
+    check_whole("n_batches", n_batches, 2)  # of one there is no variance
     classifier, train = training_set(classifier, X, y)
     if classifier.transform_.noise is None:
         raise ValueError(
@@ -95,8 +98,9 @@ def class_gradients(
     n_classes = len(classifier.classes_)
     spreads = [_Spread(n_classes), _Spread(n_classes)]
     for epoch, b, rows, n_noise in islice(_rebalanced_batches(train.planner), n_batches):
-        for spread, noisy in zip(spreads, (0, n_noise), strict=True):
-            x, codes = _batch(classifier, train, epoch, b, rows, noisy)
+        codes = torch.as_tensor(train.codes[rows]).to(classifier.device_)
+        arms = _both_arms(classifier, train, epoch, b, rows, n_noise)
+        for spread, x, noisy in zip(spreads, arms, (0, n_noise), strict=True):
             with seeded_global_rng(x.device, keyed_seed(classifier.seed_, "step", epoch, b)):
                 losses = _row_losses(classifier.criterion_, network, x, codes, noisy)
             for c, gradient in _gradients(network, losses, codes):
@@ -115,15 +119,25 @@ def _rebalanced_batches(planner: EpochPlanner) -> Iterator[tuple[int, int, np.nd
             yield epoch, b, rows, n_noise
 
 
-def _batch(
+def _both_arms(
     classifier: Any, train: TrainSet, epoch: int, b: int, rows: np.ndarray, n_noise: int
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return what the network is fed and its labels; the last `n_noise` rows are noise."""
+    """Return what the network is fed without noise and with it: they differ in the last rows only.
+
+    The second is the batch as training makes it.
+    """
     n_natural = len(rows) - n_noise
-    codes = torch.as_tensor(train.codes[rows]).to(classifier.device_)
+    transform: BatchTransform = classifier.transform_
+    noise_codes = torch.as_tensor(train.codes[rows[n_natural:]]).to(classifier.device_)
     pixels = torch.as_tensor(np.asarray(train.X[rows])).to(classifier.device_)
-    natural, starts = pixels[:n_natural], pixels[n_natural:]
-    return classifier.transform_.train(natural, codes[n_natural:], epoch, b, starts), codes
+    natural, duplicates = pixels[:n_natural], pixels[n_natural:]
+    noisy = transform.train(natural, noise_codes, epoch, b, duplicates)
+    if not n_noise:
+        return noisy, noisy
+    # Of a seed of their own, so that natural rows get the crops and flips of training.
+    of_duplicates = replace(transform, seed=keyed_seed(transform.seed, "duplicates"))
+    instead = of_duplicates.train(duplicates, noise_codes[:0], epoch, b)
+    return torch.cat([noisy[:n_natural], instead]), noisy
 
 
 def _row_losses(
@@ -248,12 +262,14 @@ class GradientDisplay:
     def plot(self, ax: Any = None, **kwargs: Any) -> GradientDisplay:
         """Draw two bars for each class in each panel, the largest class first.
 
+        Of more than 20 classes, of which bars would be too thin, two outlines are drawn.
+
         Parameters
         ----------
         ax : matplotlib Axes, array of two Axes or None, default=None
             Where to draw; one Axes is divided; None makes a figure.
         **kwargs : dict
-            Passed on to matplotlib's ``bar``, such as ``alpha``.
+            Passed on to matplotlib's ``bar``, or ``stairs`` for outlines, such as ``alpha``.
 
         Returns
         -------
@@ -269,9 +285,19 @@ class GradientDisplay:
         kinds = (("duplicates only", BLUE, -0.2), ("with pure noise", ORANGE, 0.2))
         for panel, (title, values) in zip(axes, panels.items(), strict=True):
             for row, (label, color, offset) in zip(values, kinds, strict=True):
-                settings = {"width": 0.4, "color": color, "label": label, **kwargs}
-                panel.bar(np.arange(len(order)) + offset, row[order], **settings)
-            name_classes(panel, self.classes[order], room=40)
+                _draw(panel, row[order], offset, {"color": color, "label": label, **kwargs})
             panel.set_ylabel(title)
+            name_classes(panel, self.classes[order])
+        fit_labels(axes)
+        for panel in axes:
             legend_on_top(panel, n_columns=1)
         return self
+
+
+def _draw(ax: Any, values: np.ndarray, offset: float, settings: dict[str, Any]) -> None:
+    """Draw a bar for each class; the outline of the bars if they would be thinner than a line."""
+    places = np.arange(len(values))
+    if len(values) <= MAX_CLASS_NAMES:
+        ax.bar(places + offset, values, **{"width": 0.4, **settings})
+    else:
+        ax.stairs(values, np.append(places, len(values)) - 0.5, **{"linewidth": 1.5, **settings})

@@ -7,10 +7,11 @@ from typing import Any
 
 import numpy as np
 from sklearn.utils import Bunch, check_random_state
-from sklearn.utils.validation import check_is_fitted
 
+from sklearn_open._inputs import as_rows, find_labels, is_dataset
 from sklearn_open.classifier import OPeNClassifier
-from sklearn_open.inspection._base import PALETTE, make_axes
+from sklearn_open.inspection._base import PALETTE, check_accuracy, make_axes
+from sklearn_open.inspection._estimators import check_predicts
 from sklearn_open.metrics import equal_group_accuracy, training_labels
 
 __all__ = ["NoiseRobustnessDisplay", "noise_robustness"]
@@ -25,28 +26,32 @@ def noise_robustness(
     *,
     noise_std: Sequence[float] = LEVELS,
     y_train: Any = None,
-    n_groups: int = 5,
+    n_groups: int | None = None,
     pixel_range: tuple[Any, Any] | None = None,
     random_state: Any = None,
 ) -> Bunch:
     """Return the accuracy on test images with more and more Gaussian noise.
 
-    Independent noise is added to every pixel and the sum is clipped to the feasible range; uint8
-    images are rounded. All levels scale one and the same draw.
+    Independent noise is added to every pixel and the sum is clipped to the feasible range; of
+    integers and booleans it is rounded to the nearest. All levels scale one and the same draw.
 
     Parameters
     ----------
     estimator : estimator
         Any fitted classifier.
-    X, y : array-like
-        Test images, in any layout that the estimator takes, and their labels.
+    X : array-like
+        Test images, in any layout that the estimator takes; a data frame stays one. A data set of
+        torch or Hugging Face is read into memory, if the estimator is an `OPeNClassifier`.
+    y : array-like or None
+        Their labels; None takes those of a data set.
     noise_std : sequence of float, default=(0, 15, 30, 45, 60, 75, 100)
         Standard deviations, in units where the feasible range of a pixel is 0 to 255.
     y_train : array-like or None, default=None
         Training labels, which tell the smallest classes. None takes those that an `OPeNClassifier`
-        was fitted on.
-    n_groups : int, default=5
-        The smallest of this many equal groups of classes is reported apart.
+        was fitted on; one that was loaded from a file does not know them.
+    n_groups : int or None, default=None
+        The smallest of this many equal groups of classes is reported apart; None is 5, or the
+        number of classes if there are fewer.
     pixel_range : pair of float or None, default=None
         Feasible range of the pixels of `X`. None takes the range that an `OPeNClassifier` was
         fitted on.
@@ -63,6 +68,8 @@ def noise_robustness(
     ------
     ValueError
         For negative levels, and where the range or the training labels are not known.
+    TypeError
+        For a data set and another estimator than an `OPeNClassifier`.
 
     Examples
     --------
@@ -76,19 +83,21 @@ def noise_robustness(
     >>> bool(curve.accuracy[0] > curve.accuracy[1])
     True
     """
-    check_is_fitted(estimator)
+    check_predicts(estimator)
     levels = np.asarray(noise_std, dtype=float)
     if levels.ndim != 1 or not np.all(levels >= 0):
         raise ValueError(f"noise_std={noise_std!r}: pass a list of numbers of 0 or more.")
     y_train = training_labels(estimator) if y_train is None else y_train
     low, high = _pixel_range(estimator) if pixel_range is None else pixel_range
-    pixels = np.asarray(X)
+    y = find_labels(X, y) if is_dataset(X) else y
+    X = _readable(estimator, X)
+    pixels = np.asarray(X, dtype=float if hasattr(X, "columns") else None)
     seed = check_random_state(random_state).randint(2**31 - 1)
     noise = np.random.default_rng(seed).standard_normal(pixels.shape, dtype=np.float32)
     accuracy, small = [], []
     for level in levels:
         noisy = _add_noise(pixels, noise * (level / 255), np.asarray(low), np.asarray(high))
-        y_pred = estimator.predict(noisy)
+        y_pred = estimator.predict(_like(X, noisy))
         groups = equal_group_accuracy(y, y_pred, y_train=y_train, n_groups=n_groups)
         small.append(groups[0])
         accuracy.append(equal_group_accuracy(y, y_pred, y_train=y_train, n_groups=1)[0])
@@ -97,11 +106,38 @@ def noise_robustness(
     )
 
 
+def _readable(estimator: Any, X: Any) -> Any:
+    """Return images as an array, or a table as the data frame that it is."""
+    if not is_dataset(X):
+        X = as_rows(X)
+        return X.toarray() if hasattr(X, "tocsr") else X
+    classifier = getattr(estimator, "best_estimator_", estimator)
+    if not isinstance(classifier, OPeNClassifier):
+        raise TypeError(
+            f"X is a {type(X).__name__}, a data set, whose images only an OPeNClassifier reads; "
+            f"this is a {type(classifier).__name__}. Pass the images as one array."
+        )
+    return np.asarray(classifier.get_dataset(X).X)
+
+
 def _add_noise(
     pixels: np.ndarray, noise: np.ndarray, low: np.ndarray, high: np.ndarray
 ) -> np.ndarray:
-    noisy = np.clip(pixels + noise * (high - low), low, high)
-    return (np.rint(noisy) if pixels.dtype.kind in "iu" else noisy).astype(pixels.dtype)
+    return np.clip(pixels + noise * (high - low), low, high)
+
+
+def _like(X: Any, noisy: np.ndarray) -> Any:
+    """Return noisy pixels in the dtype of `X`, or in those of its columns, by their names."""
+    if not hasattr(X, "columns"):
+        return _in_dtype(noisy, X.dtype)
+    columns = zip(X.columns, noisy.T, strict=True)
+    # Both pandas and polars make a frame of such a dict.
+    return type(X)({name: _in_dtype(column, np.asarray(X[name]).dtype) for name, column in columns})
+
+
+def _in_dtype(noisy: np.ndarray, dtype: np.dtype) -> np.ndarray:
+    # A plain conversion to bool would make True of every sum that is not 0.
+    return (np.rint(noisy) if dtype.kind in "biu" else noisy).astype(dtype)
 
 
 def _pixel_range(estimator: Any) -> tuple[Any, Any]:
@@ -155,9 +191,11 @@ class NoiseRobustnessDisplay:
         name: str | None = None,
     ) -> None:
         self.noise_std = np.asarray(noise_std, dtype=float)
-        self.accuracy = np.asarray(accuracy, dtype=float)
+        self.accuracy = check_accuracy("accuracy", accuracy)
         small = small_class_accuracy
-        self.small_class_accuracy = None if small is None else np.asarray(small, dtype=float)
+        self.small_class_accuracy = (
+            None if small is None else check_accuracy("small_class_accuracy", small)
+        )
         self.name = name
 
     @classmethod
@@ -169,7 +207,7 @@ class NoiseRobustnessDisplay:
         *,
         noise_std: Sequence[float] = LEVELS,
         y_train: Any = None,
-        n_groups: int = 5,
+        n_groups: int | None = None,
         pixel_range: tuple[Any, Any] | None = None,
         random_state: Any = None,
         name: str | None = None,

@@ -7,7 +7,11 @@ from typing import Any
 import numpy as np
 from sklearn.utils import Bunch
 
-from sklearn_open.inspection._base import GREY, fitted_classifier, make_axes, name_groups
+from sklearn_open.classifier import OPeNClassifier
+from sklearn_open.inspection._base import GREY, check_accuracy, has_layout_engine, make_axes
+from sklearn_open.inspection._estimators import fitted_classifier, last_step
+from sklearn_open.inspection._texts import fit_labels, name_groups
+from sklearn_open.plan import resolve_epoch
 
 __all__ = ["TrainingCurvesDisplay", "training_curves"]
 
@@ -18,8 +22,9 @@ def training_curves(estimator: Any) -> Bunch:
     Parameters
     ----------
     estimator : OPeNClassifier
-        Fitted, or a fitted search for one. With the callback `GroupAccuracy` there are curves by
-        class size, with `train_split` those of the rows held out.
+        Fitted, or a fitted search for one, or a pipeline that ends with one. With the callback
+        `GroupAccuracy` there are curves by class size, with `train_split` those of the rows held
+        out.
 
     Returns
     -------
@@ -28,9 +33,14 @@ def training_curves(estimator: Any) -> Bunch:
         `group_accuracy` of shape (n_epochs, n_groups), smallest classes first; and `start_epoch`,
         the first rebalanced epoch. What was not recorded, or does not exist, is None. Accuracies
         lie in [0, 1].
+
+    Raises
+    ------
+    ValueError
+        When no training loss was recorded.
     """
-    classifier = fitted_classifier(estimator)
-    history, planner = classifier.history, classifier.planner_
+    classifier = fitted_classifier(last_step(estimator))
+    history = classifier.history
 
     def column(name: str) -> np.ndarray | None:
         recorded = len(history) > 0 and all(name in row for row in history)
@@ -42,14 +52,30 @@ def training_curves(estimator: Any) -> Bunch:
             columns.append(found)
         return np.stack(columns, axis=1) if columns else None
 
+    train_loss = column("train_loss")
+    if train_loss is None:
+        why = "callbacks='disable' records none" if len(history) else "no epoch was trained"
+        raise ValueError(
+            f"The history has no training loss: {why} (max_epochs={classifier.max_epochs}). Train "
+            "for one epoch or more, with skorch's callbacks."
+        )
     return Bunch(
-        train_loss=column("train_loss"),
+        train_loss=train_loss,
         valid_loss=column("valid_loss"),
         valid_accuracy=column("valid_acc"),
         group_loss=groups("loss"),
         group_accuracy=groups("acc"),
-        start_epoch=None if planner.draw is None else planner.start_epoch,
+        start_epoch=_start_epoch(classifier),
     )
+
+
+def _start_epoch(classifier: OPeNClassifier) -> int | None:
+    planner = getattr(classifier, "planner_", None)
+    if planner is not None:
+        return None if planner.draw is None else planner.start_epoch
+    # A file holds no plan, but the parameters that it was made from.
+    rebalances = classifier.resampler is not None
+    return resolve_epoch(classifier.start_epoch, classifier.max_epochs) if rebalances else None
 
 
 class TrainingCurvesDisplay:
@@ -93,9 +119,9 @@ class TrainingCurvesDisplay:
     ) -> None:
         self.train_loss = np.asarray(train_loss, dtype=float)
         self.valid_loss = _floats(valid_loss)
-        self.valid_accuracy = _floats(valid_accuracy)
+        self.valid_accuracy = _accuracy("valid_accuracy", valid_accuracy)
         self.group_loss = _floats(group_loss)
-        self.group_accuracy = _floats(group_accuracy)
+        self.group_accuracy = _accuracy("group_accuracy", group_accuracy)
         self.start_epoch = start_epoch
 
     @classmethod
@@ -135,6 +161,8 @@ class TrainingCurvesDisplay:
             The display itself.
         """
         losses, accuracies = make_axes(self, ax, n_panels=2, figsize=(10, 3.8))
+        from matplotlib.ticker import MaxNLocator
+
         _draw(losses, self.train_loss, "training", kwargs, color="black", linestyle=":")
         _draw(losses, self.valid_loss, "held out", kwargs, color=GREY, linestyle="--")
         _draw_groups(losses, self.group_loss, kwargs)
@@ -156,12 +184,20 @@ class TrainingCurvesDisplay:
                 panel.axvline(
                     self.start_epoch, color=GREY, linewidth=1, label="rebalanced from here"
                 )
-        _legend_beside(accuracies, losses)
+            panel.xaxis.set_major_locator(
+                MaxNLocator("auto", steps=[1, 2, 5, 10], integer=True, min_n_ticks=1)
+            )
+        fit_labels((losses, accuracies))
+        _legend_for_both(accuracies, losses)
         return self
 
 
 def _floats(values: Any) -> np.ndarray | None:
     return None if values is None else np.asarray(values, dtype=float)
+
+
+def _accuracy(name: str, values: Any) -> np.ndarray | None:
+    return None if values is None else check_accuracy(name, values)
 
 
 def _percent(values: np.ndarray | None) -> np.ndarray | None:
@@ -200,16 +236,13 @@ def _say_how_to_record(ax: Any) -> None:
     )
 
 
-def _legend_beside(ax: Any, other: Any) -> None:
-    """Put one legend for two panels to the right, where it hides nothing."""
+def _legend_for_both(ax: Any, other: Any) -> None:
+    """Put one legend for two panels to the right, or inside where the figure makes no room."""
     by_label: dict[str, Any] = {}
     for panel in (other, ax):
         handles, labels = panel.get_legend_handles_labels()
         by_label.update(zip(labels, handles, strict=True))
-    ax.legend(
-        by_label.values(),
-        by_label.keys(),
-        loc="center left",
-        bbox_to_anchor=(1.0, 0.5),
-        frameon=False,
-    )
+    beside = {"loc": "center left", "bbox_to_anchor": (1.0, 0.5), "frameon": False}
+    inside = {"loc": "best", "fontsize": "x-small", "framealpha": 0.6}
+    place = beside if has_layout_engine(ax) else inside
+    ax.legend(by_label.values(), by_label.keys(), **place)

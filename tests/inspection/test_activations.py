@@ -99,13 +99,15 @@ def test_layers_by_number_and_name(fitted, named_digits):
     by_number = activation_distribution(fitted, X, layer=1, random_state=0)
     by_name = activation_distribution(fitted, X, layer="features.5", random_state=0)
     np.testing.assert_array_equal(by_number.natural, by_name.natural)
-    for layer in (3, -4, "fc", 0.5):
+    for layer in (3, -4, "fc", 0.5, True):
         with pytest.raises(ValueError, match=r"from 0 to 2, or one of 'features\.1'"):
             activation_distribution(fitted, X, layer=layer)
     with pytest.raises(ValueError, match="channels 0 to 31"):
         activation_distribution(fitted, X, channel=32)
-    with pytest.raises(ValueError, match="1 or more"):
-        activation_distribution(fitted, X, n_noise=0)
+    for name in ("n_noise", "n_bins"):
+        for value in (0, 1.5):
+            with pytest.raises(ValueError, match=rf"{name}={value}: .* 1 or more"):
+                activation_distribution(fitted, X, **{name: value})
 
 
 def test_it_is_seeded(fitted, named_digits):
@@ -139,6 +141,49 @@ def test_a_network_without_batch_norm_is_refused(named_digits):
         clf.fit(X, y)
     with pytest.raises(ValueError, match="no batch norm layer"):
         activation_distribution(clf, X[:10])
+
+
+class Repeated(nn.Module):
+    """Calls one norm layer `n_calls` times, with very different rows after the first."""
+
+    def __init__(self, num_classes=10, in_channels=1, n_calls=2):
+        super().__init__()
+        self.n_calls = n_calls
+        self.conv = nn.Conv2d(in_channels, 4, 1)
+        self.norm = nn.BatchNorm2d(4)
+        self.patches = nn.BatchNorm1d(4)
+        self.unused = nn.BatchNorm2d(4)
+        self.fc = nn.Linear(4, num_classes)
+
+    def forward(self, x):
+        x = self.norm(self.conv(x))
+        self.patches(x.flatten(2).transpose(1, 2).flatten(0, 1))
+        for _ in range(self.n_calls - 1):
+            x = self.norm(100 * x.relu())
+        return self.fc(x.mean((2, 3)))
+
+
+def test_of_a_layer_that_is_called_twice_the_first_call_counts(named_digits):
+    X, y = named_digits
+    settings = {"max_epochs": 1, "random_state": 0, "verbose": 0, "lr": 1e-9}
+    twice, once = (
+        OPeNClassifier(Repeated, module__n_calls=n, **settings).fit(X, y) for n in (2, 1)
+    )
+    twice.module_.load_state_dict(once.module_.state_dict())
+    got, expected = (
+        activation_distribution(clf, X[:30], layer="norm", n_noise=12, random_state=0)
+        for clf in (twice, once)
+    )
+    for name in ("bin_edges", "natural", "noise"):
+        np.testing.assert_array_equal(got[name], expected[name])
+
+
+@pytest.mark.parametrize(("layer", "rows"), [("patches", 60 * 64), ("unused", 0)])
+def test_a_layer_without_a_row_for_each_image_is_refused(named_digits, layer, rows):
+    X, y = named_digits
+    clf = OPeNClassifier(Repeated, max_epochs=1, random_state=0, verbose=0).fit(X, y)
+    with pytest.raises(ValueError, match=rf"'{layer}' was called with {rows} rows .* of 60"):
+        activation_distribution(clf, X[:30], layer=layer)
 
 
 def test_overlap_and_panels():

@@ -94,6 +94,10 @@ def test_what_is_refused(images):
     clf = OPeNClassifier(**SETTINGS)
     with pytest.raises(ValueError, match="epoch 1 has batches 0 to 3"):
         batch_images(clf, X, y, batch=4)
+    for wrong in ({"epoch": -1}, {"epoch": 1.5}, {"batch": -1}, {"batch": 0.5}):
+        ((name, value),) = wrong.items()
+        with pytest.raises(ValueError, match=rf"{name}={value}: .* whole number of 0 or more"):
+            batch_images(clf, X, y, **wrong)
     with pytest.raises(ValueError, match="rows of a table are not images"):
         batch_images(clf, X.reshape(60, -1), y)
     with pytest.raises(ValueError, match="not the data that the estimator was fitted on"):
@@ -101,6 +105,13 @@ def test_what_is_refused(images):
     assert batch_images(
         OPeNClassifier(image_shape=(3, 8, 8), **SETTINGS), X.reshape(60, -1), y
     ).images.shape == (15, 3, 8, 8)
+
+
+@pytest.mark.parametrize("n_images", [0, -1, 2.5])
+def test_a_number_of_images_that_cannot_be_drawn(n_images):
+    display = BatchDisplay(np.zeros((3, 1, 4, 4)), [0, 0, 0], ["natural"] * 3)
+    with pytest.raises(ValueError, match=rf"n_images={n_images}: .* 1 or more"):
+        display.plot(n_images=n_images)
 
 
 @pytest.mark.parametrize(("n_channels", "shape"), [(1, (4, 5)), (2, (4, 5)), (3, (4, 5, 3))])
@@ -113,7 +124,7 @@ def test_pictures(n_channels, shape):
         np.testing.assert_allclose(drawn.get_array(), expected / 255)
         assert drawn.get_array().shape == shape
     texts = [text.get_text() for text in display.ax_.texts]
-    assert texts == ["a", "b", "a very long\N{HORIZONTAL ELLIPSIS}"]
+    assert texts == ["a", "b", "a very\N{HORIZONTAL ELLIPSIS} name"]
     assert display.ax_.get_title() == "2 natural, 1 noise (orange frame)"
     frames = [frame.get_facecolor()[0].tolist() for frame in display.ax_.collections]
     assert frames[0] == frames[1] != frames[2]

@@ -5,7 +5,8 @@ import pytest
 from matplotlib import pyplot as plt
 from sklearn.neighbors import KNeighborsClassifier
 
-from sklearn_open.inspection import ClassGroupAccuracyDisplay
+from sklearn_open import OPeNClassifier
+from sklearn_open.inspection import ClassGroupAccuracyDisplay, noise_robustness
 from sklearn_open.metrics import equal_group_accuracy
 
 Y_TRAIN = np.repeat(["a", "b", "c", "d"], [8, 1, 4, 2])
@@ -38,6 +39,16 @@ def test_from_estimator_is_the_metric(fitted, named_digits):
     assert labels == ["smallest 20%", "20-40%", "40-60%", "60-80%", "largest 20%"]
 
 
+def test_by_default_few_classes_are_groups_of_their_own(named_digits):
+    X, y = named_digits
+    X, y = X[np.isin(y, ["one", "nine"])], y[np.isin(y, ["one", "nine"])]
+    clf = OPeNClassifier(max_epochs=1, random_state=0, verbose=0).fit(X, y)
+    display = ClassGroupAccuracyDisplay.from_estimator(clf, X, y)
+    assert display.group_accuracy.shape == (2,)
+    curve = noise_robustness(clf, X, y, noise_std=[0], random_state=0)
+    assert curve.small_class_accuracy[0] == display.group_accuracy[0]
+
+
 def test_other_classifiers_need_the_training_labels(named_digits):
     X, y = named_digits
     knn = KNeighborsClassifier(1).fit(X.reshape(len(X), -1), y)
@@ -45,6 +56,12 @@ def test_other_classifiers_need_the_training_labels(named_digits):
         ClassGroupAccuracyDisplay.from_estimator(knn, X.reshape(len(X), -1), y)
     display = ClassGroupAccuracyDisplay.from_estimator(knn, X.reshape(len(X), -1), y, y_train=y)
     np.testing.assert_array_equal(display.group_accuracy, 1)
+
+
+@pytest.mark.parametrize("values", [[50, 90], [[0.5, -0.1]]])
+def test_percentages_are_refused(values):
+    with pytest.raises(ValueError, match=r"accuracies lie in \[0, 1\]. Divide percentages by 100"):
+        ClassGroupAccuracyDisplay(values)
 
 
 def test_runs_become_mean_and_error_bars():

@@ -75,6 +75,11 @@ def test_other_resamplers(unfitted, named_digits):
         RebalancedCompositionDisplay.from_estimator(smote)
 
 
+def test_missing_labels_are_refused():
+    with pytest.raises(ValueError, match=r"no label \(NaN or None\) in 1 of 3 rows"):
+        RebalancedCompositionDisplay.from_labels([1, 2, np.nan])
+
+
 def test_bars_are_stacked_largest_class_first():
     display = RebalancedCompositionDisplay([3, 9, 5], [4, 0, 3], [2, 0, 1], classes=list("abc"))
     display.plot()

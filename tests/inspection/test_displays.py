@@ -38,6 +38,15 @@ DISPLAYS = {
 }
 
 
+# What they say of a classifier from a file, which holds no training labels.
+NEED_LABELS = {
+    ClassGroupAccuracyDisplay: "y_train=",
+    NoiseRobustnessDisplay: "y_train=",
+    RebalancedCompositionDisplay: "from_labels",
+}
+WITHOUT_CHANCE = set(DISPLAYS) - {ActivationDistributionDisplay, NoiseRobustnessDisplay}
+
+
 @pytest.fixture(params=DISPLAYS, ids=lambda display: display.__name__)
 def kind(request):
     return request.param
@@ -140,6 +149,52 @@ def test_an_initialized_estimator_is_refused():
         TrainingCurvesDisplay.from_estimator(net)
 
 
+@pytest.fixture(scope="module")
+def loaded(fitted, tmp_path_factory):
+    """The fitted classifier from a file."""
+    path = tmp_path_factory.mktemp("saved") / "net.safetensors"
+    fitted.save(path)
+    with pytest.warns(UserWarning, match="could not hold these parameters.*callbacks"):
+        return OPeNClassifier.load(path)
+
+
+def test_a_loaded_estimator(kind, loaded, fitted, named_digits):
+    """It shows the same, or says that a file holds no training labels and what to do."""
+    options = {} if kind in WITHOUT_CHANCE else {"random_state": 0}
+    expected = make(kind, fitted, named_digits, **options)
+    if kind in NEED_LABELS:
+        with pytest.raises(
+            ValueError, match=rf"loaded from a file.*{NEED_LABELS[kind]}.*fit again"
+        ):
+            make(kind, loaded, named_digits)
+        if kind is RebalancedCompositionDisplay:
+            return
+        options["y_train"] = named_digits[1]
+    display = make(kind, loaded, named_digits, **options)
+    if kind is ActivationDistributionDisplay:  # draws noise from the statistics of the X it gets
+        assert display.overlap.shape == (3,)
+        return
+    for name in inspect.signature(kind).parameters:
+        np.testing.assert_array_equal(getattr(display, name), getattr(expected, name))
+
+
+def test_a_search_that_keeps_no_estimator_is_refused(kind, unfitted, named_digits):
+    if kind is BatchDisplay:  # needs no fitted one
+        return
+    split = PredefinedSplit(np.arange(len(named_digits[1])) % 2 - 1)
+    search = GridSearchCV(
+        clone(unfitted).set_params(max_epochs=1), {"lr": [0.1]}, cv=split, refit=False
+    ).fit(*named_digits)
+    with pytest.raises(NotFittedError, match=r"GridSearchCV .* refit=False.* Set refit=True"):
+        make(kind, search, named_digits)
+
+
+@pytest.mark.parametrize("ax", ["x", 5, [None]])
+def test_what_is_no_axes_is_refused(display, ax):
+    with pytest.raises(TypeError, match=r"ax=.* is no Axes.*what plt.subplots\(\) returns"):
+        display.plot(ax=ax)
+
+
 def test_the_estimator_is_left_as_it_was(kind, fitted, named_digits):
     state = {name: value.clone() for name, value in fitted.module_.state_dict().items()}
     before, plan = dict(vars(fitted)), fitted.epoch_plan(3)
@@ -172,6 +227,15 @@ def test_pipelines(kind, fitted, named_digits):
         made = make(kind, pipeline, named_digits, pixel_range=(0, 16), random_state=0)
         direct = make(kind, fitted, named_digits, random_state=0)
         np.testing.assert_array_equal(made.accuracy, direct.accuracy)
+    elif kind in (RebalancedCompositionDisplay, TrainingCurvesDisplay):  # take no X
+        expected = make(kind, fitted, named_digits)
+        for ends_with_it in (pipeline, make_pipeline(FunctionTransformer(), pipeline)):
+            made = make(kind, ends_with_it, named_digits)
+            for name in inspect.signature(kind).parameters:
+                np.testing.assert_array_equal(getattr(made, name), getattr(expected, name))
+        split = PredefinedSplit(np.arange(len(named_digits[1])) % 2 - 1)
+        search = GridSearchCV(make_pipeline(clone(fitted)), {}, cv=split).fit(*named_digits)
+        assert isinstance(make(kind, search, named_digits), kind)
     else:
         with pytest.raises(TypeError, match="pass the last step"):
             make(kind, pipeline, named_digits)

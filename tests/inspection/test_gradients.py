@@ -9,8 +9,11 @@ from sklearn.base import clone
 from torch import nn
 from torch.nn import functional as F
 
+from sklearn_open import OPeNClassifier
+from sklearn_open.batching import EpochBatches
 from sklearn_open.inspection import GradientDisplay, class_gradients
-from sklearn_open.inspection._gradients import _Spread
+from sklearn_open.inspection._estimators import training_set
+from sklearn_open.inspection._gradients import _both_arms, _Spread
 from sklearn_open.nn import convert_norm, forward_mixed
 
 
@@ -58,6 +61,37 @@ def test_against_direct_computation(fitted, named_digits, noise_grad):
             assert got.direction_variance[row, c] == pytest.approx(spread, rel=1e-4, abs=1e-6)
     np.testing.assert_array_equal(got.class_sizes, np.unique(y, return_counts=True)[1])
     assert got.classes.tolist() == fitted.classes_.tolist()
+
+
+@pytest.mark.parametrize("augment", [None, "flip_crop", "simclr", "callable"])
+def test_arms_differ_in_noise_rows_only(images, augment):
+    """Natural rows are the same bits in both, and those of a training batch."""
+    if augment == "callable":
+        augment = shifted_at_random
+    clf = OPeNClassifier(augment=augment, max_epochs=2, start_epoch=1, batch_size=16, verbose=0)
+    clf, train = training_set(clf.set_params(random_state=0).fit(*images), *images)
+    fed = EpochBatches(train, clf.transform_, clf.device_, lambda: 1)
+    for b, ((rows, n_noise), batch) in enumerate(
+        zip(clf.epoch_plan(1).batches(), fed, strict=True)
+    ):
+        without, with_noise = _both_arms(clf, train, 1, b, rows, n_noise)
+        assert n_noise > 0
+        assert torch.equal(with_noise, batch[0])
+        assert torch.equal(without[:-n_noise], with_noise[:-n_noise])
+        assert not torch.equal(without[-n_noise:], with_noise[-n_noise:])
+        unchanged = clf.transform_.evaluate(torch.as_tensor(images[0][rows[-n_noise:]]))
+        assert torch.equal(without[-n_noise:], unchanged) == (augment is None)
+
+
+def test_a_batch_without_noise_is_the_same_in_both_arms(fitted, named_digits):
+    clf, train = training_set(fitted, *named_digits)
+    rows, n_noise = next(clf.epoch_plan(0).batches())
+    without, with_noise = _both_arms(clf, train, 0, 0, rows, n_noise)
+    assert torch.equal(without, with_noise)
+
+
+def shifted_at_random(x):
+    return x.roll(int(torch.randint(1, 8, ())), dims=3)
 
 
 def test_the_largest_class_has_no_noise_of_its_own(fitted, named_digits):
@@ -109,8 +143,9 @@ class DropoutNet(nn.Sequential):
 
 def test_what_is_refused(fitted, unfitted, named_digits):
     X, y = named_digits
-    with pytest.raises(ValueError, match="at least 2"):
-        class_gradients(fitted, X, y, n_batches=1)
+    for n_batches in (1, 2.5, True):
+        with pytest.raises(ValueError, match=rf"n_batches={n_batches}: .* number of 2 or more"):
+            class_gradients(fitted, X, y, n_batches=n_batches)
     with pytest.raises(ValueError, match="not the data that the estimator was fitted on"):
         class_gradients(fitted, X[::-1], y[::-1])
     with pytest.raises(ValueError, match="noise_grad='none' is unknown"):

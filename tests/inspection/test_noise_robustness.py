@@ -5,6 +5,7 @@ import pytest
 import torch
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.metrics import balanced_accuracy_score
+from torch.utils.data import TensorDataset
 
 from sklearn_open import OPeNClassifier
 from sklearn_open.inspection import NoiseRobustnessDisplay, noise_robustness
@@ -99,10 +100,61 @@ def test_layouts_and_tensors_agree(fitted, named_digits):
     assert curves[0] == curves[1] == curves[2]
 
 
+def test_boolean_pixels_are_rounded():
+    X = np.random.RandomState(0).rand(200, 8, 8) > 0.5
+    y = np.repeat(["a", "b"], 100)
+    seen = seen_by_recorder(X, y, noise_std=[0, 1, 100], pixel_range=(0, 1))
+    assert all(noisy.dtype == bool for noisy in seen)
+    np.testing.assert_array_equal(seen[0], X)
+    np.testing.assert_array_equal(seen[1], X)
+    (as_floats,) = seen_by_recorder(X.astype(float), y, noise_std=[100], pixel_range=(0, 1))
+    np.testing.assert_array_equal(seen[2], as_floats > 0.5)
+    assert np.mean(seen[2] != X) == pytest.approx(0.10, abs=0.02)  # beyond 1.275 deviations
+
+
+@pytest.mark.parametrize("library", ["pandas", "polars"])
+def test_data_frames_keep_their_names_and_dtypes(library):
+    frames = pytest.importorskip(library)
+    rng = np.random.RandomState(0)
+    columns = {"a": rng.uniform(size=60), "b": rng.randint(0, 9, 60), "c": rng.rand(60) > 0.5}
+    X, y = frames.DataFrame(columns), np.repeat(["u", "v"], 30)
+    low, high = (0, 0, 0), (1, 8, 1)
+    clean, noisy = seen_by_recorder(X, y, noise_std=[0, 100], pixel_range=(low, high))
+    for seen in (clean, noisy):
+        assert type(seen) is type(X)
+        assert list(seen.columns) == list(X.columns)
+        assert list(seen.dtypes) == list(X.dtypes)
+    np.testing.assert_allclose(np.asarray(clean, dtype=float), np.asarray(X, dtype=float))
+    assert np.any(np.asarray(noisy, dtype=float) != np.asarray(X, dtype=float), axis=0).all()
+    clf = OPeNClassifier(max_epochs=1, random_state=0, verbose=0).fit(X, y)
+    curve = noise_robustness(clf, X, y, noise_std=[0, 50], random_state=0)  # warnings are errors
+    assert curve.accuracy[0] == pytest.approx(balanced_accuracy_score(y, clf.predict(X)))
+
+
+def test_data_sets_are_read(images):
+    X, y = images
+    dataset = TensorDataset(torch.as_tensor(X), torch.as_tensor(y))
+    clf = OPeNClassifier(max_epochs=2, batch_size=16, random_state=0, verbose=0).fit(dataset)
+    options = {"noise_std": [0, 60], "random_state": 0}
+    direct = noise_robustness(clf, X, y, **options)
+    for labels in (y, None):
+        read = noise_robustness(clf, dataset, labels, **options)
+        np.testing.assert_array_equal(read.accuracy, direct.accuracy)
+    other = Recorder().fit(X, y)
+    with pytest.raises(TypeError, match=r"X is a TensorDataset.* this is a Recorder.*one array"):
+        noise_robustness(other, dataset, y, y_train=y, pixel_range=(0, 255))
+
+
 def test_bad_levels_are_refused(fitted, named_digits):
     for levels in ([-1], 5, [np.nan]):
         with pytest.raises(ValueError, match="numbers of 0 or more"):
             noise_robustness(fitted, *named_digits, noise_std=levels)
+
+
+def test_percentages_are_refused():
+    for values in ([[50, 90]], [[0.5, 0.9], [50, 90]]):
+        with pytest.raises(ValueError, match="Divide percentages by 100"):
+            NoiseRobustnessDisplay([0, 50], *values)
 
 
 def test_lines():

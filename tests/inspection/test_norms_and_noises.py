@@ -12,8 +12,8 @@ from sklearn_open.inspection import (
     class_gradients,
     noise_robustness,
 )
-from sklearn_open.inspection._base import training_set
-from sklearn_open.inspection._gradients import _batch
+from sklearn_open.inspection._estimators import training_set
+from sklearn_open.inspection._gradients import _both_arms
 from sklearn_open.nn import AuxNorm
 from sklearn_open.noise import GaussianNoise
 
@@ -79,8 +79,7 @@ def test_additive_noise_starts_from_the_duplicates_in_whose_place_it_is(unfitted
     clf = clone(unfitted).set_params(resampler__noise="additive", max_epochs=3).fit(X, y)
     clf, train = training_set(clf, X, y)
     rows, n_noise = next(clf.epoch_plan(2).batches())
-    x, _ = _batch(clf, train, 2, 0, rows, n_noise)
-    alone, _ = _batch(clf, train, 2, 0, rows, 0)
+    alone, x = _both_arms(clf, train, 2, 0, rows, n_noise)
     assert torch.equal(x[:-n_noise], alone[:-n_noise])
     pairs = torch.stack([x[-n_noise:], alone[-n_noise:]]).flatten(2)
     assert np.corrcoef(pairs.flatten(1).numpy())[0, 1] > 0.3

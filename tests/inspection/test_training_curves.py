@@ -1,9 +1,11 @@
 """Curves over the epochs."""
 
 import numpy as np
+import pytest
 from sklearn.base import clone
 from skorch.dataset import ValidSplit
 
+from sklearn_open import OPeNClassifier
 from sklearn_open.inspection import TrainingCurvesDisplay, training_curves
 
 
@@ -47,6 +49,33 @@ def test_plain_training_with_rows_held_out(unfitted, named_digits):
     assert display.group_accuracy is None
     assert display.start_epoch is None
     assert [len(ax.lines) for ax in display.ax_] == [2, 1]
+
+
+@pytest.mark.parametrize(
+    ("params", "why"),
+    [({"max_epochs": 0}, "no epoch was trained"), ({"callbacks": "disable"}, "'disable' records")],
+)
+def test_without_training_loss_it_says_why(unfitted, named_digits, params, why):
+    clf = clone(unfitted).set_params(max_epochs=1, callbacks=None).set_params(**params)
+    with pytest.raises(ValueError, match=f"no training loss: .*{why}"):
+        TrainingCurvesDisplay.from_estimator(clf.fit(*named_digits))
+
+
+@pytest.mark.parametrize("name", ["valid_accuracy", "group_accuracy"])
+def test_percentages_are_refused(name):
+    with pytest.raises(ValueError, match=f"{name} holds 50.*Divide percentages by 100"):
+        TrainingCurvesDisplay([2, 1], **{name: [[0.5], [50]]})
+
+
+def test_a_loaded_classifier_has_the_same_curves(fitted, unfitted, named_digits, tmp_path):
+    plain = clone(unfitted).set_params(resampler=None, max_epochs=1).fit(*named_digits)
+    for clf in (fitted, plain):
+        clf.save(tmp_path / "net")
+        with pytest.warns(UserWarning, match="could not hold these parameters.*callbacks"):
+            loaded = OPeNClassifier.load(tmp_path / "net")
+        curves, expected = training_curves(loaded), training_curves(clf)
+        for name in expected:
+            np.testing.assert_array_equal(curves[name], expected[name])
 
 
 def test_without_accuracy_the_picture_says_how_to_record_it():

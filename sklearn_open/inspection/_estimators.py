@@ -1,0 +1,138 @@
+"""What the displays take from an estimator: the classifier in it, and its own training rows."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import numpy as np
+from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
+from sklearn.utils.validation import check_is_fitted
+
+from sklearn_open._inputs import find_labels, is_dataset
+from sklearn_open._validation import encode_labels
+from sklearn_open.batching import ImageDataset, TrainSet
+from sklearn_open.classifier import OPeNClassifier
+
+__all__ = ["check_predicts", "fitted_classifier", "last_step", "open_classifier", "training_set"]
+
+
+def check_predicts(estimator: Any) -> None:
+    """Refuse an estimator that was not fitted, or a search that keeps none.
+
+    Raises
+    ------
+    NotFittedError
+        With what to do.
+    """
+    if hasattr(estimator, "cv_results_") and not hasattr(estimator, "best_estimator_"):
+        raise NotFittedError(
+            f"This {type(estimator).__name__} was fitted with refit=False, so it has tried "
+            "estimators and kept none. Set refit=True and fit again, or fit an estimator with the "
+            "parameters that you choose."
+        )
+    check_is_fitted(estimator)
+
+
+def fitted_classifier(estimator: Any) -> OPeNClassifier:
+    """Return the fitted `OPeNClassifier` that an estimator is, or that a search has chosen.
+
+    It may be one that was loaded from a file, which has no `planner_`.
+
+    Raises
+    ------
+    NotFittedError
+        When it was not fitted.
+    TypeError
+        For any other estimator, a pipeline among them, whose steps change what `X` is.
+    """
+    classifier = open_classifier(estimator)
+    check_predicts(estimator)
+    if not hasattr(classifier, "transform_"):  # initialized only
+        raise NotFittedError(
+            f"This {type(classifier).__name__} instance was initialized but never fitted. Call "
+            "'fit' with the training data first."
+        )
+    return classifier
+
+
+def last_step(estimator: Any) -> Any:
+    """Return the last step of a pipeline, also of one that a search has chosen.
+
+    For what is shown of a classifier without any `X`, which the steps before would change.
+    """
+    while True:
+        if hasattr(estimator, "steps"):
+            estimator = estimator.steps[-1][1]
+        elif hasattr(getattr(estimator, "best_estimator_", None), "steps"):
+            estimator = estimator.best_estimator_
+        else:
+            return estimator
+
+
+def open_classifier(estimator: Any) -> OPeNClassifier:
+    """Return the classifier that an estimator is, or that a search is for, fitted or not.
+
+    Raises
+    ------
+    TypeError
+        For any other estimator.
+    """
+    is_search = hasattr(estimator, "cv") and hasattr(estimator, "estimator")
+    chosen = getattr(estimator, "best_estimator_", estimator.estimator if is_search else estimator)
+    if isinstance(chosen, OPeNClassifier):
+        return chosen
+    raise TypeError(
+        f"{type(chosen).__name__} is not an OPeNClassifier, whose network and plan this is about. "
+        "Of a pipeline pass the last step, with X as the steps before return it."
+    )
+
+
+def training_set(estimator: Any, X: Any, y: Any) -> tuple[OPeNClassifier, TrainSet]:
+    """Return a copy of a classifier together with the rows that it trains on, as it sees them.
+
+    Parameters
+    ----------
+    estimator : OPeNClassifier
+        Fitted or not; not changed. One that was not fitted is initialised, not trained. One that
+        was loaded from a file has its seed, and makes its plan anew.
+    X, y : array-like
+        The training data, as given to `fit`.
+
+    Returns
+    -------
+    classifier : OPeNClassifier
+        With `module_`, `transform_` and `planner_`.
+    train : TrainSet
+        Rows and plans, without those that `train_split` holds out.
+
+    Raises
+    ------
+    ValueError
+        When the labels are not those that the estimator was fitted on. (A file holds no labels to
+        compare with.)
+    """
+    if hasattr(estimator, "planner_"):
+        return _with_its_rows(copy.copy(estimator), X, y)
+    is_loaded = hasattr(estimator, "transform_")
+    classifier = copy.copy(estimator) if is_loaded else clone(estimator)
+    data = classifier._check_training_data(X, y, goes_on=is_loaded)
+    if not is_loaded:
+        classifier.initialize()
+    return classifier, classifier.get_split_datasets(data, data.y)[0]
+
+
+def _with_its_rows(classifier: OPeNClassifier, X: Any, y: Any) -> tuple[OPeNClassifier, TrainSet]:
+    if is_dataset(X) or is_dataset(y):
+        y = find_labels(X, y)
+    fitted_codes = classifier.planner_.codes
+    images = classifier.get_dataset(X).X
+    _, codes, labels = encode_labels(y, classifier.classes_, one_class=True)
+    train, _ = classifier.get_split_datasets(ImageDataset(images, codes, labels), labels)
+    if not np.array_equal(train.planner.codes, fitted_codes):
+        raise ValueError(
+            "X and y are not the data that the estimator was fitted on: their classes differ. "
+            "Pass the training data, in the order they had in fit."
+        )
+    return classifier, train
