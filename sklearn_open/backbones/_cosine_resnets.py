@@ -126,6 +126,9 @@ def _load_backbone(network: ResNet, state: Mapping[str, torch.Tensor], weights: 
     given = {name.removeprefix("module."): tensor for name, tensor in state.items()}
     given = {name: tensor for name, tensor in given.items() if _is_backbone(name)}
     wrong = sorted(own.keys() ^ given.keys())
+    # Files from before torch counted batches, as IMAGENET1K_V1, lack the counters; they stay 0,
+    # and batch norms of a fixed momentum do not read them.
+    wrong = [name for name in wrong if not name.endswith("num_batches_tracked")]
     wrong += [name for name in own.keys() & given.keys() if own[name].shape != given[name].shape]
     if wrong:
         raise ValueError(
