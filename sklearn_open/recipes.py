@@ -13,12 +13,13 @@ from typing import Any
 
 import torch
 
+from sklearn_open._module_names import find_maker
 from sklearn_open.plan import resolve_epoch
 
 __all__ = ["Recipe", "Setting", "get_recipe", "list_recipes", "recipe_parameters"]
 
 EPOCHS = ("start_epoch", "warmup_epochs", "lr_milestones")
-COMPONENTS = ("module", "optimizer")  # whoever replaces one has no use for its parameters
+COMPONENTS = ("module", "optimizer")  # whoever takes another has no use for its parameters
 
 
 @dataclass(frozen=True)
@@ -155,11 +156,16 @@ def recipe_parameters(name: str, overrides: Mapping[str, Any]) -> dict[str, Any]
     """
     parameters = get_recipe(name).parameters
     for component in COMPONENTS:
-        if component in overrides:
+        if component in overrides and not _is_same(overrides[component], parameters[component]):
             groups = f"{component}__param_groups"
             own = [p for p in parameters if p.startswith(f"{component}__") and p != groups]
             parameters = {p: v for p, v in parameters.items() if p not in own}
     return {**parameters, **overrides}
+
+
+def _is_same(given: Any, own: Any) -> bool:
+    """Whether an override is the recipe's own value, which for a network is a name."""
+    return given is own or given == own or (isinstance(own, str) and given is find_maker(own))
 
 
 # --- the paper's settings; "D.1" and the like are its appendices ---

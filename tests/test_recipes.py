@@ -10,7 +10,7 @@ from sklearn.base import clone
 from skorch.callbacks import Callback
 
 from sklearn_open import OPeNClassifier, datasets
-from sklearn_open.backbones import SmallCNN
+from sklearn_open.backbones import SmallCNN, resnet152_cosine
 from sklearn_open.callbacks import StepSchedule
 from sklearn_open.plan import resolve_epoch
 from sklearn_open.recipes import get_recipe, list_recipes, recipe_parameters
@@ -184,6 +184,20 @@ def test_parameters_of_a_replaced_component_are_left_out():
     assert left == ["optimizer__param_groups"]
     params = recipe_parameters("places_lt", {"module": "wrn16_2", "module__dropout": 0.2})
     assert params["module__dropout"] == 0.2
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        {"module": "resnet152_cosine"},
+        {"module": resnet152_cosine},
+        {"optimizer": torch.optim.SGD},
+        {"module": "resnet152_cosine", "optimizer": torch.optim.SGD, "module__scale": "ldam"},
+    ],
+)
+def test_the_recipe_s_own_component_keeps_its_parameters(overrides):
+    expected = {**get_recipe("places_lt").parameters, **overrides}
+    assert recipe_parameters("places_lt", overrides) == expected
 
 
 def test_recipes_cannot_be_changed():
