@@ -55,7 +55,8 @@ class Recipe:
     title : str
         Data set and network, in words.
     dataset : str
-        The call of `sklearn_open.datasets` that gives the training set.
+        The call of `sklearn_open.datasets` that gives the training set; ``v2`` in it is
+        ``torchvision.transforms.v2``.
     image_size : int
         Height and width of its images.
     settings : tuple of Setting
@@ -172,6 +173,7 @@ def _is_same(given: Any, own: Any) -> bool:
 
 _CODE = "LDAM's and M2m's code, which D.1 follows"
 _AS_CIFAR = "as for CIFAR"
+_CROP = "transform=v2.RandomResizedCrop(224)"  # D.2's first step; of files, so when they are read
 
 _ALWAYS = (
     Setting("delta", 1 / 3, "D.1"),
@@ -218,7 +220,7 @@ _CELEBA = (
 _IMAGENET = (
     Setting("module", "resnext50_cosine", "D.1, from scratch"),
     Setting("module__scale", "learnable", "Gidaris and Komodakis, cited in D.1", filled=True),
-    Setting("augment", "large", "D.2; rotation up to 30 degrees: own choice"),
+    Setting("augment", "color_rotation", "D.2, after the crop; angle of rotation: own choice"),
     Setting("max_epochs", 220, "D.1"),
     Setting("start_epoch", 180 / 220, "D.1: last 40 epochs"),
     Setting("lr", 0.05, "D.1"),
@@ -236,7 +238,7 @@ _PLACES = (
     Setting("module", "resnet152_cosine", "D.1, all layers trained"),
     Setting("module__weights", "IMAGENET1K_V1", "D.1: from ImageNet; not said which", filled=True),
     Setting("module__scale", "learnable", "as for ImageNet-LT", filled=True),
-    Setting("augment", "large", "D.2; rotation up to 30 degrees: own choice"),
+    Setting("augment", "color_rotation", "D.2, after the crop; angle of rotation: own choice"),
     Setting("max_epochs", 30, "D.1"),
     Setting("start_epoch", 15 / 30, "D.1: on epoch 15"),
     Setting("lr", 1e-3, "D.1: of the backbone"),
@@ -266,8 +268,13 @@ def _with_autoaugment(recipe: Recipe) -> Recipe:
     preset = "autoaugment" if recipe.image_size < 224 else "autoaugment_imagenet"
     instead = Setting("augment", preset, "D.2: replaces all others")
     settings = (instead if s.parameter == "augment" else s for s in recipe.settings)
-    title = f"{recipe.title}, AutoAugment"
-    return replace(recipe, name=f"{recipe.name}_aa", title=title, settings=tuple(settings))
+    return replace(
+        recipe,
+        name=f"{recipe.name}_aa",
+        title=f"{recipe.title}, AutoAugment",
+        dataset=recipe.dataset.replace(_CROP, ""),
+        settings=tuple(settings),
+    )
 
 
 _PLAIN = (
@@ -276,7 +283,9 @@ _PLAIN = (
     _cifar(100, 100),
     _cifar(100, 50),
     Recipe("celeba5", "CelebA-5, WRN-28-10", "load_celeba5()", 64, _CELEBA),
-    Recipe("imagenet_lt", "ImageNet-LT, ResNeXt-50-32x4d", "load_imagenet_lt()", 224, _IMAGENET),
-    Recipe("places_lt", "Places-LT, ResNet-152", "load_places_lt()", 224, _PLACES),
+    Recipe(
+        "imagenet_lt", "ImageNet-LT, ResNeXt-50-32x4d", f"load_imagenet_lt({_CROP})", 224, _IMAGENET
+    ),
+    Recipe("places_lt", "Places-LT, ResNet-152", f"load_places_lt({_CROP})", 224, _PLACES),
 )
 _RECIPES = {recipe.name: recipe for recipe in (*_PLAIN, *map(_with_autoaugment, _PLAIN))}

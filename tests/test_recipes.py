@@ -2,12 +2,15 @@
 
 import dataclasses
 import pickle
+from functools import partial
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from sklearn.base import clone
 from skorch.callbacks import Callback
+from torchvision.transforms import v2
 
 from sklearn_open import OPeNClassifier, datasets
 from sklearn_open.backbones import SmallCNN, resnet152_cosine
@@ -47,11 +50,12 @@ EXPECTED = {name: CIFAR for name in PLAIN if name.startswith("cifar")} | {
     "imagenet_lt": {
         "module": "resnext50_cosine", "epochs": 220, "open_from": 180,
         "drops": {160: 0.1, 170: 0.01}, "warmup": 0, "lr": 0.05, "weight_decay": 5e-4,
-        "batch_size": 256, "augment": "large",
+        "batch_size": 256, "augment": "color_rotation",
     },
     "places_lt": {
         "module": "resnet152_cosine", "epochs": 30, "open_from": 15, "drops": {10: 0.1, 15: 0.01},
-        "warmup": 0, "lr": 1e-3, "weight_decay": 5e-4, "batch_size": 128, "augment": "large",
+        "warmup": 0, "lr": 1e-3, "weight_decay": 5e-4, "batch_size": 128,
+        "augment": "color_rotation",
     },
 }  # fmt: skip
 
@@ -106,6 +110,33 @@ def test_every_value_has_a_source_and_is_printed(name):
 @pytest.mark.parametrize("name", list_recipes())
 def test_the_data_set_is_one_of_the_package(name):
     assert callable(getattr(datasets, get_recipe(name).dataset.partition("(")[0]))
+
+
+@pytest.mark.parametrize("name", list_recipes())
+def test_every_step_of_the_paper_s_augmentation_is_done_once(name):
+    recipe = get_recipe(name)
+    crops = "RandomResizedCrop(224)" in recipe.dataset
+    if name.startswith(("imagenet", "places")):
+        assert crops == (recipe.parameters["augment"] == "color_rotation")
+        assert crops != name.endswith("_aa")  # which "replaces all"
+    else:
+        assert not crops
+
+
+@pytest.mark.parametrize("name", ["imagenet_lt", "places_lt", "places_lt_aa"])
+def test_the_data_call_can_be_made(name, tmp_path):
+    file, path = {
+        "imagenet_lt": ("ImageNet_LT_train.txt", "train/n01440764/n01440764_1.JPEG"),
+        "places_lt": ("Places_LT_train.txt", "data_256/a/airfield/00000001.jpg"),
+    }[name.removesuffix("_aa")]
+    (tmp_path / file).write_text(f"{path} 0\n")
+    (tmp_path / path).parent.mkdir(parents=True)
+    Image.new("RGB", (300, 260)).save(tmp_path / path)
+    call = get_recipe(name).dataset
+    loader = call.partition("(")[0]
+    load = partial(getattr(datasets, loader), list_dir=tmp_path, image_root=tmp_path)
+    bunch = eval(call, {loader: load, "v2": v2})
+    assert bunch.data[0][0].size == (224, 224)
 
 
 @pytest.mark.parametrize("name", list_recipes())
