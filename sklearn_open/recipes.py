@@ -14,6 +14,7 @@ from typing import Any
 import torch
 
 from sklearn_open._module_names import find_maker
+from sklearn_open.over_sampling import PureNoiseOverSampler
 from sklearn_open.plan import resolve_epoch
 
 __all__ = ["Recipe", "Setting", "get_recipe", "list_recipes", "recipe_parameters"]
@@ -176,23 +177,29 @@ _AS_CIFAR = "as for CIFAR"
 _CROP = "transform=v2.RandomResizedCrop(224)"  # D.2's first step; of files, so when they are read
 
 _ALWAYS = (
+    Setting("resampler", PureNoiseOverSampler, "Algorithm 1, noise of Eqs. 2 to 4"),
     Setting("delta", 1 / 3, "D.1"),
+    Setting("composition", "even", "section 3, a number (Algorithm 1: 'bernoulli')"),
+    Setting("epoch_length", "n_samples", "LDAM's and M2m's code", filled=True),
+    Setting("norm", "dar", "section 3.2"),
     Setting("noise_grad", "head", "Listing 1, Algorithm 2 (Eq. 13: 'all')"),
     Setting("normalize", "dataset", "noise and images alike", filled=True),
-    Setting("epoch_length", "n_samples", "LDAM's and M2m's code", filled=True),
+    Setting("precision", "auto", "bf16 where the hardware has it: own choice", filled=True),
     Setting("optimizer__nesterov", False, "in no code that the paper follows", filled=True),
+    Setting("train_split", None, "all of the training set is trained on", filled=True),
 )
 
 _CIFAR = (
     Setting("module", "wrn28_10", "D.1"),
     Setting("module__dropout", 0.3, "both public reproductions", filled=True),
-    Setting("augment", "simclr", "D.2 (section 5: Cutout last); strengths: reproductions"),
+    Setting("augment", "simclr", "D.2 (section 5: Cutout last); strength: reproductions"),
     Setting("max_epochs", 200, "D.1"),
     Setting("start_epoch", 160 / 200, "D.1: last 40 epochs"),
     Setting("lr", 0.1, "D.1"),
     Setting("lr_milestones", (160 / 200, 180 / 200), "D.1"),
     Setting("lr_decay", 0.01, "D.1, at each milestone"),
     Setting("warmup_epochs", 5 / 200, _CODE, filled=True),
+    Setting("criterion", torch.nn.CrossEntropyLoss, "D.1"),
     Setting("batch_size", 128, _CODE, filled=True),
     Setting("optimizer", torch.optim.SGD, "D.1"),
     Setting("optimizer__momentum", 0.9, "D.1"),
@@ -203,13 +210,14 @@ _CIFAR = (
 _CELEBA = (
     Setting("module", "wrn28_10", "D.1"),
     Setting("module__dropout", 0.3, _AS_CIFAR, filled=True),
-    Setting("augment", "simclr_cutout16", "D.2 (section 5: Cutout last); strengths: reproductions"),
+    Setting("augment", "simclr_cutout16", "D.2 (section 5: Cutout last); strength: reproductions"),
     Setting("max_epochs", 90, "D.1"),
     Setting("start_epoch", 60 / 90, "a public reproduction: with the last drop", filled=True),
     Setting("lr", 0.1, _AS_CIFAR, filled=True),
     Setting("lr_milestones", (30 / 90, 60 / 90), "D.1"),
     Setting("lr_decay", 0.1, "D.1"),
     Setting("warmup_epochs", 5 / 90, "M2m's code, which D.1 follows", filled=True),
+    Setting("criterion", torch.nn.CrossEntropyLoss, _AS_CIFAR, filled=True),
     Setting("batch_size", 128, _AS_CIFAR, filled=True),
     Setting("optimizer", torch.optim.SGD, _AS_CIFAR, filled=True),
     Setting("optimizer__momentum", 0.9, _AS_CIFAR, filled=True),
@@ -227,6 +235,7 @@ _IMAGENET = (
     Setting("lr_milestones", (160 / 220, 170 / 220), "D.1"),
     Setting("lr_decay", 0.1, "D.1"),
     Setting("warmup_epochs", 0, "no warm-up", filled=True),
+    Setting("criterion", torch.nn.CrossEntropyLoss, _AS_CIFAR, filled=True),
     Setting("batch_size", 256, "LADE's code, which D.1 follows", filled=True),
     Setting("optimizer", torch.optim.SGD, "D.1"),
     Setting("optimizer__momentum", 0.9, "D.1"),
@@ -246,6 +255,7 @@ _PLACES = (
     Setting("lr_milestones", (10 / 30, 15 / 30), "D.1"),
     Setting("lr_decay", 0.1, "D.1"),
     Setting("warmup_epochs", 0, "no warm-up", filled=True),
+    Setting("criterion", torch.nn.CrossEntropyLoss, _AS_CIFAR, filled=True),
     Setting("batch_size", 128, "LADE's code, which D.1 follows", filled=True),
     Setting("optimizer", torch.optim.SGD, "D.1"),
     Setting("optimizer__momentum", 0.9, "D.1"),

@@ -1,6 +1,7 @@
 """The paper's settings by name."""
 
 import dataclasses
+import inspect
 import pickle
 from functools import partial
 
@@ -105,6 +106,27 @@ def test_every_value_has_a_source_and_is_printed(name):
     assert str(recipe).startswith(f"{name}: {recipe.title}\ndata: {recipe.dataset}, ")
     assert max(map(len, str(recipe).splitlines())) <= 100
     assert repr(recipe) == str(recipe)
+
+
+# How, where and with what seed it is computed, and facts about the data at hand.
+NOT_OF_THE_PAPER = {
+    "checkpoint", "checkpoint_every", "classes", "compile", "device", "image_shape", "memory",
+    "random_state",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", list_recipes())
+def test_nothing_is_hidden(name):
+    parameters = inspect.signature(OPeNClassifier).parameters
+    named = {p for p in parameters if parameters[p].kind is not inspect.Parameter.VAR_KEYWORD}
+    assert named - set(get_recipe(name).parameters) == NOT_OF_THE_PAPER
+
+
+def test_what_recipes_list_are_the_defaults_of_the_classifier():
+    clf = OPeNClassifier()
+    for parameter in ("resampler", "composition", "norm", "precision", "criterion", "train_split"):
+        for name in list_recipes():
+            assert get_recipe(name).parameters[parameter] == getattr(clf, parameter)
 
 
 @pytest.mark.parametrize("name", list_recipes())
