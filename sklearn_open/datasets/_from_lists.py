@@ -166,7 +166,8 @@ def located(images: ImageList, other: list[str | None], root: Path, get_images: 
     images : ImageList
         What is looked for.
     other : list of str or None
-        The same paths in the other convention.
+        The same paths in the other convention; None where that has a folder for each class, and
+        the class is not known.
     root : Path
         Where it is looked for.
     get_images : str
@@ -180,16 +181,31 @@ def located(images: ImageList, other: list[str | None], root: Path, get_images: 
     missing = [path for path in images.paths if not (root / path).is_file()]
     if not missing:
         return images.paths
+    unknown = None in other
+    if unknown:
+        found = _in_class_folders(root)
+        names = [path.rpartition("/")[2] for path in images.paths]
+        other = [path or found.get(name) for path, name in zip(other, names, strict=True)]
     respelled = [path for path in other if path is not None]
     if len(respelled) == len(images.paths) and all((root / path).is_file() for path in respelled):
         return respelled
     also = f" (nor as {respelled[0]!r})" if respelled and missing[0] == images.paths[0] else ""
+    if unknown:
+        also = f" (nor {missing[0].rpartition('/')[2]!r} in a folder of its class, 'val/<class>')"
     raise FileNotFoundError(
         f"{len(missing):,} of the {len(images.paths):,} images of {images.name} are not in "
         f"{str(root)!r}, the first of them {missing[0]!r}{also}. {get_images} Put the images "
         "there, or pass the folder that has them as image_root; check_images=False loads the list "
         "alone."
     )
+
+
+def _in_class_folders(root: Path) -> dict[str, str]:
+    """Return where the files of ``val/<class>/`` are, by their names, which occur once."""
+    folders: dict[str, list[str]] = {}
+    for file in (root / "val").glob("*/*"):
+        folders.setdefault(file.name, []).append(file.parent.name)
+    return {name: f"val/{where[0]}/{name}" for name, where in folders.items() if len(where) == 1}
 
 
 def as_bunch(

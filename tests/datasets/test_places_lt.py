@@ -154,6 +154,16 @@ def test_without_the_training_list(home):
     assert bunch.target_names is None
 
 
+@pytest.mark.parametrize("lists", CONVENTIONS)
+@pytest.mark.parametrize("images", CONVENTIONS)
+def test_test_list_alone(tmp_path, write_list, write_images, lists, images):
+    write_list(tmp_path / "Places_LT_test.txt", CONVENTIONS[lists]["test"])
+    write_images(tmp_path, CONVENTIONS[images]["test"])
+    bunch = load_places_lt(subset="test", list_dir=tmp_path, image_root=tmp_path)
+    assert bunch.filenames == [path for path, _ in CONVENTIONS[images]["test"]]
+    assert_array_equal(bunch.target, [0, 1, 0, 1])
+
+
 def test_paths_of_neither_convention(tmp_path, write_list, write_images):
     entries = [("1.jpg", 0), ("x/y/2.jpg", 1)]
     write_list(tmp_path / "Places_LT_train.txt", entries)
