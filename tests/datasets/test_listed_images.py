@@ -11,6 +11,7 @@ import torch
 from numpy.testing import assert_array_equal
 from PIL import Image
 from sklearn.base import clone
+from sklearn.model_selection import GridSearchCV, cross_val_score, train_test_split
 from torch import nn
 from torchvision.transforms import v2
 
@@ -57,6 +58,62 @@ def test_streams_as_the_same_pixels_in_memory(listed):
     in_memory = classifier().fit(X, listed.targets)
     assert_array_equal(streamed.predict_proba(listed), in_memory.predict_proba(X))
     assert_array_equal(streamed.classes_, [0, 1])
+
+
+@pytest.mark.parametrize(
+    ("rows", "expected"),
+    [
+        (slice(2, 9, 3), [2, 5, 8]),
+        (slice(-2, None), [16, 17]),
+        ([3, -1, 3], [3, 17, 3]),
+        (np.array([13]), [13]),
+        (torch.tensor([13, 1]), [13, 1]),
+        (np.arange(18) > 15, [16, 17]),
+        ((np.array([0, 14]), ...), [0, 14]),
+        ([], []),
+    ],
+)
+def test_several_rows_are_listed_images_unopened(listed, rows, expected):
+    for name in listed.filenames:
+        (listed.root / name).unlink()
+    some = listed[rows]
+    assert isinstance(some, ListedImages)
+    assert some.filenames == [listed.filenames[i] for i in expected]
+    assert_array_equal(some.targets, listed.targets[expected])
+    assert some.shape == (len(expected),) == (len(some),)
+    assert (some.root, some.transform) == (listed.root, listed.transform)
+    assert len(listed) == 18
+
+
+@pytest.mark.parametrize("row", [13, np.int64(13), -5, np.array(13), torch.tensor(13)])
+def test_a_single_row_is_an_item(listed, row):
+    image, label = listed[row]
+    assert_array_equal(image, listed[13][0])
+    assert label == 1
+
+
+@pytest.mark.parametrize("rows", [18, [18], np.ones(17, bool), "a", 1.5])
+def test_rows_that_there_are_not(listed, rows):
+    with pytest.raises(IndexError):
+        listed[rows]
+
+
+def test_repr(listed):
+    assert repr(listed[:13]).startswith("ListedImages(13 images of 2 classes, root='")
+    listed.transform = v2.Compose([v2.Resize(8), v2.CenterCrop(8)])
+    assert "\n" not in repr(listed)
+    assert "transform=Compose( Resize" in repr(listed)
+
+
+def test_splits_of_scikit_learn_stream(listed):
+    X = np.stack([np.asarray(image) for image, _ in listed])
+    parts = train_test_split(listed, listed.targets, stratify=listed.targets, random_state=0)
+    assert isinstance(parts[0], ListedImages)
+    assert_array_equal(parts[1].targets, parts[3])
+    scores = cross_val_score(classifier(), listed, listed.targets, cv=2)
+    assert_array_equal(scores, cross_val_score(classifier(), X, listed.targets, cv=2))
+    search = GridSearchCV(classifier(), {"delta": [0, 0.5]}, cv=2).fit(listed, listed.targets)
+    assert search.predict(listed[:3]).shape == (3,)
 
 
 def test_random_transforms_and_workers(listed):
@@ -139,6 +196,12 @@ def test_files_too_large_for_an_image(listed, monkeypatch):
 def test_lengths():
     with pytest.raises(ValueError, match="There are 1 filenames and 2 targets"):
         ListedImages("", ["a.jpg"], [0, 1])
+
+
+@pytest.mark.parametrize("targets", [["a", "b"], [0.0, 1.0], [[0], [1]], 3, [None, 1]])
+def test_targets(targets):
+    with pytest.raises(ValueError, match=r"needed are integers, one for each image"):
+        ListedImages("", ["a.jpg", "b.jpg"], targets)
 
 
 def test_default_transforms():
