@@ -174,7 +174,29 @@ def test_pipes_are_refused_and_links_are_followed(listed, tmp_path):
 
 def test_other_formats_are_not_even_looked_at(listed):
     (listed.root / "a/3.jpg").write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n")
-    with pytest.raises(ValueError, match=r"'a/3.jpg' cannot be read as an image .*Unidentified"):
+    match = r"'a/3.jpg' cannot be read as an image \(it is none of BMP, .*; replace or remove the f"
+    with pytest.raises(ValueError, match=match) as refused:
+        listed[3]
+    assert "object at" not in str(refused.value)
+
+
+@pytest.mark.parametrize("dtype", [np.int32, np.float32])
+def test_pixels_of_an_unknown_range(listed, dtype):
+    pixels = np.arange(144, dtype=dtype).reshape(12, 12)
+    Image.fromarray(pixels).save(listed.root / "a/3.jpg", "TIFF")
+    with pytest.raises(ValueError, match=r"'a/3.jpg' has .* pixels of 32 bits.* 8 or 16 bits\.$"):
+        listed[3]
+
+
+@pytest.mark.parametrize("suffix", ["PNG", "TIFF", "PPM"])
+def test_sixteen_bits_are_scaled(listed, suffix):
+    Image.fromarray(np.full((8, 8), 40000, np.uint16)).save(listed.root / "a/3.jpg", suffix)
+    assert_array_equal(listed[3][0], np.full((8, 8, 3), 40000 // 257))
+
+
+def test_a_portable_float_map(listed):
+    (listed.root / "a/3.jpg").write_bytes(b"Pf\n8 8\n-1.0\n" + np.full(64, 0.5, "<f4").tobytes())
+    with pytest.raises(ValueError, match=r"floating pixels|cannot be read as an image"):
         listed[3]
 
 
