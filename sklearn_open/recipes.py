@@ -44,6 +44,9 @@ class Setting:
     source: str
     filled: bool = False
 
+    def __hash__(self) -> int:  # its value may be a list
+        return hash((self.parameter, self.source))
+
 
 @dataclass(frozen=True, repr=False)
 class Recipe:
@@ -69,6 +72,9 @@ class Recipe:
     dataset: str
     image_size: int
     settings: tuple[Setting, ...]
+
+    def __hash__(self) -> int:
+        return hash((self.name, self.settings))
 
     @property
     def parameters(self) -> dict[str, Any]:
@@ -112,7 +118,10 @@ class Recipe:
 def list_recipes() -> list[str]:
     """Return the names of all recipes.
 
-    Those that end in "_aa" augment by AutoAugment alone.
+    Returns
+    -------
+    list of str
+        Those that end in "_aa" augment by AutoAugment alone.
     """
     return list(_RECIPES)
 
@@ -124,6 +133,11 @@ def get_recipe(name: str) -> Recipe:
     ----------
     name : str
         One of `list_recipes`.
+
+    Returns
+    -------
+    Recipe
+        A copy: changing what is in it changes no other.
 
     Raises
     ------
@@ -137,7 +151,7 @@ def get_recipe(name: str) -> Recipe:
     [('fc*', {'lr': 0.05})]
     """
     if name in _RECIPES:
-        return _RECIPES[name]
+        return copy.deepcopy(_RECIPES[name])
     near = get_close_matches(str(name), _RECIPES, n=3)
     hint = f" Is it {' or '.join(map(repr, near))}?" if near else ""
     raise ValueError(
@@ -155,6 +169,16 @@ def recipe_parameters(name: str, overrides: Mapping[str, Any]) -> dict[str, Any]
     overrides : mapping of str to object
         Parameters of `OPeNClassifier`. With another ``module`` or ``optimizer`` the recipe's
         ``module__...`` or ``optimizer__...`` are left out, except for parameter groups.
+
+    Returns
+    -------
+    dict of str to object
+        Parameters of `OPeNClassifier`.
+
+    Raises
+    ------
+    ValueError
+        If there is no such recipe.
     """
     parameters = get_recipe(name).parameters
     for component in COMPONENTS:
