@@ -181,7 +181,8 @@ def check_transform(
                 f"{transform!r}."
             )
         return transform
-    if not isinstance(image_size, Integral) or image_size < 1:
+    integral = isinstance(image_size, Integral) and not isinstance(image_size, bool)
+    if not integral or image_size < 1:
         raise ValueError(f"image_size must be an integer of at least 1 pixel; got {image_size!r}.")
     return default(int(image_size))
 

@@ -238,7 +238,7 @@ def test_default_transforms():
     assert resize_and_crop(224).transforms[0].size == [256]
 
 
-@pytest.mark.parametrize("size", [0, 2.5, None, (8, 8)])
+@pytest.mark.parametrize("size", [0, 2.5, None, (8, 8), True])
 def test_bad_size(size):
     with pytest.raises(ValueError, match="image_size must be an integer of at least 1 pixel; got"):
         check_transform(None, size, squeeze)
