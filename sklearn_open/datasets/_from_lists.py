@@ -144,11 +144,11 @@ def train_counts(
     Raises
     ------
     ValueError
-        If a label is not in the training list.
+        If a label is not in the training list, or if labels have gaps.
     """
     if train is None:
-        return np.bincount(images.labels), None
-    sizes = np.bincount(train.labels)
+        return _sizes(images), None
+    sizes = _sizes(train)
     unknown = np.setdiff1d(images.labels, train.labels)
     if len(unknown):
         raise ValueError(
@@ -156,6 +156,18 @@ def train_counts(
             "from one release."
         )
     return np.bincount(images.labels, minlength=len(sizes)), shot_groups(sizes)
+
+
+def _sizes(images: ImageList) -> np.ndarray:
+    """Return the images of every class, of which a list that knows all classes has some."""
+    sizes = np.bincount(images.labels)
+    absent = np.flatnonzero(sizes == 0)
+    if len(absent):
+        raise ValueError(
+            f"{images.name} has labels up to {len(sizes) - 1}, but no image of label {absent[0]}. "
+            "Labels are 0, 1, 2, ... without gaps: get the list anew, or number the classes so."
+        )
+    return sizes
 
 
 def located(images: ImageList, other: list[str | None], root: Path, get_images: str) -> list[str]:
