@@ -85,7 +85,10 @@ class ScikitNet(NeuralNetClassifier):
     def get_params_for_optimizer(self, prefix: str, named_parameters: Any) -> Any:
         """Return the optimiser's arguments; a parameter group that would be empty is refused."""
         named_parameters = list(named_parameters)
-        groups = self.get_params_for(prefix).get("param_groups", ())
+        given = self.get_params_for(prefix)
+        for name in given:
+            _check_no_group_by_number(f"{prefix}__{name}")
+        groups = given.get("param_groups", ())
         _check_groups(f"{prefix}__param_groups", groups, [name for name, _ in named_parameters])
         return super().get_params_for_optimizer(prefix, named_parameters)
 
@@ -165,6 +168,9 @@ class ScikitNet(NeuralNetClassifier):
 
     def set_params(self, **params: Any) -> ScikitNet:
         """Set parameters; they last, also where skorch would forget or refuse them once fitted."""
+        if not self.initialized_:
+            for name in params:
+                _check_no_group_by_number(name)
         at_fit = {name: params.pop(name) for name in list(params) if _takes_effect_at_fit(name)}
         super().set_params(**params)
         at_fit |= {name: v for name, v in params.items() if name.startswith("optimizer__")}
@@ -199,6 +205,17 @@ def _check_groups(parameter: str, groups: Iterable[Any], names: list[str]) -> No
                 f"this network has {layers}."
             )
         left = [name for name in left if name not in selected]
+
+
+def _check_no_group_by_number(parameter: str) -> None:
+    """Refuse a setting of a group of an optimizer that does not run yet: skorch would forget it."""
+    groups, number, _ = parameter.partition("__param_groups__")
+    if number:
+        raise ValueError(
+            f"{parameter} sets a group of a running optimizer, by its number, and this estimator "
+            f"has none before fit. Pass {groups}__param_groups=[(pattern, settings), ...] as a "
+            "whole; a search goes over several such lists."
+        )
 
 
 def _first_parts(names: list[str]) -> list[str]:

@@ -65,8 +65,10 @@ def check_augment(
           :func:`random_cutout`, which is the order of the paper's section 5.
         - "simclr_cutout16": as "simclr", with a window of 16 pixels at most: the paper's for images
           of more than 32x32 pixels (CelebA-5).
-        - "large": :func:`random_resized_crop`, :func:`random_color`, :func:`random_rotation`. This
-          is the paper's recipe for large images (ImageNet-LT, Places-LT).
+        - "color_rotation": :func:`random_color`, :func:`random_rotation`. This is what the paper
+          does to large images (ImageNet-LT, Places-LT) once they are cropped: for files, which
+          torchvision's ``RandomResizedCrop`` crops when they are read.
+        - "large": :func:`random_resized_crop`, then the same: for images of one size in memory.
         - "autoaugment_imagenet": :func:`random_autoaugment_imagenet` and nothing else.
         - A callable gets a batch, (n, C, H, W) in [0, 1], and returns a floating batch of the same
           shape: a kornia or torchvision module, or a function. Its values are its own business.
@@ -522,6 +524,7 @@ _PRESETS: dict[str, tuple[Augmentation, ...]] = {
     "autoaugment": (random_autoaugment,),
     "simclr_then_cutout": (random_flip_crop, random_color, random_cutout),
     "simclr_cutout16": (random_flip_crop, _cutout_16, random_color),
+    "color_rotation": (random_color, random_rotation),
     "large": (random_resized_crop, random_color, random_rotation),
     "autoaugment_imagenet": (random_autoaugment_imagenet,),
 }

@@ -13,12 +13,14 @@ from typing import Any
 
 import torch
 
+from sklearn_open._module_names import find_maker
+from sklearn_open.over_sampling import PureNoiseOverSampler
 from sklearn_open.plan import resolve_epoch
 
 __all__ = ["Recipe", "Setting", "get_recipe", "list_recipes", "recipe_parameters"]
 
 EPOCHS = ("start_epoch", "warmup_epochs", "lr_milestones")
-COMPONENTS = ("module", "optimizer")  # whoever replaces one has no use for its parameters
+COMPONENTS = ("module", "optimizer")  # whoever takes another has no use for its parameters
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,9 @@ class Setting:
     source: str
     filled: bool = False
 
+    def __hash__(self) -> int:  # its value may be a list
+        return hash((self.parameter, self.source))
+
 
 @dataclass(frozen=True, repr=False)
 class Recipe:
@@ -54,7 +59,8 @@ class Recipe:
     title : str
         Data set and network, in words.
     dataset : str
-        The call of `sklearn_open.datasets` that gives the training set.
+        The call of `sklearn_open.datasets` that gives the training set; ``v2`` in it is
+        ``torchvision.transforms.v2``.
     image_size : int
         Height and width of its images.
     settings : tuple of Setting
@@ -66,6 +72,9 @@ class Recipe:
     dataset: str
     image_size: int
     settings: tuple[Setting, ...]
+
+    def __hash__(self) -> int:
+        return hash((self.name, self.settings))
 
     @property
     def parameters(self) -> dict[str, Any]:
@@ -109,7 +118,10 @@ class Recipe:
 def list_recipes() -> list[str]:
     """Return the names of all recipes.
 
-    Those that end in "_aa" augment by AutoAugment alone.
+    Returns
+    -------
+    list of str
+        Those that end in "_aa" augment by AutoAugment alone.
     """
     return list(_RECIPES)
 
@@ -121,6 +133,11 @@ def get_recipe(name: str) -> Recipe:
     ----------
     name : str
         One of `list_recipes`.
+
+    Returns
+    -------
+    Recipe
+        A copy: changing what is in it changes no other.
 
     Raises
     ------
@@ -134,7 +151,7 @@ def get_recipe(name: str) -> Recipe:
     [('fc*', {'lr': 0.05})]
     """
     if name in _RECIPES:
-        return _RECIPES[name]
+        return copy.deepcopy(_RECIPES[name])
     near = get_close_matches(str(name), _RECIPES, n=3)
     hint = f" Is it {' or '.join(map(repr, near))}?" if near else ""
     raise ValueError(
@@ -152,39 +169,61 @@ def recipe_parameters(name: str, overrides: Mapping[str, Any]) -> dict[str, Any]
     overrides : mapping of str to object
         Parameters of `OPeNClassifier`. With another ``module`` or ``optimizer`` the recipe's
         ``module__...`` or ``optimizer__...`` are left out, except for parameter groups.
+
+    Returns
+    -------
+    dict of str to object
+        Parameters of `OPeNClassifier`.
+
+    Raises
+    ------
+    ValueError
+        If there is no such recipe.
     """
     parameters = get_recipe(name).parameters
     for component in COMPONENTS:
-        if component in overrides:
+        if component in overrides and not _is_same(overrides[component], parameters[component]):
             groups = f"{component}__param_groups"
             own = [p for p in parameters if p.startswith(f"{component}__") and p != groups]
             parameters = {p: v for p, v in parameters.items() if p not in own}
     return {**parameters, **overrides}
 
 
+def _is_same(given: Any, own: Any) -> bool:
+    """Whether an override is the recipe's own value, which for a network is a name."""
+    return given is own or given == own or (isinstance(own, str) and given is find_maker(own))
+
+
 # --- the paper's settings; "D.1" and the like are its appendices ---
 
 _CODE = "LDAM's and M2m's code, which D.1 follows"
 _AS_CIFAR = "as for CIFAR"
+_CROP = "transform=v2.RandomResizedCrop(224)"  # D.2's first step; of files, so when they are read
 
 _ALWAYS = (
+    Setting("resampler", PureNoiseOverSampler, "Algorithm 1, noise of Eqs. 2 to 4"),
     Setting("delta", 1 / 3, "D.1"),
+    Setting("composition", "even", "section 3, a number (Algorithm 1: 'bernoulli')"),
+    Setting("epoch_length", "n_samples", "LDAM's and M2m's code", filled=True),
+    Setting("norm", "dar", "section 3.2"),
     Setting("noise_grad", "head", "Listing 1, Algorithm 2 (Eq. 13: 'all')"),
     Setting("normalize", "dataset", "noise and images alike", filled=True),
-    Setting("epoch_length", "n_samples", "LDAM's and M2m's code", filled=True),
+    Setting("precision", "auto", "bf16 where the hardware has it: own choice", filled=True),
     Setting("optimizer__nesterov", False, "in no code that the paper follows", filled=True),
+    Setting("train_split", None, "all of the training set is trained on", filled=True),
 )
 
 _CIFAR = (
     Setting("module", "wrn28_10", "D.1"),
     Setting("module__dropout", 0.3, "both public reproductions", filled=True),
-    Setting("augment", "simclr", "D.2 (section 5: Cutout last); strengths: reproductions"),
+    Setting("augment", "simclr", "D.2 (section 5: Cutout last); strength: reproductions"),
     Setting("max_epochs", 200, "D.1"),
     Setting("start_epoch", 160 / 200, "D.1: last 40 epochs"),
     Setting("lr", 0.1, "D.1"),
     Setting("lr_milestones", (160 / 200, 180 / 200), "D.1"),
     Setting("lr_decay", 0.01, "D.1, at each milestone"),
     Setting("warmup_epochs", 5 / 200, _CODE, filled=True),
+    Setting("criterion", torch.nn.CrossEntropyLoss, "D.1"),
     Setting("batch_size", 128, _CODE, filled=True),
     Setting("optimizer", torch.optim.SGD, "D.1"),
     Setting("optimizer__momentum", 0.9, "D.1"),
@@ -195,13 +234,14 @@ _CIFAR = (
 _CELEBA = (
     Setting("module", "wrn28_10", "D.1"),
     Setting("module__dropout", 0.3, _AS_CIFAR, filled=True),
-    Setting("augment", "simclr_cutout16", "D.2 (section 5: Cutout last); strengths: reproductions"),
+    Setting("augment", "simclr_cutout16", "D.2 (section 5: Cutout last); strength: reproductions"),
     Setting("max_epochs", 90, "D.1"),
     Setting("start_epoch", 60 / 90, "a public reproduction: with the last drop", filled=True),
     Setting("lr", 0.1, _AS_CIFAR, filled=True),
     Setting("lr_milestones", (30 / 90, 60 / 90), "D.1"),
     Setting("lr_decay", 0.1, "D.1"),
     Setting("warmup_epochs", 5 / 90, "M2m's code, which D.1 follows", filled=True),
+    Setting("criterion", torch.nn.CrossEntropyLoss, _AS_CIFAR, filled=True),
     Setting("batch_size", 128, _AS_CIFAR, filled=True),
     Setting("optimizer", torch.optim.SGD, _AS_CIFAR, filled=True),
     Setting("optimizer__momentum", 0.9, _AS_CIFAR, filled=True),
@@ -212,13 +252,14 @@ _CELEBA = (
 _IMAGENET = (
     Setting("module", "resnext50_cosine", "D.1, from scratch"),
     Setting("module__scale", "learnable", "Gidaris and Komodakis, cited in D.1", filled=True),
-    Setting("augment", "large", "D.2; rotation up to 30 degrees: own choice"),
+    Setting("augment", "color_rotation", "D.2, after the crop; angle of rotation: own choice"),
     Setting("max_epochs", 220, "D.1"),
     Setting("start_epoch", 180 / 220, "D.1: last 40 epochs"),
     Setting("lr", 0.05, "D.1"),
     Setting("lr_milestones", (160 / 220, 170 / 220), "D.1"),
     Setting("lr_decay", 0.1, "D.1"),
     Setting("warmup_epochs", 0, "no warm-up", filled=True),
+    Setting("criterion", torch.nn.CrossEntropyLoss, _AS_CIFAR, filled=True),
     Setting("batch_size", 256, "LADE's code, which D.1 follows", filled=True),
     Setting("optimizer", torch.optim.SGD, "D.1"),
     Setting("optimizer__momentum", 0.9, "D.1"),
@@ -230,7 +271,7 @@ _PLACES = (
     Setting("module", "resnet152_cosine", "D.1, all layers trained"),
     Setting("module__weights", "IMAGENET1K_V1", "D.1: from ImageNet; not said which", filled=True),
     Setting("module__scale", "learnable", "as for ImageNet-LT", filled=True),
-    Setting("augment", "large", "D.2; rotation up to 30 degrees: own choice"),
+    Setting("augment", "color_rotation", "D.2, after the crop; angle of rotation: own choice"),
     Setting("max_epochs", 30, "D.1"),
     Setting("start_epoch", 15 / 30, "D.1: on epoch 15"),
     Setting("lr", 1e-3, "D.1: of the backbone"),
@@ -238,6 +279,7 @@ _PLACES = (
     Setting("lr_milestones", (10 / 30, 15 / 30), "D.1"),
     Setting("lr_decay", 0.1, "D.1"),
     Setting("warmup_epochs", 0, "no warm-up", filled=True),
+    Setting("criterion", torch.nn.CrossEntropyLoss, _AS_CIFAR, filled=True),
     Setting("batch_size", 128, "LADE's code, which D.1 follows", filled=True),
     Setting("optimizer", torch.optim.SGD, "D.1"),
     Setting("optimizer__momentum", 0.9, "D.1"),
@@ -260,8 +302,13 @@ def _with_autoaugment(recipe: Recipe) -> Recipe:
     preset = "autoaugment" if recipe.image_size < 224 else "autoaugment_imagenet"
     instead = Setting("augment", preset, "D.2: replaces all others")
     settings = (instead if s.parameter == "augment" else s for s in recipe.settings)
-    title = f"{recipe.title}, AutoAugment"
-    return replace(recipe, name=f"{recipe.name}_aa", title=title, settings=tuple(settings))
+    return replace(
+        recipe,
+        name=f"{recipe.name}_aa",
+        title=f"{recipe.title}, AutoAugment",
+        dataset=recipe.dataset.replace(_CROP, ""),
+        settings=tuple(settings),
+    )
 
 
 _PLAIN = (
@@ -270,7 +317,9 @@ _PLAIN = (
     _cifar(100, 100),
     _cifar(100, 50),
     Recipe("celeba5", "CelebA-5, WRN-28-10", "load_celeba5()", 64, _CELEBA),
-    Recipe("imagenet_lt", "ImageNet-LT, ResNeXt-50-32x4d", "load_imagenet_lt()", 224, _IMAGENET),
-    Recipe("places_lt", "Places-LT, ResNet-152", "load_places_lt()", 224, _PLACES),
+    Recipe(
+        "imagenet_lt", "ImageNet-LT, ResNeXt-50-32x4d", f"load_imagenet_lt({_CROP})", 224, _IMAGENET
+    ),
+    Recipe("places_lt", "Places-LT, ResNet-152", f"load_places_lt({_CROP})", 224, _PLACES),
 )
 _RECIPES = {recipe.name: recipe for recipe in (*_PLAIN, *map(_with_autoaugment, _PLAIN))}

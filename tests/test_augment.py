@@ -27,6 +27,7 @@ COMPOSITION = {
     "autoaugment": [random_autoaugment],
     "simclr_then_cutout": [random_flip_crop, random_color, random_cutout],
     "simclr_cutout16": [random_flip_crop, partial(random_cutout, max_side=16), random_color],
+    "color_rotation": [random_color, random_rotation],
     "large": [random_resized_crop, random_color, random_rotation],
     "autoaugment_imagenet": [random_autoaugment_imagenet],
 }

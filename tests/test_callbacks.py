@@ -6,6 +6,7 @@ import re
 import numpy as np
 import pytest
 from sklearn.base import clone
+from sklearn.model_selection import GridSearchCV
 from skorch.callbacks import Callback
 
 from sklearn_open import OPeNClassifier
@@ -113,6 +114,20 @@ def test_a_group_without_parameters_is_refused(images, groups):
     expected = rf"{re.escape(repr(groups[-1][0]))}, which fits no .* has 'features\*', 'fc\*'\."
     with pytest.raises(ValueError, match=expected):
         clf.fit(*images)
+
+
+def test_a_group_by_number_is_refused_before_fit(images):
+    clf, match = (
+        three_groups(max_epochs=1),
+        r"_groups__0__lr sets .* Pass optimizer__param_groups=\[",
+    )
+    with pytest.raises(ValueError, match=match):
+        clf.set_params(optimizer__param_groups__0__lr=0.5)
+    with pytest.raises(ValueError, match=match):
+        GridSearchCV(clf, {"optimizer__param_groups__0__lr": [0.5, 1]}, cv=2).fit(*images)
+    with pytest.raises(ValueError, match=match):
+        OPeNClassifier(optimizer__param_groups__0__lr=1, max_epochs=1, verbose=0).fit(*images)
+    clf.fit(*images).set_params(optimizer__param_groups__0__lr=0.5)  # of the running optimizer
 
 
 def test_partial_fit_goes_on_with_the_schedule(images):

@@ -1,16 +1,20 @@
 """The paper's settings by name."""
 
 import dataclasses
+import inspect
 import pickle
+from functools import partial
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from sklearn.base import clone
 from skorch.callbacks import Callback
+from torchvision.transforms import v2
 
 from sklearn_open import OPeNClassifier, datasets
-from sklearn_open.backbones import SmallCNN
+from sklearn_open.backbones import SmallCNN, resnet152_cosine
 from sklearn_open.callbacks import StepSchedule
 from sklearn_open.plan import resolve_epoch
 from sklearn_open.recipes import get_recipe, list_recipes, recipe_parameters
@@ -47,11 +51,12 @@ EXPECTED = {name: CIFAR for name in PLAIN if name.startswith("cifar")} | {
     "imagenet_lt": {
         "module": "resnext50_cosine", "epochs": 220, "open_from": 180,
         "drops": {160: 0.1, 170: 0.01}, "warmup": 0, "lr": 0.05, "weight_decay": 5e-4,
-        "batch_size": 256, "augment": "large",
+        "batch_size": 256, "augment": "color_rotation",
     },
     "places_lt": {
         "module": "resnet152_cosine", "epochs": 30, "open_from": 15, "drops": {10: 0.1, 15: 0.01},
-        "warmup": 0, "lr": 1e-3, "weight_decay": 5e-4, "batch_size": 128, "augment": "large",
+        "warmup": 0, "lr": 1e-3, "weight_decay": 5e-4, "batch_size": 128,
+        "augment": "color_rotation",
     },
 }  # fmt: skip
 
@@ -103,9 +108,57 @@ def test_every_value_has_a_source_and_is_printed(name):
     assert repr(recipe) == str(recipe)
 
 
+# How, where and with what seed it is computed, and facts about the data at hand.
+NOT_OF_THE_PAPER = {
+    "checkpoint", "checkpoint_every", "classes", "compile", "device", "image_shape", "memory",
+    "random_state",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", list_recipes())
+def test_nothing_is_hidden(name):
+    parameters = inspect.signature(OPeNClassifier).parameters
+    named = {p for p in parameters if parameters[p].kind is not inspect.Parameter.VAR_KEYWORD}
+    assert named - set(get_recipe(name).parameters) == NOT_OF_THE_PAPER
+
+
+def test_what_recipes_list_are_the_defaults_of_the_classifier():
+    clf = OPeNClassifier()
+    for parameter in ("resampler", "composition", "norm", "precision", "criterion", "train_split"):
+        for name in list_recipes():
+            assert get_recipe(name).parameters[parameter] == getattr(clf, parameter)
+
+
 @pytest.mark.parametrize("name", list_recipes())
 def test_the_data_set_is_one_of_the_package(name):
     assert callable(getattr(datasets, get_recipe(name).dataset.partition("(")[0]))
+
+
+@pytest.mark.parametrize("name", list_recipes())
+def test_every_step_of_the_paper_s_augmentation_is_done_once(name):
+    recipe = get_recipe(name)
+    crops = "RandomResizedCrop(224)" in recipe.dataset
+    if name.startswith(("imagenet", "places")):
+        assert crops == (recipe.parameters["augment"] == "color_rotation")
+        assert crops != name.endswith("_aa")  # which "replaces all"
+    else:
+        assert not crops
+
+
+@pytest.mark.parametrize("name", ["imagenet_lt", "places_lt", "places_lt_aa"])
+def test_the_data_call_can_be_made(name, tmp_path):
+    file, path = {
+        "imagenet_lt": ("ImageNet_LT_train.txt", "train/n01440764/n01440764_1.JPEG"),
+        "places_lt": ("Places_LT_train.txt", "data_256/a/airfield/00000001.jpg"),
+    }[name.removesuffix("_aa")]
+    (tmp_path / file).write_text(f"{path} 0\n")
+    (tmp_path / path).parent.mkdir(parents=True)
+    Image.new("RGB", (300, 260)).save(tmp_path / path)
+    call = get_recipe(name).dataset
+    loader = call.partition("(")[0]
+    load = partial(getattr(datasets, loader), list_dir=tmp_path, image_root=tmp_path)
+    bunch = eval(call, {loader: load, "v2": v2})
+    assert bunch.data[0][0].size == (224, 224)
 
 
 @pytest.mark.parametrize("name", list_recipes())
@@ -186,10 +239,25 @@ def test_parameters_of_a_replaced_component_are_left_out():
     assert params["module__dropout"] == 0.2
 
 
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        {"module": "resnet152_cosine"},
+        {"module": resnet152_cosine},
+        {"optimizer": torch.optim.SGD},
+        {"module": "resnet152_cosine", "optimizer": torch.optim.SGD, "module__scale": "ldam"},
+    ],
+)
+def test_the_recipe_s_own_component_keeps_its_parameters(overrides):
+    expected = {**get_recipe("places_lt").parameters, **overrides}
+    assert recipe_parameters("places_lt", overrides) == expected
+
+
 def test_recipes_cannot_be_changed():
     recipe = get_recipe("places_lt")
     recipe.parameters["optimizer__param_groups"][0][1]["lr"] = 7
     recipe.parameters["lr"] = 7
+    {s.parameter: s.value for s in recipe.settings}["optimizer__param_groups"].clear()
     assert get_recipe("places_lt").parameters["optimizer__param_groups"] == [("fc*", {"lr": 0.05})]
     assert get_recipe("places_lt").parameters["lr"] == 1e-3
     with pytest.raises(dataclasses.FrozenInstanceError):
@@ -197,6 +265,13 @@ def test_recipes_cannot_be_changed():
     with pytest.raises(dataclasses.FrozenInstanceError):
         recipe.settings[0].value = 7
     assert pickle.loads(pickle.dumps(recipe)) == recipe
+
+
+@pytest.mark.parametrize("name", list_recipes())
+def test_recipes_can_be_keys(name):
+    assert {get_recipe(name): 1}[get_recipe(name)] == 1
+    assert len({get_recipe(name), *map(get_recipe, list_recipes())}) == len(list_recipes())
+    assert len(set(get_recipe(name).settings)) == len(get_recipe(name).settings)
 
 
 @pytest.mark.parametrize("name", ["cifar10-lt-ir100", "cifar10_lt"])

@@ -82,16 +82,34 @@ class CosineClassifier(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Return the logits (n, num_classes) of features (n, in_features)."""
-        directions = F.normalize(x)
+        directions = _directions(x)
         if self.squash:
             length = x.norm(dim=1, keepdim=True)
             directions = directions * (length / (1 + length))
-        return self.scale * F.linear(directions, F.normalize(self.weight))
+        return self.scale * F.linear(directions, _directions(self.weight))
+
+    def get_extra_state(self) -> torch.Tensor:
+        """Return what a state dict has besides weights and scale: whether features are squashed.
+
+        No buffer, as `forward` would wait for a GPU to say what it is.
+        """
+        return torch.tensor(self.squash)
+
+    def set_extra_state(self, state: torch.Tensor) -> None:
+        """Take it from a state dict."""
+        self.squash = bool(state)
 
     def extra_repr(self) -> str:
         """Return what is printed between the parentheses."""
         num_classes, in_features = self.weight.shape
-        return f"{in_features}, {num_classes}, squash={self.squash}"
+        trained = " (trained)" if isinstance(self.scale, nn.Parameter) else ""
+        scale = "?" if self.scale.is_meta else f"{self.scale.item():g}"
+        return f"{in_features}, {num_classes}, scale={scale}{trained}, squash={self.squash}"
+
+
+def _directions(x: torch.Tensor) -> torch.Tensor:
+    # torch's 1e-12 is 0 as float16, and vectors of zeros would become NaN.
+    return F.normalize(x, eps=max(1e-12, torch.finfo(x.dtype).tiny))
 
 
 def _form(scale: str | float) -> tuple[float, bool, bool]:

@@ -67,8 +67,8 @@ def resnet152_cosine(
     weights : torchvision.models.ResNet152_Weights, str, path or None, default=None
         What all layers but the classifier start from: torchvision's weights by enum or name
         ("IMAGENET1K_V1", "IMAGENET1K_V2", "DEFAULT"), which torchvision downloads once; or a file
-        with the state dict of such a network. None starts from scratch. The paper's is pre-trained
-        on ImageNet.
+        with the state dict of such a network, by itself or under "state_dict" or "model". A file's
+        code is never run. None starts from scratch. The paper's is pre-trained on ImageNet.
 
     Returns
     -------
@@ -79,6 +79,8 @@ def resnet152_cosine(
     ------
     ValueError
         If `weights` are none of these, or are those of another network.
+    OSError
+        If torchvision's weights cannot be downloaded; the error says where to put them.
     """
     from torchvision import models
 
@@ -106,16 +108,64 @@ def _with_cosine_classifier(
 
 def _state_dict(weights: Any, known: Any) -> Mapping[str, torch.Tensor]:
     """Return the tensors that torchvision's weights, by enum or name, or a file hold."""
-    if isinstance(weights, known):
-        return weights.get_state_dict(check_hash=True, progress=False)
     if isinstance(weights, str) and weights in known.__members__:
-        return known[weights].get_state_dict(check_hash=True, progress=False)
+        weights = known[weights]
+    if isinstance(weights, known):
+        return _downloaded(weights)
     if isinstance(weights, (str, PathLike)) and Path(weights).is_file():
-        loaded = torch.load(weights, map_location="cpu", weights_only=True)
-        return loaded.get("state_dict", loaded)  # a training script's file has it under this name
+        return _tensors_of(_loaded(Path(weights)), Path(weights))
     raise ValueError(
         f"weights={weights!r} are neither a file nor weights of torchvision. Pass the path of a "
         f"state dict, one of {', '.join(map(repr, known.__members__))}, or None."
+    )
+
+
+def _downloaded(weights: Any) -> Mapping[str, torch.Tensor]:
+    """Return torchvision's weights, which torch keeps in its folder once they are there."""
+    try:
+        return weights.get_state_dict(check_hash=True, progress=False)
+    except OSError as error:
+        reason = f"could not be downloaded ({error})"
+        raise OSError(_to_download(weights, reason)) from error
+    except Exception:  # a wrong checksum, a file that was cut off
+        raise OSError(_to_download(weights, "are damaged where torch keeps them")) from None
+
+
+def _to_download(weights: Any, reason: str) -> str:
+    return (
+        f"weights={weights.name!r} {reason}. Download {weights.url} and put it into "
+        f"{str(Path(torch.hub.get_dir(), 'checkpoints'))!r}, or pass its path as "
+        "module__weights=<path>."
+    )
+
+
+def _loaded(file: Path) -> Any:
+    try:
+        return torch.load(file, map_location="cpu", weights_only=True)
+    except Exception as error:
+        # Not torch's own words, and not chained to them: they advise to run the file's code.
+        raise ValueError(
+            f"{str(file)!r} cannot be read as a state dict ({type(error).__name__}): it is "
+            "damaged, or of another kind, or has objects besides tensors in it, such as a whole "
+            "network. Where the network was made, torch.save(network.state_dict(), path), and pass "
+            "module__weights=<path>."
+        ) from None
+
+
+def _tensors_of(loaded: Any, file: Path) -> dict[str, torch.Tensor]:
+    """Return the state dict that a file holds, by itself or beside others of a training script."""
+    if isinstance(loaded, Mapping):
+        for name in ("state_dict", "model"):
+            if isinstance(loaded.get(name), Mapping):
+                loaded = loaded[name]
+        named = {name: value for name, value in loaded.items() if isinstance(name, str)}
+        tensors = {name: t for name, t in named.items() if isinstance(t, torch.Tensor)}
+        if tensors:
+            return tensors
+    raise ValueError(
+        f"{str(file)!r} holds a {type(loaded).__name__}, and no state dict (names and tensors). "
+        "Where the network was made, torch.save(network.state_dict(), path), and pass "
+        "module__weights=<path>."
     )
 
 
@@ -126,6 +176,9 @@ def _load_backbone(network: ResNet, state: Mapping[str, torch.Tensor], weights: 
     given = {name.removeprefix("module."): tensor for name, tensor in state.items()}
     given = {name: tensor for name, tensor in given.items() if _is_backbone(name)}
     wrong = sorted(own.keys() ^ given.keys())
+    # Files from before torch counted batches, as IMAGENET1K_V1, lack the counters; they stay 0,
+    # and batch norms of a fixed momentum do not read them.
+    wrong = [name for name in wrong if not name.endswith("num_batches_tracked")]
     wrong += [name for name in own.keys() & given.keys() if own[name].shape != given[name].shape]
     if wrong:
         raise ValueError(

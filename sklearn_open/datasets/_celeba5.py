@@ -12,6 +12,9 @@ from sklearn.utils import Bunch
 
 from sklearn_open.datasets._celeba_attributes import (
     CLASSES,
+    N_TEST,
+    N_TRAIN,
+    N_VAL,
     VARIANTS,
     build_lists,
     read_attributes,
@@ -30,6 +33,7 @@ from sklearn_open.datasets._listed_images import ListedImages, check_transform, 
 __all__ = ["load_celeba5"]
 
 _LIST_NAME = "CelebA5_{subset}.txt"
+_RELEASED = {"train": N_TRAIN, "val": (N_VAL,) * len(CLASSES), "test": (N_TEST,) * len(CLASSES)}
 _ATTRIBUTES = "list_attr_celeba.txt"
 _GET_IMAGES = (
     "Get the images of CelebA from its makers (file names 000001.jpg, 000002.jpg, ...), resized to "
@@ -181,4 +185,15 @@ def _read(folder: Path, subset: str) -> ImageList | None:
             f"{file.name} has the label {highest}; CelebA-5 has labels from 0 to "
             f"{len(CLASSES) - 1}. Take the list of CelebA-5."
         )
+    counts = tuple(np.bincount(images.labels, minlength=len(CLASSES)).tolist())
+    if counts != _RELEASED[subset]:
+        raise ValueError(
+            f"{file.name} has {_listing(counts)} images of the five classes; the list that Kim et "
+            f"al. released has {_listing(_RELEASED[subset])}. It is cut off or changed: get it "
+            "anew. (Lists of your own are read by sklearn_open.datasets.ListedImages.)"
+        )
     return images
+
+
+def _listing(counts: tuple[int, ...]) -> str:
+    return ", ".join(f"{count:,}" for count in counts[:-1]) + f" and {counts[-1]:,}"

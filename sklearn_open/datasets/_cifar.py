@@ -13,7 +13,7 @@ from sklearn.utils import Bunch
 
 from sklearn_open._shots import shot_groups
 from sklearn_open.datasets._describe import count_lines, shot_sentence, size_sentence
-from sklearn_open.datasets._long_tailed import make_long_tailed
+from sklearn_open.datasets._long_tailed import check_long_tailed, make_long_tailed
 
 __all__ = ["fetch_cifar10_lt", "fetch_cifar100_lt"]
 
@@ -226,6 +226,7 @@ def _fetch(
 ) -> Bunch | tuple[np.ndarray, np.ndarray]:
     if subset not in _SUBSETS:
         raise ValueError(f"subset must be one of {_SUBSETS}; got {subset!r}.")
+    check_long_tailed(**long_tailed)  # before a download, and for the test set, too
     if subset == "val" and long_tailed["selection"] != "m2m":
         raise ValueError(
             'subset="val" is for selection="m2m" only, but got '

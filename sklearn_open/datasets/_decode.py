@@ -6,7 +6,7 @@ from collections.abc import Callable
 from io import BytesIO
 
 import numpy as np
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from sklearn_open.datasets._image_files import UnusableFileError
 
@@ -32,19 +32,26 @@ def decode_image(read: Callable[[str], bytes], name: str, mode: str = "RGB") -> 
     Raises
     ------
     UnusableFileError
-        If the file cannot be read, is damaged, has more pixels than ``PIL.Image.MAX_IMAGE_PIXELS``
-        or is no image of a format that is read; a ValueError.
+        If the file cannot be read, is damaged, has more pixels than ``PIL.Image.MAX_IMAGE_PIXELS``,
+        has pixels of 32 bits or is no image of a format that is read; a ValueError.
     """
     try:
         with Image.open(BytesIO(read(name)), formats=_FORMATS) as opened:
             _check_pixels(name, opened)
+            _check_range(name, opened)
             return _eight_bit(opened).convert(mode)
     except UnusableFileError:
         raise
     except Exception as error:  # damaged files raise about anything: OSError, SyntaxError, ...
         raise UnusableFileError(
-            f"{name!r} cannot be read as an image ({error!r}); replace or remove the file."
+            f"{name!r} cannot be read as an image ({_reason(error)}); replace or remove the file."
         ) from error
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, UnidentifiedImageError):  # its own words name an object in memory
+        return f"it is none of {', '.join(_FORMATS)}, or damaged"
+    return f"{type(error).__name__}: {error}"
 
 
 def _check_pixels(name: str, image: Image.Image) -> None:
@@ -55,6 +62,18 @@ def _check_pixels(name: str, image: Image.Image) -> None:
             f"{name!r} has {image.width} x {image.height} pixels, more than "
             f"PIL.Image.MAX_IMAGE_PIXELS ({limit}). Make the image smaller, or raise that limit if "
             "you trust the file."
+        )
+
+
+def _check_range(name: str, image: Image.Image) -> None:
+    """Refuse pixels of 32 bits: most use a small part of their range, and would become black."""
+    # As 32 bits Pillow has 16-bit PNG and PPM, too.
+    sixteen_bit = image.mode.startswith("I;16") or image.format in ("PNG", "PPM")
+    if image.mode == "F" or (image.mode == "I" and not sixteen_bit):
+        kind = "floating" if image.mode == "F" else "integer"
+        raise UnusableFileError(
+            f"{name!r} has {kind} pixels of 32 bits, and nothing says which value is white; save "
+            "it with 8 or 16 bits."
         )
 
 

@@ -144,11 +144,11 @@ def train_counts(
     Raises
     ------
     ValueError
-        If a label is not in the training list.
+        If a label is not in the training list, or if labels have gaps.
     """
     if train is None:
-        return np.bincount(images.labels), None
-    sizes = np.bincount(train.labels)
+        return _sizes(images), None
+    sizes = _sizes(train)
     unknown = np.setdiff1d(images.labels, train.labels)
     if len(unknown):
         raise ValueError(
@@ -156,6 +156,18 @@ def train_counts(
             "from one release."
         )
     return np.bincount(images.labels, minlength=len(sizes)), shot_groups(sizes)
+
+
+def _sizes(images: ImageList) -> np.ndarray:
+    """Return the images of every class, of which a list that knows all classes has some."""
+    sizes = np.bincount(images.labels)
+    absent = np.flatnonzero(sizes == 0)
+    if len(absent):
+        raise ValueError(
+            f"{images.name} has labels up to {len(sizes) - 1}, but no image of label {absent[0]}. "
+            "Labels are 0, 1, 2, ... without gaps: get the list anew, or number the classes so."
+        )
+    return sizes
 
 
 def located(images: ImageList, other: list[str | None], root: Path, get_images: str) -> list[str]:
@@ -166,7 +178,8 @@ def located(images: ImageList, other: list[str | None], root: Path, get_images: 
     images : ImageList
         What is looked for.
     other : list of str or None
-        The same paths in the other convention.
+        The same paths in the other convention; None where that has a folder for each class, and
+        the class is not known.
     root : Path
         Where it is looked for.
     get_images : str
@@ -180,16 +193,31 @@ def located(images: ImageList, other: list[str | None], root: Path, get_images: 
     missing = [path for path in images.paths if not (root / path).is_file()]
     if not missing:
         return images.paths
+    unknown = None in other
+    if unknown:
+        found = _in_class_folders(root)
+        names = [path.rpartition("/")[2] for path in images.paths]
+        other = [path or found.get(name) for path, name in zip(other, names, strict=True)]
     respelled = [path for path in other if path is not None]
     if len(respelled) == len(images.paths) and all((root / path).is_file() for path in respelled):
         return respelled
     also = f" (nor as {respelled[0]!r})" if respelled and missing[0] == images.paths[0] else ""
+    if unknown:
+        also = f" (nor {missing[0].rpartition('/')[2]!r} in a folder of its class, 'val/<class>')"
     raise FileNotFoundError(
         f"{len(missing):,} of the {len(images.paths):,} images of {images.name} are not in "
         f"{str(root)!r}, the first of them {missing[0]!r}{also}. {get_images} Put the images "
         "there, or pass the folder that has them as image_root; check_images=False loads the list "
         "alone."
     )
+
+
+def _in_class_folders(root: Path) -> dict[str, str]:
+    """Return where the files of ``val/<class>/`` are, by their names, which occur once."""
+    folders: dict[str, list[str]] = {}
+    for file in (root / "val").glob("*/*"):
+        folders.setdefault(file.name, []).append(file.parent.name)
+    return {name: f"val/{where[0]}/{name}" for name, where in folders.items() if len(where) == 1}
 
 
 def as_bunch(

@@ -48,8 +48,9 @@ def load_image_folder(
 
     The data may come from a stranger. Refused are files that cannot be decoded as BMP, GIF, JPEG,
     PNG, PPM, TIFF or WebP, files of more than 256 MiB unpacked, images of more pixels than
-    ``PIL.Image.MAX_IMAGE_PIXELS``, links out of the folder, and names that lead out of the zip
-    file. (Pillow decodes in this process: for images from strangers, keep it up to date.)
+    ``PIL.Image.MAX_IMAGE_PIXELS`` or with pixels of 32 bits (whose range is not known), links out
+    of the folder, and names that lead out of the zip file. (Pillow decodes in this process: for
+    images from strangers, keep it up to date.)
 
     Parameters
     ----------

@@ -82,7 +82,7 @@ def open_text(file: Path) -> list[str]:
     try:
         if file.suffix == ".gz":
             content = gzip.decompress(content)
-        return content.decode().splitlines()
+        return content.decode("utf-8-sig").splitlines()  # Windows' editors put a mark before it
     except (EOFError, UnicodeDecodeError, gzip.BadGzipFile, zlib.error) as error:
         raise ValueError(
             f"{str(file)!r} cannot be read as {'gzipped ' if file.suffix == '.gz' else ''}text "

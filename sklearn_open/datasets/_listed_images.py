@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Sequence
 from numbers import Integral
 from pathlib import Path
@@ -22,6 +23,10 @@ class ListedImages(Dataset):
     It is an `X` for :class:`~sklearn_open.OPeNClassifier`: labels are known without opening an
     image, and images are read while training and predicting, so the pixels of a batch are all that
     is ever in memory.
+
+    A slice, a mask or an array of positions gives the images named, unopened, as another
+    `ListedImages`. So scikit-learn's splitters and searches take it as they take an array:
+    ``train_test_split(data, data.targets)``, ``cross_val_score(clf, data, data.targets)``.
 
     Files are refused, when they are read, as :func:`~sklearn_open.datasets.load_image_folder`
     refuses them: what cannot be decoded, and what is too large. Links are followed.
@@ -45,6 +50,13 @@ class ListedImages(Dataset):
         As given.
     targets : ndarray of shape (n_samples,), dtype int64
         The labels.
+    shape : tuple (n_samples,)
+        As an array of n_samples objects has it.
+
+    Raises
+    ------
+    ValueError
+        If `targets` are not one integer for each of `filenames`.
 
     Examples
     --------
@@ -52,6 +64,8 @@ class ListedImages(Dataset):
     >>> images = ListedImages("photos", ["a/1.jpg", "b/1.jpg"], [0, 1])
     >>> len(images), images.targets
     (2, array([0, 1]))
+    >>> images[1:]
+    ListedImages(1 images of 1 classes, root='photos', transform=None)
     >>> image, label = images[0]  # doctest: +SKIP
     """
 
@@ -64,7 +78,7 @@ class ListedImages(Dataset):
     ) -> None:
         self.root = Path(root)
         self.filenames = list(filenames)
-        self.targets = np.asarray(targets, dtype=np.int64)
+        self.targets = _checked_targets(targets)
         self.transform = transform
         if len(self.filenames) != len(self.targets):
             raise ValueError(
@@ -72,24 +86,58 @@ class ListedImages(Dataset):
                 "one label for each image."
             )
 
+    @property
+    def shape(self) -> tuple[int]:
+        """``(n_samples,)``: scikit-learn indexes what has a shape as it does arrays."""
+        return (len(self),)
+
     def __len__(self) -> int:
         return len(self.filenames)
 
-    def __getitem__(self, i: int) -> tuple[Any, int]:
-        """Open image `i`.
+    def __repr__(self) -> str:
+        transform = " ".join(repr(self.transform).split())  # torchvision's have several lines
+        return (
+            f"{type(self).__name__}({len(self):,} images of {len(np.unique(self.targets)):,} "
+            f"classes, root={str(self.root)!r}, transform={transform})"
+        )
+
+    def __getitem__(self, i: Any) -> Any:
+        """Open image `i`, or return several images, unopened.
+
+        Parameters
+        ----------
+        i : int, slice, or array-like of int or bool
+            Position of an image; or those of several, as NumPy's arrays take them.
 
         Returns
         -------
         image : PIL.Image.Image, or what `transform` makes of it
         label : int
+            Or, of several images, a `ListedImages`.
 
         Raises
         ------
+        IndexError
+            If there is no such position.
         FileNotFoundError
             If the file is not there.
         ValueError
             If it cannot be read as an image, or is too large for one to train on.
         """
+        if isinstance(i, tuple) and len(i) == 2 and i[1] is Ellipsis:  # scikit-learn's form
+            i = i[0]
+        if isinstance(i, Integral):
+            return self._open(int(i))
+        positions = np.arange(len(self))[i]
+        return self._open(int(positions)) if positions.ndim == 0 else self._taken(positions)
+
+    def _taken(self, positions: np.ndarray) -> ListedImages:
+        taken = copy.copy(self)
+        taken.filenames = [self.filenames[i] for i in positions]
+        taken.targets = self.targets[positions]
+        return taken
+
+    def _open(self, i: int) -> tuple[Any, int]:
         name = self.filenames[i]
         if not (self.root / name).exists():
             raise FileNotFoundError(
@@ -101,6 +149,17 @@ class ListedImages(Dataset):
 
     def _read(self, name: str) -> bytes:
         return read_file(self.root / name, name)
+
+
+def _checked_targets(targets: Any) -> np.ndarray:
+    targets = np.asarray(targets)
+    if targets.ndim != 1 or (len(targets) and targets.dtype.kind not in "iub"):
+        raise ValueError(
+            f"targets have the shape {targets.shape} and dtype {targets.dtype}; needed are "
+            "integers, one for each image. Names of classes become numbers by "
+            "numpy.unique(names, return_inverse=True)[1]."
+        )
+    return targets.astype(np.int64)
 
 
 def check_transform(
@@ -122,7 +181,8 @@ def check_transform(
                 f"{transform!r}."
             )
         return transform
-    if not isinstance(image_size, Integral) or image_size < 1:
+    integral = isinstance(image_size, Integral) and not isinstance(image_size, bool)
+    if not integral or image_size < 1:
         raise ValueError(f"image_size must be an integer of at least 1 pixel; got {image_size!r}.")
     return default(int(image_size))
 

@@ -12,7 +12,7 @@ from sklearn.utils import _safe_indexing, check_random_state, column_or_1d
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import _num_samples
 
-__all__ = ["long_tailed_counts", "make_long_tailed"]
+__all__ = ["check_long_tailed", "long_tailed_counts", "make_long_tailed"]
 
 _PROFILES = ("exp", "step", "m2m")
 _SELECTIONS = ("ldam", "first", "random", "m2m")
@@ -182,15 +182,8 @@ def make_long_tailed(
     >>> X_lt.shape, np.unique(y_lt, return_counts=True)[1].tolist()
     ((14, 8, 8), [10, 3, 1])
     """
-    _check_profile(imbalance_ratio, profile)
-    if selection not in _SELECTIONS:
-        raise ValueError(f"selection must be one of {_SELECTIONS}; got {selection!r}.")
+    check_long_tailed(imbalance_ratio, profile, selection, random_state)
     if selection == "m2m":
-        if profile == "step":
-            raise ValueError(
-                'selection="m2m" has class sizes of its own, but profile="step" was given: leave '
-                'profile out, or pass selection="first" for the first images of every class.'
-            )
         profile, selection = "m2m", "first"
     positions = _positions_by_class(X, y)
     sizes = np.array([len(position) for position in positions])
@@ -198,6 +191,24 @@ def make_long_tailed(
     indices = _select(positions, counts, selection, random_state)
     subset = (_safe_indexing(X, indices), _safe_indexing(y, indices))
     return (*subset, indices) if return_indices else subset
+
+
+def check_long_tailed(
+    imbalance_ratio: float,
+    profile: str,
+    selection: str,
+    random_state: int | np.random.RandomState | None,
+) -> None:
+    """Refuse arguments of `make_long_tailed` that are outside their range."""
+    _check_profile(imbalance_ratio, profile)
+    if selection not in _SELECTIONS:
+        raise ValueError(f"selection must be one of {_SELECTIONS}; got {selection!r}.")
+    if selection == "m2m" and profile == "step":
+        raise ValueError(
+            'selection="m2m" has class sizes of its own, but profile="step" was given: leave '
+            'profile out, or pass selection="first" for the first images of every class.'
+        )
+    check_random_state(random_state)
 
 
 def _check_profile(imbalance_ratio: float, profile: str) -> None:

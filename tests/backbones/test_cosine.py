@@ -70,6 +70,29 @@ def test_zero_features_have_zero_logits_and_finite_gradients(scale):
     assert x.grad.isfinite().all()
 
 
+@pytest.mark.parametrize("scale", ["learnable", "oltr", "ldam"])
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_zero_features_in_half_precision(scale, dtype):
+    layer = classifier(scale).to(dtype)
+    assert torch.equal(layer(torch.zeros(2, 5, dtype=dtype)), torch.zeros(2, 3, dtype=dtype))
+
+
+@pytest.mark.parametrize("given", ["oltr", "ldam", 4])
+def test_a_state_dict_brings_scale_and_squashing(given, tmp_path):
+    layer, other = classifier(given), classifier("ldam" if given == "oltr" else "oltr")
+    torch.save(layer.state_dict(), tmp_path / "weights.pth")
+    other.load_state_dict(torch.load(tmp_path / "weights.pth", weights_only=True))
+    assert other.squash is layer.squash
+    torch.testing.assert_close(other(X), layer(X))
+
+
+def test_what_is_printed():
+    assert repr(classifier("oltr")) == "CosineClassifier(5, 3, scale=16, squash=True)"
+    shown = "CosineClassifier(5, 3, scale=10 (trained), squash=False)"
+    assert repr(classifier()) == shown
+    assert repr(classifier().to("meta")) == shown.replace("10", "?")
+
+
 @pytest.mark.parametrize("scale", ["gidaris", 0, -1.0, True, None, float("nan")])
 def test_scale_is_checked(scale):
     with pytest.raises(ValueError, match=r"Pass one of 'learnable', 'oltr', 'ldam', or a number"):

@@ -17,7 +17,9 @@ TEST = [(f"/home/somebody/image64/{i:06}.jpg", i % 5) for i in range(21, 31)]
 
 
 @pytest.fixture
-def home(tmp_path, write_list):
+def home(tmp_path, write_list, monkeypatch):
+    sizes = {"train": (5, 4, 4, 4, 4), "val": (1,) * 5, "test": (2,) * 5}
+    monkeypatch.setattr(_celeba5, "_RELEASED", sizes)
     folder = tmp_path / "sklearn_open" / "celeba5"
     write_list(folder / "CelebA5_train.txt", TRAIN)
     write_list(folder / "CelebA5_test.txt.gz", TEST)
@@ -60,6 +62,16 @@ def test_label_of_another_data_set(home, write_list):
     write_list(home / "sklearn_open" / "celeba5" / "CelebA5_val.txt", [("000031.jpg", 5)])
     with pytest.raises(ValueError, match="has the label 5; CelebA-5 has labels from 0 to 4"):
         load_celeba5(subset="val", data_home=home)
+
+
+@pytest.mark.parametrize("n_left", [20, 19, 4, 1])
+def test_a_list_that_was_cut_off(home, write_list, n_left):
+    write_list(home / "sklearn_open" / "celeba5" / "CelebA5_train.txt", TRAIN[:n_left])
+    for subset in ("train", "test"):
+        with pytest.raises(
+            ValueError, match=r"train.txt has .* released has 5, 4, 4, 4 and 4\. It"
+        ):
+            load_celeba5(subset=subset, data_home=home, check_images=False)
 
 
 def test_unknown_choices(tmp_path):
@@ -109,9 +121,11 @@ def test_variants_from_attributes(from_attributes):
     assert_array_equal(strict.shot_groups["few"], range(5))
 
 
-def test_released_lists_come_before_attributes(from_attributes, write_list):
-    write_list(from_attributes["list_dir"] / "CelebA5_val.txt", [("000029.jpg", 4)])
-    assert load_celeba5(subset="val", **from_attributes).filenames == ["000029.jpg"]
+def test_released_lists_come_before_attributes(from_attributes, write_list, monkeypatch):
+    monkeypatch.setitem(_celeba5._RELEASED, "val", (1,) * 5)
+    released = [(f"{i:06}.jpg", i % 5) for i in range(25, 30)]
+    write_list(from_attributes["list_dir"] / "CelebA5_val.txt", released)
+    assert load_celeba5(subset="val", **from_attributes).filenames == names(range(25, 30))
     assert len(load_celeba5(subset="val", variant="strict", **from_attributes).data) == 5
 
 

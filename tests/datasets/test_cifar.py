@@ -233,6 +233,27 @@ def test_unknown_subset(tmp_path):
         fetch_cifar10_lt(subset="valid", data_home=tmp_path)
 
 
+@pytest.mark.parametrize("fetch", FETCHERS.values())
+@pytest.mark.parametrize("subset", ["train", "test"])
+@pytest.mark.parametrize(
+    ("arguments", "match"),
+    [
+        ({"imbalance_ratio": 0.01}, "imbalance_ratio is"),
+        ({"profile": "pareto"}, "profile must be one of"),
+        ({"selection": "last"}, "selection must be one of"),
+        ({"selection": "m2m", "profile": "step"}, "has class sizes of its own"),
+        ({"random_state": "seed"}, "'seed' cannot be used to seed"),
+    ],
+)
+def test_arguments_are_checked_before_anything_is_read(
+    tmp_path, monkeypatch, fetch, subset, arguments, match
+):
+    monkeypatch.setattr(_cifar, "_read", None)
+    for return_X_y in (False, True):
+        with pytest.raises(ValueError, match=match):
+            fetch(subset=subset, data_home=tmp_path, return_X_y=return_X_y, **arguments)
+
+
 def test_fingerprints_on_the_real_images(data_home):
     """The subset depends on positions inside a class only, so a folder of class folders has it."""
     file = data_home / "cifar10-images.zip"

@@ -23,6 +23,13 @@ def test_blank_lines_and_windows_line_ends(tmp_path):
     assert read_image_list(file).paths == ["a.jpg", "b.jpg"]
 
 
+@pytest.mark.parametrize("name", ["list.txt", "list.txt.gz"])
+def test_a_byte_order_mark_is_no_part_of_the_first_path(tmp_path, name):
+    content = "\ufeffa.jpg 0\nb.jpg 1\n".encode()
+    (tmp_path / name).write_bytes(gzip.compress(content) if name.endswith("gz") else content)
+    assert read_image_list(tmp_path / name).paths == ["a.jpg", "b.jpg"]
+
+
 @pytest.mark.parametrize(
     "line", ["a.jpg", "a.jpg one", "a.jpg 1.5", "7", "a.jpg,0", "a.jpg 1234567", "a.jpg 1_0"]
 )
@@ -69,7 +76,9 @@ def test_empty_list(tmp_path, write_list):
 
 
 @pytest.mark.parametrize(
-    "content", [gzip.compress(b"a.jpg 0\n" * 99)[:-9], b"a.jpg 0\n", gzip.compress(b"\xff\xfe 0")]
+    "content",
+    [gzip.compress(b"a.jpg 0\n" * 99)[:-9], b"a.jpg 0\n", gzip.compress(b"\xff\xfe 0")],
+    ids=["cut off", "plain", "no text"],  # a gzip file holds its time: names must not
 )
 def test_damaged_file(tmp_path, content):
     file = tmp_path / "list.txt.gz"

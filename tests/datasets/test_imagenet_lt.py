@@ -68,6 +68,24 @@ def test_flat_test_list_alone(tmp_path, write_list, write_images):
     assert bunch.shot_groups is None
 
 
+@pytest.mark.parametrize("listed", TESTS)
+@pytest.mark.parametrize("on_disk", TESTS)
+def test_test_list_alone(tmp_path, write_list, write_images, listed, on_disk):
+    write_list(tmp_path / "ImageNet_LT_test.txt", TESTS[listed])
+    write_images(tmp_path, TESTS[on_disk])
+    bunch = load_imagenet_lt(subset="test", list_dir=tmp_path, image_root=tmp_path)
+    assert bunch.filenames == [path for path, _ in TESTS[on_disk]]
+    assert bunch.data[5][1] == 2
+
+
+def test_a_test_image_in_two_class_folders_is_not_guessed(tmp_path, write_list, write_images):
+    write_list(tmp_path / "ImageNet_LT_test.txt", FLAT)
+    other = (NESTED[0][0].replace(WNIDS[0], WNIDS[1]), 1)
+    write_images(tmp_path, [*NESTED, other])
+    with pytest.raises(FileNotFoundError, match=r"in a folder of its class, 'val/<class>'"):
+        load_imagenet_lt(subset="test", list_dir=tmp_path, image_root=tmp_path)
+
+
 def test_missing_images_and_lists(tmp_path, write_list):
     with pytest.raises(FileNotFoundError, match=r"ImageNet_LT_train.txt .*OLTR.*list_dir"):
         load_imagenet_lt(data_home=tmp_path)

@@ -11,6 +11,7 @@ import torch
 from numpy.testing import assert_array_equal
 from PIL import Image
 from sklearn.base import clone
+from sklearn.model_selection import GridSearchCV, cross_val_score, train_test_split
 from torch import nn
 from torchvision.transforms import v2
 
@@ -57,6 +58,62 @@ def test_streams_as_the_same_pixels_in_memory(listed):
     in_memory = classifier().fit(X, listed.targets)
     assert_array_equal(streamed.predict_proba(listed), in_memory.predict_proba(X))
     assert_array_equal(streamed.classes_, [0, 1])
+
+
+@pytest.mark.parametrize(
+    ("rows", "expected"),
+    [
+        (slice(2, 9, 3), [2, 5, 8]),
+        (slice(-2, None), [16, 17]),
+        ([3, -1, 3], [3, 17, 3]),
+        (np.array([13]), [13]),
+        (torch.tensor([13, 1]), [13, 1]),
+        (np.arange(18) > 15, [16, 17]),
+        ((np.array([0, 14]), ...), [0, 14]),
+        ([], []),
+    ],
+)
+def test_several_rows_are_listed_images_unopened(listed, rows, expected):
+    for name in listed.filenames:
+        (listed.root / name).unlink()
+    some = listed[rows]
+    assert isinstance(some, ListedImages)
+    assert some.filenames == [listed.filenames[i] for i in expected]
+    assert_array_equal(some.targets, listed.targets[expected])
+    assert some.shape == (len(expected),) == (len(some),)
+    assert (some.root, some.transform) == (listed.root, listed.transform)
+    assert len(listed) == 18
+
+
+@pytest.mark.parametrize("row", [13, np.int64(13), -5, np.array(13), torch.tensor(13)])
+def test_a_single_row_is_an_item(listed, row):
+    image, label = listed[row]
+    assert_array_equal(image, listed[13][0])
+    assert label == 1
+
+
+@pytest.mark.parametrize("rows", [18, [18], np.ones(17, bool), "a", 1.5])
+def test_rows_that_there_are_not(listed, rows):
+    with pytest.raises(IndexError):
+        listed[rows]
+
+
+def test_repr(listed):
+    assert repr(listed[:13]).startswith("ListedImages(13 images of 2 classes, root='")
+    listed.transform = v2.Compose([v2.Resize(8), v2.CenterCrop(8)])
+    assert "\n" not in repr(listed)
+    assert "transform=Compose( Resize" in repr(listed)
+
+
+def test_splits_of_scikit_learn_stream(listed):
+    X = np.stack([np.asarray(image) for image, _ in listed])
+    parts = train_test_split(listed, listed.targets, stratify=listed.targets, random_state=0)
+    assert isinstance(parts[0], ListedImages)
+    assert_array_equal(parts[1].targets, parts[3])
+    scores = cross_val_score(classifier(), listed, listed.targets, cv=2)
+    assert_array_equal(scores, cross_val_score(classifier(), X, listed.targets, cv=2))
+    search = GridSearchCV(classifier(), {"delta": [0, 0.5]}, cv=2).fit(listed, listed.targets)
+    assert search.predict(listed[:3]).shape == (3,)
 
 
 def test_random_transforms_and_workers(listed):
@@ -117,7 +174,29 @@ def test_pipes_are_refused_and_links_are_followed(listed, tmp_path):
 
 def test_other_formats_are_not_even_looked_at(listed):
     (listed.root / "a/3.jpg").write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n")
-    with pytest.raises(ValueError, match=r"'a/3.jpg' cannot be read as an image .*Unidentified"):
+    match = r"'a/3.jpg' cannot be read as an image \(it is none of BMP, .*; replace or remove the f"
+    with pytest.raises(ValueError, match=match) as refused:
+        listed[3]
+    assert "object at" not in str(refused.value)
+
+
+@pytest.mark.parametrize("dtype", [np.int32, np.float32])
+def test_pixels_of_an_unknown_range(listed, dtype):
+    pixels = np.arange(144, dtype=dtype).reshape(12, 12)
+    Image.fromarray(pixels).save(listed.root / "a/3.jpg", "TIFF")
+    with pytest.raises(ValueError, match=r"'a/3.jpg' has .* pixels of 32 bits.* 8 or 16 bits\.$"):
+        listed[3]
+
+
+@pytest.mark.parametrize("suffix", ["PNG", "TIFF", "PPM"])
+def test_sixteen_bits_are_scaled(listed, suffix):
+    Image.fromarray(np.full((8, 8), 40000, np.uint16)).save(listed.root / "a/3.jpg", suffix)
+    assert_array_equal(listed[3][0], np.full((8, 8, 3), 40000 // 257))
+
+
+def test_a_portable_float_map(listed):
+    (listed.root / "a/3.jpg").write_bytes(b"Pf\n8 8\n-1.0\n" + np.full(64, 0.5, "<f4").tobytes())
+    with pytest.raises(ValueError, match=r"floating pixels|cannot be read as an image"):
         listed[3]
 
 
@@ -141,6 +220,12 @@ def test_lengths():
         ListedImages("", ["a.jpg"], [0, 1])
 
 
+@pytest.mark.parametrize("targets", [["a", "b"], [0.0, 1.0], [[0], [1]], 3, [None, 1]])
+def test_targets(targets):
+    with pytest.raises(ValueError, match=r"needed are integers, one for each image"):
+        ListedImages("", ["a.jpg", "b.jpg"], targets)
+
+
 def test_default_transforms():
     wide = Image.fromarray(np.tile(np.arange(200, dtype=np.uint8), (100, 1)))
     cropped = np.asarray(resize_and_crop(28)(wide))  # to 32 x 64, then the middle
@@ -153,7 +238,7 @@ def test_default_transforms():
     assert resize_and_crop(224).transforms[0].size == [256]
 
 
-@pytest.mark.parametrize("size", [0, 2.5, None, (8, 8)])
+@pytest.mark.parametrize("size", [0, 2.5, None, (8, 8), True])
 def test_bad_size(size):
     with pytest.raises(ValueError, match="image_size must be an integer of at least 1 pixel; got"):
         check_transform(None, size, squeeze)

@@ -141,6 +141,16 @@ def test_lists_of_different_releases(home, write_list):
         load_places_lt(subset="test", data_home=data_home, check_images=False)
 
 
+@pytest.mark.parametrize("label", [3, 999_999])
+@pytest.mark.parametrize("subset", ["train", "test"])
+def test_labels_with_gaps(tmp_path, write_list, subset, label):
+    entries = [("val_256/1.jpg", 0), ("val_256/2.jpg", 1), ("val_256/3.jpg", label)]
+    write_list(tmp_path / f"Places_LT_{subset}.txt", entries)
+    match = rf"{subset}.txt has labels up to {label}, but no image of label 2\."
+    with pytest.raises(ValueError, match=match):
+        load_places_lt(subset=subset, list_dir=tmp_path, image_root=tmp_path)
+
+
 def test_without_the_training_list(home):
     data_home = home("oltr", None, "")
     lists = data_home / "sklearn_open" / "places_lt"
@@ -152,6 +162,16 @@ def test_without_the_training_list(home):
     (lists / "Places_LT_val.txt").unlink()
     bunch = load_places_lt(subset="test", data_home=data_home, check_images=False)
     assert bunch.target_names is None
+
+
+@pytest.mark.parametrize("lists", CONVENTIONS)
+@pytest.mark.parametrize("images", CONVENTIONS)
+def test_test_list_alone(tmp_path, write_list, write_images, lists, images):
+    write_list(tmp_path / "Places_LT_test.txt", CONVENTIONS[lists]["test"])
+    write_images(tmp_path, CONVENTIONS[images]["test"])
+    bunch = load_places_lt(subset="test", list_dir=tmp_path, image_root=tmp_path)
+    assert bunch.filenames == [path for path, _ in CONVENTIONS[images]["test"]]
+    assert_array_equal(bunch.target, [0, 1, 0, 1])
 
 
 def test_paths_of_neither_convention(tmp_path, write_list, write_images):
