@@ -98,9 +98,10 @@ class OPeNClassifier(TwoRouteNet):
         resampler returns (largest class times number of classes).
     augment : str, callable or None, default=None
         Applied to natural rows only, batch by batch: "flip_crop", "cutout", "simclr" (the paper's
-        recipe for small images), "large" (that for large images), "autoaugment",
-        "autoaugment_imagenet", another preset of `sklearn_open.augment.check_augment`, or a
-        callable from and to a float batch (n, n_channels, height, width) in [0, 1].
+        for small images), "large" (that for large ones), "color_rotation" (that for large ones
+        that are cropped when they are read), "autoaugment", "autoaugment_imagenet", another preset
+        of `sklearn_open.augment.check_augment`, or a callable from and to a float batch
+        (n, n_channels, height, width) in [0, 1].
     normalize : "dataset", pair of array-likes or None, default="dataset"
         Mean and deviation per channel that all rows are normalised by, noise included: of the
         training set, as given (in units where pixels lie in [0, 1]), or none.

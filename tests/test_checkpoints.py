@@ -160,7 +160,6 @@ def test_workers_verbosity_and_frequency_may_change(images, tmp_path, capsys):
         ({"module": SmallCNN}, "module was None and is <class .*SmallCNN"),
         ({"train_split": ValidSplit(3)}, "the training rows .* differ; the rows held out"),
     ],
-    ids=str,
 )
 def test_another_training_is_refused_and_told_apart(images, tmp_path, params, message):
     make(tmp_path).fit(*images)

@@ -159,9 +159,7 @@ class TestInputs:
 
 
 class TestModules:
-    @pytest.mark.parametrize(
-        "module", [tiny_net, SmallCNN, torchvision.models.resnet18, nn.Module], ids=str
-    )
+    @pytest.mark.parametrize("module", [tiny_net, SmallCNN, torchvision.models.resnet18, nn.Module])
     def test_classes_functions_and_instances(self, images, module):
         if module is nn.Module:
             module = tiny_net()

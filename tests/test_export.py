@@ -55,7 +55,6 @@ class TwoOutputs(nn.Module):
         {"resampler": None, "compile": True, "compile__backend": "eager"},
         {"precision": "bf16"},
     ],
-    ids=str,
 )
 def test_it_predicts_as_predict_proba(images, params):
     X, y = images

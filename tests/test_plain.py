@@ -39,7 +39,6 @@ def test_they_come_back(value):
         *(np.ma.array([1]), torch.ones(2, dtype=torch.bfloat16), nn.Parameter(torch.ones(1))),
         np.array(["2021"], dtype="M8[s]")[0],
     ],
-    ids=ascii,
 )
 def test_others_are_refused(value):
     with pytest.raises(TypeError):

@@ -99,7 +99,6 @@ def test_a_phase_left_by_another_norm_is_the_same(images, tmp_path, first, secon
         {"optimizer__momentum": 0.5},
         {"train_split": ValidSplit(3)},
     ],
-    ids=str,
 )
 def test_what_differs_earlier_does_not(images, tmp_path, earlier):
     make(memory=tmp_path).fit(*images)

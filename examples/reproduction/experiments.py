@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torchvision.transforms.v2 import RandomResizedCrop
 
 from sklearn_open import OPeNClassifier
 from sklearn_open.appending import PureNoiseAppender
@@ -192,8 +193,12 @@ class Experiment:
         """
         if self.recipe in LISTS:
             load = LISTS[self.recipe]
-            parts = [load(subset=subset, data_home=path) for subset in ("train", "test")]
-            return tuple(value for part in parts for value in (part.data, part.target))  # type: ignore[return-value]
+            is_large = get_recipe(self.recipe).image_size > 64
+            # As the recipe's data call has it: AutoAugment replaces all, others get crops of files.
+            cropped = is_large and self.augment != "autoaugment"
+            crop = {"transform": RandomResizedCrop(224)} if cropped else {}
+            train, test = load(data_home=path, **crop), load(subset="test", data_home=path)
+            return train.data, train.target, test.data, test.target
         ratio = 1 if self.balanced else int(self.recipe.rpartition("_ir")[2])
         if path is None:
             fetch = fetch_cifar100_lt if "cifar100" in self.recipe else fetch_cifar10_lt
