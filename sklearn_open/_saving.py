@@ -168,7 +168,8 @@ def _revived(net: Any, saved: SavedFacts, weights: dict[str, torch.Tensor]) -> A
 def _check_weights_fit(module: nn.Module, weights: dict[str, torch.Tensor]) -> None:
     needed = module.state_dict()
     wrong = [f"the file has no {name}" for name in needed if name not in weights]
-    wrong += [f"the network has no {name}" for name in weights if name not in needed]
+    # Files give their tensors in any order.
+    wrong += [f"the network has no {name}" for name in sorted(weights) if name not in needed]
     for name, tensor in needed.items():
         there, here = (_kind(one) for one in (weights.get(name, tensor), tensor))
         if there != here:

@@ -380,7 +380,7 @@ class TestWhatTheCallerPasses:
             (SmallCNN(3, 3, width=5), r"features.0.weight is torch.float32 of shape \(4, 3, 3, 3"),
             (
                 nn.Sequential(nn.Flatten(), nn.Linear(192, 3)),
-                "the file has no 1.weight; the file has no 1.bias; the network has no features",
+                "the file has no 1.weight; the file has no 1.bias; the network has no fc.bias",
             ),
         ],
     )
