@@ -69,7 +69,7 @@ def main() -> None:
     add_data_options(parser, rows=2560)
     args = parse(parser)
     if args.quick:
-        args.rows, args.backbone = 160, "small"
+        args.rows, args.backbone, args.workers = 160, "small", 1
     X, y = long_tailed_images(args)
 
     results: list[dict[str, Any]] = []
