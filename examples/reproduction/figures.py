@@ -8,7 +8,7 @@ import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
 from runs import Kind, Setting, standard_error
-from table import LADDER, NAMES, strengths
+from table import LADDER, NAMES
 
 from sklearn_open.inspection import ClassGroupAccuracyDisplay
 
@@ -39,26 +39,25 @@ def figure_3(setting: Setting) -> Figure | None:
 
 def figure_6(setting: Setting) -> Figure | None:
     """Draw accuracy against the strength of additive noise; dashed: smallest 20% of classes."""
-    if not strengths(setting):
+    lines = {
+        "DAR-BN": (setting.additive("open"), METHODS["open"]),
+        "standard BN": (setting.additive("open-standard"), METHODS["drs"]),
+    }
+    lines = {norm: (found, color) for norm, (found, color) in lines.items() if found}
+    if not lines:
         return None
     figure = Figure(figsize=(6.4, 3.6), layout="constrained")
     ax = figure.subplots()
-    for method, label, color in (
-        ("open", "DAR-BN", METHODS["open"]),
-        ("open-standard", "standard BN", METHODS["drs"]),
-    ):
-        kinds = {s: Kind(method, sigma=s) for s in strengths(setting)}
-        kinds = {s: kind for s, kind in kinds.items() if len(setting.runs(kind))}
-        pure = setting.runs(Kind(method))
-        for column, style in ((0, "-"), (1, "--")) if kinds else ():
-            runs = [setting.runs(kind)[:, column] for kind in kinds.values()]
-            means, errors = [r.mean() for r in runs], [standard_error(r) for r in runs]
-            name = label + (", smallest 20%" if column else "")
-            ax.errorbar(
-                [*kinds], means, errors, ls=style, marker="o", capsize=4, color=color, label=name
-            )
-            if len(pure):  # where the line ends with ever more noise
-                ax.plot(1.1 * max(kinds), pure[:, column].mean(), "*", ms=10, color=color)
+    for norm, (found, color) in lines.items():
+        pure = found.pop(np.inf, None)
+        for column, style in ((0, "-"), (1, "--")):
+            runs = [some[:, column] for some in found.values()]
+            means, errors = [some.mean() for some in runs], [standard_error(some) for some in runs]
+            name = norm + (", smallest 20%" if column else "")
+            look = {"ls": style, "marker": "o", "color": color, "label": name}
+            ax.errorbar([*found], means, None if np.isnan(errors).all() else errors, **look)
+            if pure is not None:  # where the line ends with ever more noise
+                ax.plot(1.1 * max(found), pure[:, column].mean(), "*", ms=10, color=color)
     ax.set(xlabel="standard deviation of the added noise (pixels: 0 to 255)", ylabel="accuracy, %")
     ax.grid(axis="y", alpha=0.3)
     figure.legend(frameon=False, ncols=2, loc="outside upper center", title="stars: pure noise")

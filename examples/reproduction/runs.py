@@ -95,6 +95,19 @@ class Setting:
         found = self.accuracy.get(kind, {})
         return np.array([found[seed] for seed in sorted(found)])
 
+    def additive(self, method: str) -> dict[float, np.ndarray]:
+        """Return the runs with additive noise by its strength, that of pure noise last, as inf.
+
+        Of pure noise, those with a seed that additive noise was trained with.
+        """
+        kinds = [kind for kind in self.accuracy if kind.method == method and kind.sigma is not None]
+        strengths = {kind.sigma: self.runs(kind) for kind in kinds if kind.sigma is not None}
+        seeds = {seed for kind in kinds for seed in self.accuracy[kind]}
+        pure = self.accuracy.get(Kind(method), {})
+        if seeds & set(pure):
+            strengths[np.inf] = np.array([pure[seed] for seed in sorted(seeds & set(pure))])
+        return dict(sorted(strengths.items()))
+
     def differences(self, one: Kind, other: Kind) -> np.ndarray:
         """Return `one` minus `other`, seed by seed, of the seeds that both have."""
         a, b = self.accuracy.get(one, {}), self.accuracy.get(other, {})

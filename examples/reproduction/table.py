@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from itertools import product
 from pathlib import Path
 
+import numpy as np
 from published import BALANCED, GAINS, GROUPS, NORMS, TABLES
 from runs import Kind, Setting, load, mean_and_error
 
@@ -133,22 +134,18 @@ def augmentations(setting: Setting) -> list[str]:
     return markdown(header, rows) if len(rows) > 1 else []
 
 
-def strengths(setting: Setting) -> list[float]:
-    """Return the strengths of additive noise that there are results of."""
-    return sorted({kind.sigma for kind in setting.accuracy if kind.sigma is not None})
-
-
 def additive_noise(setting: Setting) -> list[str]:
     """Return the table of strengths of additive noise, and of pure noise (Fig. 6)."""
+    found = [setting.additive(method) for method in ("open", "open-standard")]
     rows = []
-    for sigma in [*strengths(setting), None] if strengths(setting) else []:
-        runs = [setting.runs(Kind(method, sigma=sigma)) for method in ("open", "open-standard")]
+    for sigma in sorted(set().union(*found)):
+        runs = [by_sigma.get(sigma, np.empty((0, 2))) for by_sigma in found]
         cells = [
-            mean_and_error(found, column) if len(found) else ""
-            for found, column in product(runs, (OVERALL, SMALLEST))
+            mean_and_error(some, column) if len(some) else ""
+            for some, column in product(runs, (OVERALL, SMALLEST))
         ]
-        n_runs = "/".join(dict.fromkeys(str(len(found)) for found in runs))
-        rows.append(["pure noise" if sigma is None else f"{sigma:g}", n_runs, *cells])
+        n_runs = "/".join(dict.fromkeys(str(len(some)) for some in runs))
+        rows.append(["pure noise" if sigma == np.inf else f"{sigma:g}", n_runs, *cells])
     columns = [f"{norm}, {part}" for norm, part in product(("DAR-BN", "standard BN"), PARTS)]
     return markdown(["sigma", "seeds", *columns], rows)
 

@@ -191,6 +191,7 @@ def test_tables_hold_means_errors_and_paired_differences(script, tmp_path):
     assert "| OPeN - DRS | 2 | +2.0 ± 1.0 | +2.0 ± 1.0 |  | +6.3 |" in found["Differences"]
     assert "| OPeN - ERM | 2 | +12.0 ± 1.0 | +12.0 ± 1.0 | +5.0 | +15.6 |" in found["Differences"]
     assert "| 25 | 2/0 | 65.0 ± 5.0 | 45.0 ± 5.0 |  |  |" in found["Fig. 6"]
+    assert found["Fig. 6"][-1] == "| pure noise | 2/0 | 67.0 ± 4.0 | 47.0 ± 4.0 |  |  |"
     assert any(
         line.startswith("| OPeN | 2 | 47.0 ± 4.0 | 67.0 ± 4.0 |") for line in found["Fig. 7"]
     )
