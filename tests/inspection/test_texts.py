@@ -136,7 +136,13 @@ def test_gradients_of_many_classes_are_outlines():
 
 def test_outlines_of_unknown_values():
     values = np.where(np.arange(60).reshape(2, 30) % 30 > 27, np.nan, 1.0)
-    GradientDisplay(values, values, np.arange(30)[::-1]).plot().figure_.canvas.draw()
+    display = GradientDisplay(values, values, np.arange(30)[::-1]).plot()
+    display.figure_.canvas.draw()
+    for ax in display.ax_:
+        drawn = [patch.get_data().values for patch in ax.patches]
+        np.testing.assert_array_equal(drawn, values)
+        low, high = ax.get_ylim()
+        assert low <= 0 < 1 < high < np.inf
 
 
 @pytest.mark.parametrize("n_epochs", [1, 2, 3, 7])
