@@ -8,7 +8,14 @@ from contextlib import contextmanager
 import numpy as np
 import torch
 
-__all__ = ["PRECISIONS", "autocast_dtype", "predict_batch_size", "resolve_device", "tf32"]
+__all__ = [
+    "PRECISIONS",
+    "autocast",
+    "autocast_dtype",
+    "predict_batch_size",
+    "resolve_device",
+    "tf32",
+]
 
 PRECISIONS = ("auto", "float32", "bf16", "fp16")
 CPU_BF16_SIDE = 32
@@ -61,6 +68,38 @@ def _has_bf16(device: torch.device) -> bool:
     # torch has no public name for this question.
     supported = getattr(torch.cpu, "_is_avx512_bf16_supported", None)
     return device.type == "cpu" and supported is not None and supported()
+
+
+@contextmanager
+def autocast(
+    device: torch.device, dtype: torch.dtype | None, *, share_casts: bool
+) -> Iterator[None]:
+    """Let torch choose where to use `dtype`, as `torch.autocast` does; with None, nowhere.
+
+    Parameters
+    ----------
+    device : torch.device
+        Where the network is.
+    dtype : torch.dtype or None
+        See `autocast_dtype`.
+    share_casts : bool
+        Whether all calls in this context use the same cast of a weight, whose gradients are then
+        summed in `dtype`. The cache of casts belongs to the process, so one thread at a time.
+    """
+    # torch empties the cache when the outermost context of a thread ends, also under the feet of
+    # a fit in another thread, which would then round differently. One level more prevents that.
+    torch.autocast_increment_nesting()
+    try:
+        with torch.autocast(
+            device.type, dtype=dtype, enabled=dtype is not None, cache_enabled=share_casts
+        ):
+            if share_casts:
+                torch.clear_autocast_cache()  # of casts that a context around this one has made
+            yield
+    finally:
+        if share_casts:
+            torch.clear_autocast_cache()  # as a step changes the weights
+        torch.autocast_decrement_nesting()
 
 
 @contextmanager

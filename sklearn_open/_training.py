@@ -13,7 +13,7 @@ from skorch.utils import to_tensor
 from sklearn_open._allocator import keep_freed_memory
 from sklearn_open._auxiliary import add_auxiliary, drop_auxiliary, without_auxiliary
 from sklearn_open._building import main_output
-from sklearn_open._hardware import autocast_dtype, tf32
+from sklearn_open._hardware import autocast, autocast_dtype, tf32
 from sklearn_open._health import check_losses, weights_put_back_if_diverged
 from sklearn_open._net import ScikitNet
 from sklearn_open._noise_sampling import NoiseSampler
@@ -194,11 +194,9 @@ class TwoRouteNet(ScikitNet):
             x = x.contiguous(memory_format=torch.channels_last)
         n_noise = self._noise_rows_ if self.module_.training else 0
         dtype = autocast_dtype(self.precision, self.device_, tuple(x.shape[1:]))
-        # torch keeps one cache of cast weights for all threads: with it, fits that run at the same
-        # time would round differently.
-        with torch.autocast(
-            self.device_.type, dtype=dtype, enabled=dtype is not None, cache_enabled=False
-        ):
+        # Both routes of a training step share its weights. (Training steps are one at a time, see
+        # `seeded_global_rng`; predictions are not.)
+        with autocast(self.device_, dtype, share_casts=self.module_.training):
             output = forward_natural_first(self._network, x, n_noise, **fit_params)
         return map_rows(lambda rows: rows[0].float(), output)
 

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from sklearn.datasets import load_digits
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from sklearn_open.datasets import make_long_tailed
 
@@ -46,3 +47,20 @@ def data_home():
     if not home.is_dir():
         pytest.skip(f"real data are not at {home}; set SKLEARN_OPEN_DATA")
     return home
+
+
+class _CountCasts(TorchDispatchMode):
+    def __init__(self, shape):
+        super().__init__()
+        self.shape, self.n = shape, 0
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        if func is torch.ops.aten._to_copy.default and args[0].shape == self.shape:
+            self.n += (kwargs or {}).get("dtype") == torch.bfloat16
+        return func(*args, **(kwargs or {}))
+
+
+@pytest.fixture
+def count_casts():
+    """A context ``count_casts(shape)`` whose ``n`` is how many tensors of a shape become bf16."""
+    return _CountCasts

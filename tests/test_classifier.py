@@ -858,6 +858,15 @@ class TestSpeed:
         np.testing.assert_allclose(clf.predict_proba(images[0]), proba, atol=1e-3)
         assert sizes == [60, 25, 25, 10]
 
+    @pytest.mark.parametrize("noise_grad", ["head", "all"])
+    def test_routes_share_casts_of_weights(self, images, count_casts, noise_grad):
+        settings = {"start_epoch": 0, "max_epochs": 1, "delta": 1, "batch_size": 20}
+        clf = make(tiny_net, precision="bf16", noise_grad=noise_grad, **settings)
+        with count_casts((16, 3, 3, 3)) as casts:  # of the first convolution
+            clf.fit(*images)
+        assert all(n_noise for _, n_noise in clf.epoch_plan(0).batches())
+        assert casts.n == clf.epoch_plan(0).n_batches == 3
+
     def test_sgd_is_fused_unless_told_otherwise(self, images):
         assert make().fit(*images).optimizer_.defaults["fused"]
         for given in ({"foreach": True}, {"fused": False}, {"differentiable": False}):

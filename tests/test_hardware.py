@@ -1,10 +1,19 @@
 """Device and precision."""
 
+import threading
+
 import pytest
 import torch
+from torch import nn
 
 from sklearn_open import _hardware
-from sklearn_open._hardware import autocast_dtype, predict_batch_size, resolve_device, tf32
+from sklearn_open._hardware import (
+    autocast,
+    autocast_dtype,
+    predict_batch_size,
+    resolve_device,
+    tf32,
+)
 
 CPU = torch.device("cpu")
 
@@ -64,3 +73,62 @@ def test_tf32_is_allowed_for_a_while_on_a_gpu_under_auto():
         with tf32(precision, torch.device(device)):
             assert torch.get_float32_matmul_precision() == within
         assert torch.get_float32_matmul_precision() == before
+
+
+@pytest.fixture
+def layer():
+    return nn.Linear(3, 4)
+
+
+ROWS = torch.ones(2, 3)
+
+
+class TestAutocast:
+    @pytest.mark.parametrize("dtype", [torch.bfloat16, None])
+    @pytest.mark.parametrize("share_casts", [True, False])
+    def test_dtype(self, layer, dtype, share_casts):
+        with autocast(CPU, dtype, share_casts=share_casts):
+            assert layer(ROWS).dtype == (dtype or torch.float32)
+        assert layer(ROWS).dtype == torch.float32
+
+    @pytest.mark.parametrize(("share_casts", "n"), [(True, 1), (False, 2)])
+    def test_calls_share_casts(self, layer, count_casts, share_casts, n):
+        with (
+            count_casts(layer.weight.shape) as casts,
+            autocast(CPU, torch.bfloat16, share_casts=share_casts),
+        ):
+            layer(ROWS)
+            layer(ROWS)
+        assert casts.n == n
+
+    def test_contexts_do_not_share_casts(self, layer):
+        """Also within a context of the user's own: the weights have changed in between."""
+        outputs = []
+        with torch.autocast("cpu", torch.bfloat16):
+            for _ in range(2):
+                outputs.append(layer(ROWS))
+                with autocast(CPU, torch.bfloat16, share_casts=True):
+                    outputs.append(layer(ROWS))
+                with torch.no_grad():
+                    layer.weight.add_(1)
+        before, within_before, after, within_after = outputs
+        assert torch.equal(before, within_before)
+        assert torch.equal(after, within_after)
+        assert not torch.equal(before, after)
+
+    @pytest.mark.parametrize("enabled", [True, False])
+    def test_casts_survive_other_threads(self, layer, count_casts, enabled):
+        def predict():
+            with autocast(CPU, torch.bfloat16 if enabled else None, share_casts=False):
+                layer(ROWS)
+
+        with (
+            count_casts(layer.weight.shape) as casts,
+            autocast(CPU, torch.bfloat16, share_casts=True),
+        ):
+            layer(ROWS)
+            thread = threading.Thread(target=predict)
+            thread.start()
+            thread.join()
+            layer(ROWS)
+        assert casts.n == 1  # that of the other thread is not counted here
