@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 
 import numpy as np
 import torch
@@ -85,7 +86,9 @@ def autocast(
     share_casts : bool
         Whether all calls in this context use the same cast of a weight, whose gradients are then
         summed in `dtype`. The cache of casts belongs to the process, so one thread at a time.
+        Where torch is too old for it, calls make casts of their own.
     """
+    share_casts = share_casts and _shared_casts_have_gradients()
     # torch empties the cache when the outermost context of a thread ends, also under the feet of
     # a fit in another thread, which would then round differently. One level more prevents that.
     torch.autocast_increment_nesting()
@@ -100,6 +103,20 @@ def autocast(
         if share_casts:
             torch.clear_autocast_cache()  # as a step changes the weights
         torch.autocast_decrement_nesting()
+
+
+@cache
+def _shared_casts_have_gradients() -> bool:
+    """Whether a weight that is used without gradient first, as spectral norm does, still gets one.
+
+    In torch 2.6 it does not, as the first cast is the one that is kept.
+    """
+    weight = torch.ones(1, 1, requires_grad=True)
+    with torch.inference_mode(False), torch.autocast("cpu", dtype=torch.bfloat16):
+        with torch.no_grad():
+            weight @ weight
+        with torch.enable_grad():
+            return (weight @ weight).requires_grad
 
 
 @contextmanager

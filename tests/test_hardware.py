@@ -75,6 +75,11 @@ def test_tf32_is_allowed_for_a_while_on_a_gpu_under_auto():
         assert torch.get_float32_matmul_precision() == before
 
 
+shares_casts = pytest.mark.skipif(
+    not _hardware._shared_casts_have_gradients(), reason="this torch cannot share casts"
+)
+
+
 @pytest.fixture
 def layer():
     return nn.Linear(3, 4)
@@ -91,6 +96,23 @@ class TestAutocast:
             assert layer(ROWS).dtype == (dtype or torch.float32)
         assert layer(ROWS).dtype == torch.float32
 
+    @pytest.mark.parametrize("newer", [True, False])
+    def test_no_gradient_is_lost(self, layer, newer, monkeypatch):
+        if not newer:
+            monkeypatch.setattr(_hardware, "_shared_casts_have_gradients", lambda: False)
+        with autocast(CPU, torch.bfloat16, share_casts=True):
+            with torch.no_grad():
+                layer(ROWS)
+            layer(ROWS).sum().backward()
+        assert layer.weight.grad is not None
+
+    @pytest.mark.parametrize("context", [torch.no_grad, torch.inference_mode, torch.enable_grad])
+    def test_whether_casts_can_be_shared_is_asked_anywhere(self, context):
+        expected = _hardware._shared_casts_have_gradients()
+        with context():
+            assert _hardware._shared_casts_have_gradients.__wrapped__() is expected
+
+    @shares_casts
     @pytest.mark.parametrize(("share_casts", "n"), [(True, 1), (False, 2)])
     def test_calls_share_casts(self, layer, count_casts, share_casts, n):
         with (
@@ -101,6 +123,7 @@ class TestAutocast:
             layer(ROWS)
         assert casts.n == n
 
+    @shares_casts
     def test_contexts_do_not_share_casts(self, layer):
         """Also within a context of the user's own: the weights have changed in between."""
         outputs = []
@@ -116,6 +139,7 @@ class TestAutocast:
         assert torch.equal(after, within_after)
         assert not torch.equal(before, after)
 
+    @shares_casts
     @pytest.mark.parametrize("enabled", [True, False])
     def test_casts_survive_other_threads(self, layer, count_casts, enabled):
         def predict():
