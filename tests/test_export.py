@@ -100,7 +100,8 @@ def test_a_loaded_estimator_has_one_too(images, tmp_path):
 
 
 def exported(network, example):
-    batch = torch.export.Dim("batch")
+    # With a bound, as torch 2.6 refuses some networks without one.
+    batch = torch.export.Dim("batch", max=2**31)
     return torch.export.export(network, (example,), dynamic_shapes={"pixels": {0: batch}})
 
 
@@ -135,7 +136,7 @@ def test_onnx(images, tmp_path):
         clf.to_torch(),
         (torch.from_numpy(X[:4]),),
         dynamo=True,
-        dynamic_shapes={"pixels": {0: torch.export.Dim("batch")}},
+        dynamic_shapes={"pixels": {0: torch.export.Dim("batch", max=2**31)}},
     )
     program.save(tmp_path / "clf.onnx")
     session = onnxruntime.InferenceSession(tmp_path / "clf.onnx")
