@@ -112,7 +112,8 @@ def _shared_casts_have_gradients() -> bool:
     In torch 2.6 it does not, as the first cast is the one that is kept.
     """
     weight = torch.ones(1, 1, requires_grad=True)
-    with torch.inference_mode(False), torch.autocast("cpu", dtype=torch.bfloat16):
+    in_bf16 = torch.autocast("cpu", dtype=torch.bfloat16, cache_enabled=True)
+    with torch.inference_mode(False), in_bf16:
         with torch.no_grad():
             weight @ weight
         with torch.enable_grad():

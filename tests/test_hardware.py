@@ -106,7 +106,15 @@ class TestAutocast:
             layer(ROWS).sum().backward()
         assert layer.weight.grad is not None
 
-    @pytest.mark.parametrize("context", [torch.no_grad, torch.inference_mode, torch.enable_grad])
+    @pytest.mark.parametrize(
+        "context",
+        [
+            torch.no_grad,
+            torch.inference_mode,
+            torch.enable_grad,
+            lambda: torch.autocast("cpu", cache_enabled=False),
+        ],
+    )
     def test_whether_casts_can_be_shared_is_asked_anywhere(self, context):
         expected = _hardware._shared_casts_have_gradients()
         with context():
