@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-import warnings
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +25,7 @@ from sklearn_open._fingerprint import (
 )
 from sklearn_open._inputs import LazyImages
 from sklearn_open._training_state import dump_state, restore_state
+from sklearn_open._warnings import warn_user
 from sklearn_open.batching import ImageDataset, TrainSet
 from sklearn_open.exceptions import CheckpointError
 
@@ -115,11 +115,7 @@ class Checkpoints:
             try:
                 return _read(path)
             except _DamagedError as error:
-                warnings.warn(
-                    f"checkpoint {path} cannot be used: {error}. An older one is tried.",
-                    UserWarning,
-                    stacklevel=7,
-                )
+                warn_user(f"checkpoint {path} cannot be used: {error}. An older one is tried.")
         if paths:
             raise CheckpointError(
                 f"none of the {len(paths)} checkpoints in {str(self.folder)!r} can be used "
@@ -165,11 +161,9 @@ class Checkpoints:
             )
         if facts["machine"] != ours["machine"]:
             names = [k for k, v in ours["machine"].items() if facts["machine"].get(k) != v]
-            warnings.warn(
+            warn_user(
                 f"checkpoint={str(self.folder)!r} was written with another {', '.join(names)}: "
-                "results may differ in rounding from those of a training that never stopped.",
-                UserWarning,
-                stacklevel=6,
+                "results may differ in rounding from those of a training that never stopped."
             )
 
     # --- writing ---

@@ -6,7 +6,6 @@ where the feasible range of a pixel is [0, 1] as in the paper.
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -15,6 +14,7 @@ import numpy as np
 import torch
 
 from sklearn_open._inputs import LazyImages, chunks
+from sklearn_open._warnings import warn_user
 
 __all__ = ["ChannelMoments", "PixelScale", "PixelStatistics", "constant"]
 
@@ -109,7 +109,7 @@ def _highest(X: np.ndarray | LazyImages) -> float:
 
 def _warn_of_units(what: str) -> None:
     advice = "Pass images in the units that fit was given."
-    warnings.warn(f"{what} {advice}", UserWarning, stacklevel=3)
+    warn_user(f"{what} {advice}")
 
 
 class ChannelMoments:

@@ -25,6 +25,7 @@ from sklearn_open._saved_facts import (
 )
 from sklearn_open._saved_file import read_file, write_file
 from sklearn_open._settings import check_settings
+from sklearn_open._warnings import warn_user
 from sklearn_open.batch_transform import BatchTransform
 from sklearn_open.exceptions import SavedFileError
 from sklearn_open.nn import revert_norm
@@ -99,12 +100,10 @@ def _parameters(saved: SavedFacts, path: Path, given: dict[str, Any]) -> dict[st
     left = {n for n in saved.params if "__" in n and _component(n) in missing and n not in given}
     made = {n for n in saved.params if "__" in n and _component(n) in instances}
     if missing:
-        warnings.warn(
+        warn_user(
             f"{path} could not hold these parameters, which are at their defaults now: "
             f"{', '.join(sorted({*missing, *left}))}. Predictions do not depend on them; pass them "
-            "to load if you go on training.",
-            UserWarning,
-            stacklevel=4,
+            "to load if you go on training."
         )
     kept = {name: value for name, value in saved.params.items() if name not in left | made}
     params = kept | given

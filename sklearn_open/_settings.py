@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterable, Iterator
 from numbers import Integral, Real
 from os import PathLike
@@ -12,6 +11,7 @@ import torch
 from torch.utils.data import DataLoader
 
 from sklearn_open._hardware import PRECISIONS
+from sklearn_open._warnings import warn_user
 from sklearn_open.nn._convert import NORMS
 from sklearn_open.nn._dar_bn import check_noise_grad
 from sklearn_open.over_sampling import PureNoiseOverSampler
@@ -115,11 +115,9 @@ def check_resampling(net: Any, resampler: Any) -> None:
             f"resampler {resampler!r}. Set one: leave iterator_train out, or pass resampler=None."
         )
     if ours and resampler.delta > 0 and 0 < net.batch_size <= MIN_NATURAL_ROWS:
-        warnings.warn(
+        warn_user(
             f"batch_size={net.batch_size} leaves no room for noise, because every batch keeps "
-            f"{MIN_NATURAL_ROWS} natural rows for batch norm's statistics. Use larger batches.",
-            UserWarning,
-            stacklevel=5,
+            f"{MIN_NATURAL_ROWS} natural rows for batch norm's statistics. Use larger batches."
         )
 
 

@@ -6,7 +6,6 @@ it reached in a folder, and the others take it from there, bit for bit what they
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,6 +23,7 @@ from sklearn_open._fingerprint import (
 )
 from sklearn_open._inputs import LazyImages
 from sklearn_open._training_state import dump_state, ordinary_norm, restore_state
+from sklearn_open._warnings import warn_user
 from sklearn_open.batching import ImageDataset, TrainSet
 
 __all__ = ["SharedPhase"]
@@ -76,11 +76,9 @@ class SharedPhase:
         if self.n_epochs == 0 or self.memory.location is None:
             return
         if self.net.random_state is None:
-            warnings.warn(
+            warn_user(
                 "memory= has no effect with random_state=None: every fit starts from weights of "
-                "its own. Set random_state to share the epochs before start_epoch.",
-                UserWarning,
-                stacklevel=6,
+                "its own. Set random_state to share the epochs before start_epoch."
             )
             return
         key = self.key()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
@@ -30,6 +29,7 @@ from sklearn_open._settings import check_resampling, check_settings, has_own_loa
 from sklearn_open._shared_phase import SharedPhase
 from sklearn_open._training import TwoRouteNet
 from sklearn_open._validation import check_image_shape, check_images, check_range, encode_labels
+from sklearn_open._warnings import warn_user
 from sklearn_open.appending import PureNoiseAppender
 from sklearn_open.augment import check_augment
 from sklearn_open.batch_transform import BatchTransform, check_normalize
@@ -494,11 +494,9 @@ class OPeNClassifier(TwoRouteNet):
             return X
         self.check_is_fitted()
         if not hasattr(self, "transform_"):
-            warnings.warn(
+            warn_user(
                 f"This {type(self).__name__} was initialized but never fitted: X goes to the "
-                "network as it is, neither checked nor normalised.",
-                UserWarning,
-                stacklevel=2,
+                "network as it is, neither checked nor normalised."
             )
             return super().get_dataset(X, y)
         X = self._in_own_dataset(X)

@@ -6,7 +6,6 @@ their place. What a worker needs travels with the row, so any number of workers 
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from numbers import Integral
@@ -20,6 +19,7 @@ from torch.utils.data import Dataset, Sampler
 from sklearn_open._random import keyed_seed
 from sklearn_open._resampling import DEFAULT_DELTA, LabelDraw
 from sklearn_open._settings import CHOICES
+from sklearn_open._warnings import warn_user
 from sklearn_open.noise import GaussianNoise, ImageNoiseFamily, NoiseFamily
 from sklearn_open.over_sampling import PureNoiseOverSampler, check_delta
 from sklearn_open.plan import EpochPlan, EpochPlanner
@@ -203,11 +203,9 @@ class PureNoiseBatchSampler(Sampler[list[PlannedRow]]):
         """Return the batches of the current epoch, natural rows first in each."""
         self._n_iterations += 1
         if self._n_iterations == 3:  # Lightning makes an iterator more than it uses
-            warnings.warn(
+            warn_user(
                 f"epoch {self.epoch} was iterated three times, with the same rows and the same "
-                "noise. Call set_epoch(epoch) before every epoch.",
-                UserWarning,
-                stacklevel=2,
+                "noise. Call set_epoch(epoch) before every epoch."
             )
         return self._batches(self._plan, self.epoch)  # as they are now: workers fetch ahead
 

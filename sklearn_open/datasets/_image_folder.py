@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import warnings
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import chain
@@ -13,6 +12,7 @@ import numpy as np
 from PIL import Image
 from sklearn.utils import Bunch
 
+from sklearn_open._warnings import warn_user
 from sklearn_open.datasets._decode import decode_image
 from sklearn_open.datasets._describe import count_lines
 from sklearn_open.datasets._image_files import (
@@ -161,7 +161,7 @@ class _Refusals:
         summary = f"{len(self._errors)} of {n_files} files were left out. The first: "
         if n_kept == 0:
             raise ValueError(f"{summary}{self._errors[0]}") from self._errors[0]
-        warnings.warn(f"{summary}{self._errors[0]}", UserWarning, stacklevel=3)
+        warn_user(f"{summary}{self._errors[0]}")
 
 
 def _find_images(path: Path, names: list[str], subset: str | None) -> list[tuple[str, ...]]:

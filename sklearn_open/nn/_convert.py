@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any, TypeVar
 
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm, _LazyNormBase
 from torch.nn.utils.parametrize import is_parametrized
 
+from sklearn_open._warnings import warn_user
 from sklearn_open.exceptions import NoBatchNormWarning, UnsupportedNormError
 from sklearn_open.nn._aux_bn import AuxNorm, named_layers
 from sklearn_open.nn._dar_bn import DARNorm, check_noise_grad
@@ -89,11 +89,10 @@ def convert_norm(module: M, norm: str = "dar", *, noise_grad: str = "head") -> M
     if norm == "aux":
         _refuse_pruned(module)
     if not layers and norm != "standard":
-        warnings.warn(
+        warn_user(
             f"{type(module).__name__} has no batch norm layer, so there is nothing to convert: "
             "noise rows and natural rows share every layer of it.",
             NoBatchNormWarning,
-            stacklevel=2,
         )
     kind = NORMS[norm]
     for layer in layers:
