@@ -77,8 +77,8 @@ def with_skorchs_defaults() -> type:
     from skorch.dataset import ValidSplit
 
     from sklearn_open import OPeNClassifier
-    from sklearn_open._pixels import PixelScale
-    from sklearn_open.batch_transform import BatchTransform
+    from sklearn_open._inputs.pixels import PixelScale
+    from sklearn_open.batching import BatchTransform
 
     defaults = {
         "criterion": torch.nn.NLLLoss,

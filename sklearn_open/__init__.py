@@ -1,7 +1,7 @@
 """Oversampling with pure noise images (OPeN) and DAR-BN, for scikit-learn."""
 
 from sklearn_open.classifier import OPeNClassifier
-from sklearn_open.over_sampling import PureNoiseOverSampler
+from sklearn_open.over_sampling._pure_noise import PureNoiseOverSampler
 
 __all__ = ["OPeNClassifier", "PureNoiseOverSampler", "__version__"]
 

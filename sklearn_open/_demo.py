@@ -21,7 +21,7 @@ from sklearn.model_selection import train_test_split
 
 from sklearn_open.classifier import OPeNClassifier
 from sklearn_open.datasets import make_long_tailed
-from sklearn_open.metrics import equal_group_accuracy
+from sklearn_open.metrics._groups import equal_group_accuracy
 
 __all__ = ["main", "run"]
 

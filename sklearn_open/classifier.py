@@ -15,25 +15,22 @@ from sklearn.utils import check_random_state
 from skorch.dataset import Dataset
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from sklearn_open._building import build_module, check_output_width, check_single_rows
-from sklearn_open._checkpoints import Checkpoints
-from sklearn_open._export import to_network
-from sklearn_open._hardware import predict_batch_size
-from sklearn_open._inputs import find_labels, is_dataset
-from sklearn_open._interrupt import NOT_INTERRUPTED, held_back
-from sklearn_open._pixels import PixelStatistics
+from sklearn_open._inputs.containers import find_labels, is_dataset
+from sklearn_open._inputs.images import check_image_shape, check_images, check_range, encode_labels
+from sklearn_open._inputs.pixels import PixelStatistics
+from sklearn_open._parameters.settings import check_resampling, check_settings, has_own_loader
+from sklearn_open._persistence.checkpoints import Checkpoints
+from sklearn_open._persistence.export import to_network
+from sklearn_open._persistence.saving import load_net, save_net
+from sklearn_open._persistence.shared_phase import SharedPhase
 from sklearn_open._random import keyed_seed, seeded_user_code
-from sklearn_open._resampling import DEFAULT_DELTA, build_resampler, rebalance
-from sklearn_open._saving import load_net, save_net
-from sklearn_open._settings import check_resampling, check_settings, has_own_loader
-from sklearn_open._shared_phase import SharedPhase
-from sklearn_open._training import TwoRouteNet
-from sklearn_open._validation import check_image_shape, check_images, check_range, encode_labels
+from sklearn_open._training.building import build_module, check_output_width, check_single_rows
+from sklearn_open._training.hardware import predict_batch_size
+from sklearn_open._training.interrupt import NOT_INTERRUPTED, held_back
+from sklearn_open._training.step import TwoRouteNet
 from sklearn_open._warnings import warn_user
-from sklearn_open.appending import PureNoiseAppender
-from sklearn_open.augment import check_augment
-from sklearn_open.batch_transform import BatchTransform, check_normalize
-from sklearn_open.batching import (
+from sklearn_open.augment._presets import check_augment
+from sklearn_open.batching._batches import (
     EpochBatches,
     EvalBatches,
     ImageDataset,
@@ -41,13 +38,16 @@ from sklearn_open.batching import (
     TrainSet,
     taken,
 )
-from sklearn_open.callbacks import StepSchedule, TrainingProgress
+from sklearn_open.batching._transform import BatchTransform, check_normalize
+from sklearn_open.callbacks._schedules import StepSchedule, TrainingProgress
 from sklearn_open.exceptions import TrainingDivergedError
 from sklearn_open.nn import convert_norm
-from sklearn_open.noise import check_noise
-from sklearn_open.over_sampling import PureNoiseOverSampler
+from sklearn_open.noise._base import check_noise
+from sklearn_open.over_sampling._appender import PureNoiseAppender
+from sklearn_open.over_sampling._epochs import DEFAULT_DELTA, build_resampler, rebalance
+from sklearn_open.over_sampling._pure_noise import PureNoiseOverSampler
 from sklearn_open.plan import EpochPlan, EpochPlanner, resolve_epoch
-from sklearn_open.recipes import recipe_parameters
+from sklearn_open.recipes._recipe import recipe_parameters
 
 __all__ = ["OPeNClassifier"]
 

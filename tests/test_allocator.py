@@ -10,12 +10,12 @@ import threading
 import pytest
 
 from sklearn_open import _allocator
-from sklearn_open._allocator import keep_freed_memory
+from sklearn_open._training.allocator import keep_freed_memory
 
 COUNT_FAULTS = """
 import resource
 import torch
-from sklearn_open._allocator import keep_freed_memory
+from sklearn_open._training.allocator import keep_freed_memory
 
 def faults(n=5):
     for _ in range(2):

@@ -12,9 +12,9 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
 
 from sklearn_open import OPeNClassifier
-from sklearn_open._resampling import LabelDraw
-from sklearn_open.appending import PureNoiseAppender
 from sklearn_open.noise import AdditiveGaussianNoise
+from sklearn_open.over_sampling import PureNoiseAppender
+from sklearn_open.over_sampling._epochs import LabelDraw
 from sklearn_open.plan import EpochPlanner
 
 

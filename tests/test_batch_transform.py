@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from sklearn_open._pixels import PixelStatistics
+from sklearn_open._inputs.pixels import PixelStatistics
 from sklearn_open.augment import check_augment
-from sklearn_open.batch_transform import BatchTransform, check_normalize
+from sklearn_open.batching import BatchTransform, check_normalize
 from sklearn_open.noise import check_noise
 
 

@@ -12,14 +12,20 @@ from skorch.dataset import ValidSplit
 from torch.utils.data import Dataset, Subset
 
 from sklearn_open import OPeNClassifier, PureNoiseOverSampler
-from sklearn_open._inputs import LazyImages
-from sklearn_open._memory_maps import MappedRows
-from sklearn_open._pixels import PixelStatistics
-from sklearn_open._resampling import LabelDraw
+from sklearn_open._inputs.containers import LazyImages
+from sklearn_open._inputs.memory_maps import MappedRows
+from sklearn_open._inputs.pixels import PixelStatistics
 from sklearn_open.augment import check_augment
-from sklearn_open.batch_transform import BatchTransform
-from sklearn_open.batching import EpochBatches, EvalBatches, ImageDataset, TrainSet, taken
+from sklearn_open.batching import (
+    BatchTransform,
+    EpochBatches,
+    EvalBatches,
+    ImageDataset,
+    TrainSet,
+    taken,
+)
 from sklearn_open.noise import check_noise
+from sklearn_open.over_sampling._epochs import LabelDraw
 from sklearn_open.plan import EpochPlanner
 
 CPU = torch.device("cpu")

@@ -26,7 +26,7 @@ from torch._dynamo.testing import CompileCounter
 from torch.nn import functional as F
 
 from sklearn_open import OPeNClassifier, PureNoiseOverSampler
-from sklearn_open._hardware import _shared_casts_have_gradients
+from sklearn_open._training.hardware import _shared_casts_have_gradients
 from sklearn_open.backbones import SmallCNN, WideResNet, wrn28_10
 from sklearn_open.exceptions import NoBatchNormWarning
 from sklearn_open.nn import DARNorm

@@ -5,7 +5,7 @@ from imblearn.utils import estimator_checks as imblearn_checks
 from sklearn.utils import estimator_checks
 
 from sklearn_open import OPeNClassifier, PureNoiseOverSampler
-from sklearn_open.appending import PureNoiseAppender
+from sklearn_open.over_sampling import PureNoiseAppender
 
 ESTIMATORS = [
     OPeNClassifier(max_epochs=20, batch_size=32, lr=0.05, random_state=0, verbose=0),

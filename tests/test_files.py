@@ -8,7 +8,7 @@ import threading
 
 import pytest
 
-from sklearn_open._files import full_path, write_atomically
+from sklearn_open._persistence.atomic import full_path, write_atomically
 
 
 def test_an_error_leaves_the_old_file_and_no_other(tmp_path, monkeypatch):

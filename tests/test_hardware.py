@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from sklearn_open import _hardware
-from sklearn_open._hardware import (
+from sklearn_open._training.hardware import (
     autocast,
     autocast_dtype,
     predict_batch_size,

@@ -25,7 +25,7 @@ from torch.utils.data import (
 )
 
 from sklearn_open import OPeNClassifier, _inputs
-from sklearn_open._inputs import BatchReader, LazyImages, chunks, find_labels
+from sklearn_open._inputs.containers import BatchReader, LazyImages, chunks, find_labels
 
 
 def make(**kwargs):

@@ -12,7 +12,7 @@ import pytest
 from skorch.callbacks import Callback
 
 from sklearn_open import OPeNClassifier
-from sklearn_open._interrupt import held_back
+from sklearn_open._training.interrupt import held_back
 
 
 @pytest.fixture(autouse=True)

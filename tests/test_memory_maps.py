@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numpy.lib.stride_tricks import as_strided
 
-from sklearn_open._memory_maps import MappedRows, drop_pages, find_map
+from sklearn_open._inputs.memory_maps import MappedRows, drop_pages, find_map
 
 VIEWS = {
     "whole": lambda X: X,

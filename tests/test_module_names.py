@@ -10,8 +10,8 @@ import torchvision
 from sklearn.base import clone
 
 from sklearn_open import OPeNClassifier, backbones
-from sklearn_open._building import build_module
-from sklearn_open._module_names import find_maker
+from sklearn_open._training.building import build_module
+from sklearn_open.backbones._names import find_maker
 
 
 @pytest.mark.parametrize(

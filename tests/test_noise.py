@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from sklearn_open._pixels import PixelStatistics
+from sklearn_open._inputs.pixels import PixelStatistics
 from sklearn_open._random import keyed_generator
 from sklearn_open.noise import (
     _FAMILIES,
@@ -90,7 +90,7 @@ def test_class_noise_has_the_statistics_of_the_labels_class():
 
 def test_class_statistics_are_those_of_its_rows(monkeypatch):
     X = images(n=41)
-    monkeypatch.setattr("sklearn_open._inputs.CHUNK_BYTES", 8 * X[0].size * 6)
+    monkeypatch.setattr("sklearn_open._inputs.containers.CHUNK_BYTES", 8 * X[0].size * 6)
     codes = np.random.RandomState(0).randint(0, 4, 41)
     noise = check_noise("class_gaussian").fit(X, codes, PixelStatistics.of(X))
     for c in range(4):

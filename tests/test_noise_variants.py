@@ -9,9 +9,9 @@ from sklearn.base import clone
 from torch.utils.data import TensorDataset
 
 from sklearn_open import OPeNClassifier, PureNoiseOverSampler
-from sklearn_open._pixels import PixelStatistics
+from sklearn_open._inputs.pixels import PixelStatistics
 from sklearn_open._random import keyed_generator
-from sklearn_open.batch_transform import BatchTransform, check_normalize
+from sklearn_open.batching import BatchTransform, check_normalize
 from sklearn_open.noise import (
     AdditiveGaussianNoise,
     GaussianNoise,

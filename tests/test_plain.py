@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from sklearn_open._plain import decode, decode_array, encode
+from sklearn_open._persistence.plain import decode, decode_array, encode
 
 
 @pytest.mark.parametrize(

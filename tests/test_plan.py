@@ -6,9 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from imblearn.over_sampling import RandomOverSampler
 
-from sklearn_open._resampling import LabelDraw
 from sklearn_open.datasets import long_tailed_counts
 from sklearn_open.over_sampling import PureNoiseOverSampler
+from sklearn_open.over_sampling._epochs import LabelDraw
 from sklearn_open.plan import EpochPlanner, draw_pool, resolve_epoch
 
 CIFAR10_LT = long_tailed_counts(5000, 10, imbalance_ratio=100)

@@ -6,8 +6,8 @@ from imblearn.over_sampling import SMOTE, RandomOverSampler
 from imblearn.under_sampling import NearMiss, RandomUnderSampler
 
 from sklearn_open import PureNoiseOverSampler
-from sklearn_open._resampling import build_resampler, rebalance
 from sklearn_open.batching import ImageDataset
+from sklearn_open.over_sampling._epochs import build_resampler, rebalance
 
 
 def data():

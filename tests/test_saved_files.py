@@ -13,7 +13,7 @@ from PIL import Image
 
 from sklearn_open import OPeNClassifier
 from sklearn_open import _saved_file as saved_file
-from sklearn_open._saved_file import read_file, write_file
+from sklearn_open._persistence.file import read_file, write_file
 from sklearn_open.exceptions import SavedFileError
 
 

@@ -20,12 +20,12 @@ from torch import nn
 
 from sklearn_open import OPeNClassifier, PureNoiseOverSampler
 from sklearn_open import _saved_facts as saved_facts
-from sklearn_open._saved_file import read_file, write_file
-from sklearn_open.appending import PureNoiseAppender
+from sklearn_open._persistence.file import read_file, write_file
 from sklearn_open.backbones import SmallCNN, WideResNet, resnet32
 from sklearn_open.exceptions import SavedFileError
 from sklearn_open.nn import AuxNorm, DARNorm, RoutedNorm, StandardNorm
 from sklearn_open.noise import AdditiveGaussianNoise
+from sklearn_open.over_sampling import PureNoiseAppender
 
 ROOT = Path(__file__).parents[1]
 

@@ -18,7 +18,7 @@ from skorch.dataset import ValidSplit
 from torch.utils.data import TensorDataset
 
 from sklearn_open import OPeNClassifier
-from sklearn_open._fingerprint import comparable, hash_of
+from sklearn_open._persistence.fingerprint import comparable, hash_of
 
 
 class Counter(OPeNClassifier):

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
 
-from sklearn_open._shots import check_shots, shot_groups, shot_masks
 from sklearn_open.datasets import long_tailed_counts
+from sklearn_open.metrics._shots import check_shots, shot_groups, shot_masks
 
 
 def test_both_bounds_are_medium():

@@ -11,7 +11,7 @@ from PIL import Image
 from torch.utils.data import DataLoader, Dataset, TensorDataset
 
 from sklearn_open import OPeNClassifier
-from sklearn_open._pixels import PixelStatistics
+from sklearn_open._inputs.pixels import PixelStatistics
 from sklearn_open.noise import ClassGaussianNoise, UniformNoise
 from sklearn_open.torch_sampler import PlannedRow, PureNoiseBatchSampler, PureNoiseDataset
 

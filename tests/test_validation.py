@@ -5,7 +5,7 @@ import pytest
 import torch
 from sklearn.base import BaseEstimator
 
-from sklearn_open._validation import Layout, check_image_shape, check_images, encode_labels
+from sklearn_open._inputs.images import Layout, check_image_shape, check_images, encode_labels
 
 
 def check(X, y=None, image_shape=None, **kwargs):

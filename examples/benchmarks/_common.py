@@ -22,7 +22,7 @@ import numpy as np
 import torch
 
 import sklearn_open
-from sklearn_open._hardware import autocast_dtype, resolve_device
+from sklearn_open._training.hardware import autocast_dtype, resolve_device
 from sklearn_open.datasets import load_image_folder, long_tailed_counts, make_long_tailed
 
 LIBRARIES = ("torch", "torchvision", "skorch", "scikit-learn", "imbalanced-learn", "numpy")
@@ -130,7 +130,7 @@ def in_own_process(make: Callable[..., Contestant], *args: Any) -> Contestant:
     """Return a contestant that is made, and runs, in a process of its own.
 
     For other libraries: sklearn_open leaves its process with settings of memory allocation
-    (`sklearn_open._allocator`) that make them faster, too.
+    (`sklearn_open._training.allocator`) that make them faster, too.
 
     Parameters
     ----------

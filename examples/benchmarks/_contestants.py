@@ -22,8 +22,8 @@ from torchvision.models import resnet18
 from torchvision.transforms import v2
 
 from sklearn_open import OPeNClassifier
-from sklearn_open._allocator import keep_freed_memory
-from sklearn_open._hardware import autocast_dtype
+from sklearn_open._training.allocator import keep_freed_memory
+from sklearn_open._training.hardware import autocast_dtype
 from sklearn_open.backbones import SmallCNN, wrn16_2, wrn28_10
 from sklearn_open.batching import Batch
 from sklearn_open.nn import convert_norm

@@ -50,7 +50,7 @@ from _contestants import (
 from torch.autograd import DeviceType
 from torch.profiler import ProfilerActivity, profile
 
-from sklearn_open._sources import _ReadAheadSource
+from sklearn_open.batching._sources import _ReadAheadSource
 
 KINDS: dict[str, dict[str, Any]] = {
     "plain": {"resampler": None},

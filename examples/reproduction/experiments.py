@@ -14,7 +14,6 @@ import torch
 from torchvision.transforms.v2 import RandomResizedCrop
 
 from sklearn_open import OPeNClassifier
-from sklearn_open.appending import PureNoiseAppender
 from sklearn_open.backbones import WideResNet
 from sklearn_open.datasets import (
     fetch_cifar10_lt,
@@ -26,6 +25,7 @@ from sklearn_open.datasets import (
     make_long_tailed,
 )
 from sklearn_open.noise import AdditiveGaussianNoise
+from sklearn_open.over_sampling import PureNoiseAppender
 from sklearn_open.recipes import get_recipe, list_recipes
 
 SHORT: dict[str, Any] = {

@@ -14,7 +14,7 @@ import torch
 
 import sklearn_open
 from sklearn_open import OPeNClassifier
-from sklearn_open._hardware import autocast_dtype
+from sklearn_open._training.hardware import autocast_dtype
 from sklearn_open.datasets import ListedImages
 
 __all__ = ["code", "data_digest", "libraries", "machine"]

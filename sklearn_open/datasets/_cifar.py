@@ -11,9 +11,9 @@ import numpy as np
 from sklearn.datasets import get_data_home
 from sklearn.utils import Bunch
 
-from sklearn_open._shots import shot_groups
 from sklearn_open.datasets._describe import count_lines, shot_sentence, size_sentence
 from sklearn_open.datasets._long_tailed import check_long_tailed, make_long_tailed
+from sklearn_open.metrics._shots import shot_groups
 
 __all__ = ["fetch_cifar10_lt", "fetch_cifar100_lt"]
 

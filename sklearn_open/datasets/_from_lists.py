@@ -12,10 +12,10 @@ import numpy as np
 from sklearn.datasets import get_data_home
 from sklearn.utils import Bunch
 
-from sklearn_open._shots import shot_groups
 from sklearn_open.datasets._describe import shot_sentence, size_sentence
 from sklearn_open.datasets._image_lists import ImageList, find_list, read_image_list
 from sklearn_open.datasets._listed_images import ListedImages
+from sklearn_open.metrics._shots import shot_groups
 
 __all__ = [
     "SUBSETS",

@@ -12,14 +12,14 @@ from sklearn.utils import Bunch, check_random_state
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from sklearn_open._pixels import PixelStatistics
-from sklearn_open.batch_transform import BatchTransform
+from sklearn_open._inputs.pixels import PixelStatistics
+from sklearn_open.batching._transform import BatchTransform
 from sklearn_open.inspection._base import BLUE, ORANGE, check_whole, make_axes
 from sklearn_open.inspection._estimators import fitted_classifier
 from sklearn_open.inspection._texts import fit_labels, legend_on_top
 from sklearn_open.nn import convert_norm, revert_norm
 from sklearn_open.nn._routing import forward_natural_first
-from sklearn_open.noise import check_noise
+from sklearn_open.noise._base import check_noise
 
 __all__ = ["ActivationDistributionDisplay", "activation_distribution"]
 

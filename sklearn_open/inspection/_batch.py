@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from sklearn.utils import Bunch
 
-from sklearn_open.batching import EpochBatches
+from sklearn_open.batching._batches import EpochBatches
 from sklearn_open.inspection._base import GREY, ORANGE, check_whole, make_axes
 from sklearn_open.inspection._estimators import open_classifier, training_set
 from sklearn_open.inspection._texts import short_name

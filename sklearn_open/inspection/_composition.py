@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from sklearn.utils import Bunch
 
-from sklearn_open._validation import encode_labels
+from sklearn_open._inputs.images import encode_labels
 from sklearn_open.classifier import OPeNClassifier
 from sklearn_open.inspection._base import (
     BLUE,
@@ -19,7 +19,7 @@ from sklearn_open.inspection._base import (
 )
 from sklearn_open.inspection._estimators import fitted_classifier, last_step
 from sklearn_open.inspection._texts import legend_on_top, name_classes
-from sklearn_open.over_sampling import PureNoiseOverSampler
+from sklearn_open.over_sampling._pure_noise import PureNoiseOverSampler
 from sklearn_open.plan import EpochPlanner
 
 __all__ = ["RebalancedCompositionDisplay", "rebalanced_composition"]

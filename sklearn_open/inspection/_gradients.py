@@ -13,10 +13,10 @@ import torch
 from sklearn.utils import Bunch
 from torch import nn
 
-from sklearn_open._building import main_output
 from sklearn_open._random import keyed_seed, seeded_global_rng
-from sklearn_open.batch_transform import BatchTransform
-from sklearn_open.batching import TrainSet
+from sklearn_open._training.building import main_output
+from sklearn_open.batching._batches import TrainSet
+from sklearn_open.batching._transform import BatchTransform
 from sklearn_open.inspection._base import (
     BLUE,
     MAX_CLASS_NAMES,

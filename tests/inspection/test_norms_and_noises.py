@@ -5,7 +5,6 @@ import pytest
 import torch
 from sklearn.base import clone
 
-from sklearn_open.appending import PureNoiseAppender
 from sklearn_open.inspection import (
     activation_distribution,
     batch_images,
@@ -16,6 +15,7 @@ from sklearn_open.inspection._estimators import training_set
 from sklearn_open.inspection._gradients import _both_arms
 from sklearn_open.nn import AuxNorm
 from sklearn_open.noise import GaussianNoise
+from sklearn_open.over_sampling import PureNoiseAppender
 
 VARIANTS = [
     {"norm": "aux"},

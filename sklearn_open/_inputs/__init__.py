@@ -1,0 +1,1 @@
+"""The door: every spelling of images and labels becomes one internal form."""

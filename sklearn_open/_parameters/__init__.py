@@ -1,0 +1,1 @@
+"""What the parameters of the estimator mean, and which values they may have."""

@@ -1,0 +1,1 @@
+"""Files: checkpoints and shared phases while training, saved estimators afterwards."""

@@ -1,0 +1,371 @@
+"""The facts of a saved estimator: what `save` says of it, and what `load` believes.
+
+A file says what there was, never what to run: networks, losses and optimisers are found by name in
+fixed lists of torch's, torchvision's and this library's own. A file may be made by hand, with a
+checksum that is right, so every fact is checked.
+"""
+
+from __future__ import annotations
+
+import inspect
+import platform
+import sys
+from dataclasses import dataclass
+from functools import cache
+from importlib.metadata import version
+from typing import Any
+
+import numpy as np
+import skorch
+import torch
+
+import sklearn_open.backbones as backbones
+from sklearn_open._inputs.pixels import PixelScale
+from sklearn_open._persistence.plain import decode, decode_array, encode, encode_array
+from sklearn_open.backbones._names import find_maker, network_names
+
+__all__ = ["OF_THE_MACHINE", "PRETRAINED", "SavedFacts", "facts_of", "fetches_weights"]
+
+# Parameters that a file neither keeps nor sets. Devices and places belong to a machine, and what
+# lies in these places is unpickled.
+OF_THE_MACHINE = ("device", "memory", "checkpoint", "torch_load_kwargs")
+# Parameters that have names. A file names nothing but what `known` lists.
+COMPONENTS = ("module", "criterion", "optimizer")
+# Parameters that read weights from elsewhere, the internet or a file; the file has the weights.
+PRETRAINED = ("module__weights", "module__pretrained", "module__checkpoint_path")
+# What pretrained weights of torchvision decide about the rest of the network.
+DECIDED_BY_WEIGHTS = ("transform_input", "aux_logits", "image_size")
+KEYS = {
+    *("versions", "classes", "image_shape", "n_features_in", "feature_names_in", "scale"),
+    *("normalize", "seed", "params", "names", "not_stored", "history"),
+}
+
+
+# --- names ---
+
+
+@cache
+def known(component: str) -> dict[str, Any]:
+    """Return the only things that a name in a file can stand for.
+
+    Parameters
+    ----------
+    component : {"module", "criterion", "optimizer"}
+        The parameter that is looked for.
+    """
+    if component == "module":
+        from torchvision import models  # here, as `import sklearn_open` should not pay for it
+
+        ours = {f"sklearn_open.backbones.{n}": getattr(backbones, n) for n in network_names()}
+        names = models.list_models(module=models)
+        return ours | {f"torchvision.models.{n}": models.get_model_builder(n) for n in names}
+    home: Any
+    home, base = {
+        "criterion": (torch.nn, torch.nn.modules.loss._Loss),
+        "optimizer": (torch.optim, torch.optim.Optimizer),
+    }[component]
+    return {
+        f"{home.__name__}.{name}": value
+        for name, value in vars(home).items()
+        if isinstance(value, type) and issubclass(value, base) and value is not base
+    }
+
+
+def _name_of(component: str, value: Any) -> str | None:
+    if component not in COMPONENTS:
+        return None
+    return next((name for name, one in known(component).items() if one is value), None)
+
+
+def _described(value: Any) -> str:
+    """Return what a value that has no place in a file is called, for those who must pass it."""
+    kind = value if hasattr(value, "__qualname__") else type(value)
+    name = f"{kind.__module__}.{kind.__qualname__}".removeprefix("builtins.")
+    return name if kind is value else f"an instance of {name}"
+
+
+def fetches_weights(module: Any) -> bool:
+    """Whether `PRETRAINED` are to a network's maker what they are to torchvision's and timm's.
+
+    Parameters
+    ----------
+    module : class, callable, str or None
+        The maker, or its name.
+
+    Raises
+    ------
+    ValueError, ImportError
+        For a name that there is not.
+    """
+    if isinstance(module, str):
+        module = find_maker(module)
+    home = getattr(getattr(module, "func", module), "__module__", None) or ""
+    return home.split(".")[0] in ("sklearn_open", "torchvision", "timm")
+
+
+# --- what is said ---
+
+
+def facts_of(net: Any) -> dict[str, Any]:
+    """Return all but the weights of a fitted estimator, as JSON can hold it.
+
+    Raises
+    ------
+    TypeError
+        For labels that it cannot hold exactly.
+    """
+    names, params, not_stored = _parameters_of(net)
+    names_in = getattr(net, "feature_names_in_", None)
+    transform = net.transform_
+    return {
+        "versions": _versions(),
+        "classes": _classes_of(net),
+        "image_shape": [int(side) for side in net.image_shape_],
+        "n_features_in": int(net.n_features_in_),
+        "feature_names_in": None if names_in is None else encode_array(names_in),
+        "scale": [_float64(transform.scale.low), _float64(transform.scale.high)],
+        "normalize": [_float64(transform.mean), _float64(transform.std)],
+        "seed": int(net.seed_),
+        "params": params,
+        "names": names,
+        "not_stored": not_stored,
+        "history": [_plain_numbers(epoch) for epoch in net.history],
+    }
+
+
+def _versions() -> dict[str, str]:
+    modules = (sys.modules["sklearn_open"], torch, skorch, np)
+    versions = {module.__name__: str(module.__version__) for module in modules}
+    return {**versions, "torchvision": version("torchvision"), "python": platform.python_version()}
+
+
+def _classes_of(net: Any) -> dict[str, Any]:
+    try:
+        return encode_array(net.classes_inferred_)
+    except TypeError as error:
+        raise TypeError(
+            f"a file cannot hold the classes {net.classes_inferred_!r} exactly: {error} Fit on "
+            "labels that are bool, int, float, str or datetime64, or pickle the estimator."
+        ) from error
+
+
+def _float64(numbers: Any) -> dict[str, Any]:
+    return encode_array(np.asarray(numbers, dtype=np.float64))
+
+
+def _plain_numbers(epoch: dict[str, Any]) -> dict[str, Any]:
+    """Return what the history says of an epoch as a whole."""
+    row = {}
+    for name, value in epoch.items():
+        value = value.item() if isinstance(value, np.generic) else value
+        if value is None or type(value) in (bool, int, float, str):
+            row[str(name)] = encode(value)
+    return row
+
+
+def _parameters_of(net: Any) -> tuple[dict[str, str], dict[str, Any], dict[str, str]]:
+    """Return the parameters that have names, those that are plain, and what the others are."""
+    names, params, not_stored = {}, {}, {}
+    defaults = _defaults(type(net))
+    for param, value in _parameters_to_save(net).items():
+        if (name := _name_of(param, value)) is not None:
+            names[param] = name
+            continue
+        try:
+            params[param] = encode(value)
+        except TypeError:
+            if value is not defaults.get(param, inspect.Parameter.empty):
+                not_stored[param] = _described(value)
+    return names, params, not_stored
+
+
+def _parameters_to_save(net: Any) -> dict[str, Any]:
+    params = {n: v for n, v in net.get_params(deep=False).items() if n not in OF_THE_MACHINE}
+    if not fetches_weights(net.module):
+        return params
+    if any(params.get(name) for name in PRETRAINED):
+        decided = [name for name in DECIDED_BY_WEIGHTS if hasattr(net.module_, name)]
+        params |= {f"module__{name}": getattr(net.module_, name) for name in decided}
+    return {name: value for name, value in params.items() if name not in PRETRAINED}
+
+
+def _defaults(cls: type) -> dict[str, Any]:
+    """Return the parameters that a class and its bases take by name, with their defaults."""
+    defaults: dict[str, Any] = {}
+    for base in reversed(cls.__mro__[:-1]):
+        if "__init__" in vars(base):
+            parameters = inspect.signature(vars(base)["__init__"]).parameters.values()
+            named = [p for p in parameters if p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL)]
+            defaults |= {p.name: p.default for p in named if p.name != "self"}
+    return defaults
+
+
+# --- what is believed ---
+
+
+@dataclass(frozen=True)
+class SavedFacts:
+    """Facts that were checked.
+
+    Attributes
+    ----------
+    classes : numpy.ndarray of shape (n_classes,)
+    image_shape : tuple of int
+    feature_names : numpy.ndarray of shape (n_features,) or None
+    scale : PixelScale
+    mean, std : numpy.ndarray of shape (n_channels,)
+    seed : int
+    params : dict
+        Parameters that were plain, or have a name here.
+    missing : dict
+        Those that the file could not hold, with what they were.
+    history : list of dict
+        Epochs.
+    """
+
+    classes: np.ndarray
+    image_shape: tuple[int, ...]
+    feature_names: np.ndarray | None
+    scale: PixelScale
+    mean: np.ndarray
+    std: np.ndarray
+    seed: int
+    params: dict[str, Any]
+    missing: dict[str, str]
+    history: list[dict[str, Any]]
+
+    @classmethod
+    def checked(cls, estimator: type, facts: dict[str, Any]) -> SavedFacts:
+        """Return the facts that `facts_of` gave.
+
+        Parameters
+        ----------
+        estimator : type
+            Class whose parameters they are.
+        facts : dict
+            As they were read.
+
+        Raises
+        ------
+        ValueError
+            When they are not of the types and shapes that `facts_of` gives.
+        """
+        _need(facts.keys() == KEYS, f"its facts are not {', '.join(sorted(KEYS))}")
+        image_shape = _checked_shape(facts["image_shape"], facts["n_features_in"])
+        mean, std = _checked_normalize(facts["normalize"], image_shape)
+        params, missing = _checked_params(estimator, facts)
+        return cls(
+            classes=_checked_classes(facts["classes"]),
+            image_shape=image_shape,
+            feature_names=_checked_names(facts["feature_names_in"], facts["n_features_in"]),
+            scale=_checked_scale(facts["scale"], image_shape),
+            mean=mean,
+            std=std,
+            seed=_checked_seed(facts["seed"]),
+            params=params,
+            missing=missing,
+            history=_checked_history(facts["history"]),
+        )
+
+
+def _need(condition: Any, what: str) -> None:
+    if not condition:
+        raise ValueError(what)
+
+
+def _checked_shape(shape: Any, n_features: Any) -> tuple[int, ...]:
+    _need(isinstance(shape, list) and len(shape) in (1, 3), "image_shape is not that of a row")
+    _need(all(type(side) is int and side >= 1 for side in shape), "image_shape is not a shape")
+    product = int(np.prod(shape, dtype=object))
+    _need(type(n_features) is int and n_features == product, "n_features_in is not that of a row")
+    return tuple(shape)
+
+
+def _pair(encoded: Any) -> tuple[np.ndarray, np.ndarray]:
+    _need(isinstance(encoded, list) and len(encoded) == 2, "scale or normalize is not a pair")
+    first, second = (decode_array(part) for part in encoded)
+    _need(first.dtype == second.dtype == np.float64, "scale or normalize is not float64")
+    _need(first.shape == second.shape, "scale or normalize is not a pair")
+    _need(np.isfinite([first, second]).all(), "scale or normalize is not finite")
+    return first, second
+
+
+def _checked_scale(encoded: Any, image_shape: tuple[int, ...]) -> PixelScale:
+    low, high = _pair(encoded)
+    of_a_table = len(image_shape) == 1 and low.shape == image_shape
+    _need((low.shape == () or of_a_table) and (low <= high).all(), "scale is not a range")
+    return PixelScale(low[()], high[()])
+
+
+def _checked_normalize(encoded: Any, image_shape: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
+    mean, std = _pair(encoded)
+    per_channel = mean.shape == image_shape[:1]
+    _need(per_channel and (std > 0).all(), "normalize is not a mean and deviation per channel")
+    return mean, std
+
+
+def _checked_seed(seed: Any) -> int:
+    _need(type(seed) is int and 0 <= seed < 2**32, "seed is not a seed")
+    return seed
+
+
+def _checked_classes(encoded: Any) -> np.ndarray:
+    classes = decode_array(encoded)
+    _need(classes.ndim == 1 and len(classes) >= 2, "classes are not two or more")
+    return classes
+
+
+def _checked_names(encoded: Any, n_features: int) -> np.ndarray | None:
+    if encoded is None:
+        return None
+    names = decode_array(encoded)
+    _need(names.shape == (n_features,), "feature_names_in are not one for each feature")
+    _need(all(isinstance(name, str) for name in names), "feature_names_in are not names")
+    return names
+
+
+def _checked_history(encoded: Any) -> list[dict[str, Any]]:
+    epochs: list[Any] = encoded if isinstance(encoded, list) else [None]
+    _need(all(isinstance(epoch, dict) for epoch in epochs), "history is not a list of epochs")
+    return [{name: decode(value) for name, value in epoch.items()} for epoch in epochs]
+
+
+def _checked_params(
+    estimator: type, facts: dict[str, Any]
+) -> tuple[dict[str, Any], dict[str, str]]:
+    """Return the parameters that are there, and what those were that are not."""
+    params, names, not_stored = facts["params"], facts["names"], facts["not_stored"]
+    for part in (params, names, not_stored):
+        _need(isinstance(part, dict), "its parameters have no names")
+        for name in part:
+            _need(_is_parameter(estimator, name), f"{name!r} is no parameter of a file")
+    texts = [*names.values(), *not_stored.values()]
+    _need(all(isinstance(text, str) for text in texts), "its parameters are not described")
+    found = {name: decode(value) for name, value in params.items()}
+    missing = dict(not_stored)
+    if isinstance(found.get("module"), str) and not _is_network(found["module"]):
+        missing["module"] = found.pop("module")
+    for component, name in names.items():
+        _need(component in COMPONENTS, f"{component!r} is no parameter that a file names")
+        if name in known(component):
+            found[component] = known(component)[name]
+        else:  # of another version
+            missing[component] = name
+    return found, missing
+
+
+def _is_network(name: str) -> bool:
+    """Whether there is a network of this name, as far as can be told without timm."""
+    try:
+        find_maker(name)
+    except ValueError:
+        return False
+    except ImportError:  # said where the network is made
+        pass
+    return True
+
+
+def _is_parameter(estimator: type, name: str) -> bool:
+    if name in OF_THE_MACHINE or name.startswith("_") or name.endswith("_"):
+        return False
+    return name in _defaults(estimator) or "__" in name  # which has to begin with a component

@@ -1,0 +1,157 @@
+"""The epochs before `start_epoch`, which fits that differ only in what happens later share.
+
+Those epochs are plain training whatever `delta` is. With ``memory=`` the first fit leaves the state
+it reached in a folder, and the others take it from there, bit for bit what they would have reached.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+from sklearn.utils.validation import check_memory
+
+from sklearn_open._inputs.containers import LazyImages
+from sklearn_open._persistence.fingerprint import (
+    comparable,
+    comparable_params,
+    hash_of,
+    machine_facts,
+    rows_digest,
+)
+from sklearn_open._persistence.state import dump_state, ordinary_norm, restore_state
+from sklearn_open._warnings import warn_user
+from sklearn_open.batching._batches import ImageDataset, TrainSet
+
+__all__ = ["SharedPhase"]
+
+# What does not matter before start_epoch, and what is compared in another form.
+LATER = (
+    *("delta", "resampler", "start_epoch", "norm", "noise_grad"),
+    *("composition", "epoch_length"),
+)
+ELSEWHERE = (
+    *("memory", "checkpoint", "checkpoint_every", "verbose"),
+    *("random_state", "device", "module"),
+)
+
+
+class SharedPhase:
+    """The first epochs of one fit.
+
+    Parameters
+    ----------
+    net : OPeNClassifier
+        Initialised, not yet trained.
+    train : TrainSet
+        Rows to train on.
+    valid : ImageDataset or None
+        Rows held out.
+    n_epochs : int
+        How many epochs other fits may share.
+
+    Raises
+    ------
+    ValueError
+        For data sets that are read while training, and for parts that cannot be kept in a file.
+    """
+
+    def __init__(
+        self, net: Any, train: TrainSet, valid: ImageDataset | None, n_epochs: int
+    ) -> None:
+        self.net = net
+        self.train = train
+        self.valid = valid
+        self.n_epochs = n_epochs
+        self.memory = check_memory(_path_as_text(net.memory))
+
+    def run(self, train: Callable[[], Any]) -> None:
+        """Bring the net to the end of the phase, by `train` or from memory.
+
+        Nothing is done where nothing can be shared: the net then trains these epochs with the rest.
+        """
+        if self.n_epochs == 0 or self.memory.location is None:
+            return
+        if self.net.random_state is None:
+            warn_user(
+                "memory= has no effect with random_state=None: every fit starts from weights of "
+                "its own. Set random_state to share the epochs before start_epoch."
+            )
+            return
+        key = self.key()
+        self.state()  # what cannot be kept fails now, not after hours of training
+        folder = Path(self.memory.location)
+        folder.mkdir(parents=True, exist_ok=True)
+        # Of fits that need the same phase at the same time, one trains it and the others wait. The
+        # system frees the lock of a process that was killed.
+        with self._alone(folder / f"phase-{key}.lock"):
+            state = self.memory.cache(_reach, ignore=["phase", "train"])(key, self, train)
+        if len(self.net.history) == 0:
+            with ordinary_norm(self.net):
+                restore_state(self.net, state)
+            if self.net.verbose:
+                print(f"Epochs 1 to {self.n_epochs} were taken from {self.memory.location}.")
+
+    def state(self) -> bytes:
+        """Return the state that the net has reached, as any net that shares the phase can use it.
+
+        Raises
+        ------
+        ValueError
+            If a part of it cannot be pickled.
+        """
+        with ordinary_norm(self.net):
+            return dump_state(self.net)
+
+    @contextmanager
+    def _alone(self, path: Path) -> Iterator[None]:
+        """Wait for other fits; Ctrl-C ends that."""
+        lock = FileLock(path)
+        while not lock.is_locked:
+            try:
+                lock.acquire(timeout=1)
+            except Timeout:
+                self.net._interrupt_.raise_if_pending()
+        try:
+            yield
+        finally:
+            lock.release()
+
+    def key(self) -> str:
+        """Return a name for all that the state at the end of the phase depends on."""
+        net = self.net
+        if isinstance(self.train.X, LazyImages):
+            raise ValueError(
+                "memory= compares training images, and X is a data set that is read while "
+                "training. Pass an array (sklearn_open.datasets.load_image_folder makes one), or "
+                "memory=None."
+            )
+        with ordinary_norm(net):
+            network = comparable(net.module_)
+        facts = {
+            "epochs": self.n_epochs,
+            "seed": net.seed_,
+            "params": comparable_params(net, (*LATER, *ELSEWHERE)),
+            "network": network,
+            "rows": [rows_digest(self.train, self.n_rows), self.valid and rows_digest(self.valid)],
+            "machine": machine_facts(net.device_),
+        }
+        return hash_of(facts)
+
+    @property
+    def n_rows(self) -> int:
+        """Number of original rows; synthetic ones, behind them, play no part in the phase."""
+        return len(self.train.planner.codes)
+
+
+def _reach(key: str, phase: SharedPhase, train: Callable[[], Any]) -> bytes:
+    """Train the phase; joblib keeps what is returned under `key`."""
+    train()
+    return phase.state()
+
+
+def _path_as_text(memory: Any) -> Any:
+    return str(memory) if isinstance(memory, Path) else memory

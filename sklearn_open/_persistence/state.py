@@ -1,0 +1,151 @@
+"""The state that training has reached, as bytes: what `memory` and `checkpoint` keep in files.
+
+Callbacks are pickled, so a file can run code when it is read. For files that may come from
+strangers there is `OPeNClassifier.save`.
+"""
+
+from __future__ import annotations
+
+import io
+import pickle
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+
+from sklearn_open.nn import RoutedNorm, revert_norm
+from sklearn_open.nn._aux_groups import drop_auxiliary
+
+__all__ = ["dump_state", "ordinary_norm", "restore_state"]
+
+ON_SCREEN = ("print_log", "progress")  # callbacks that show this run, not an earlier one
+
+
+def dump_state(net: Any) -> bytes:
+    """Return what training has changed: weights, optimiser, scaler, history, callbacks.
+
+    Of networks and criteria these are parameters, whether they are trained, and buffers; other
+    attributes are as their code makes them.
+
+    Raises
+    ------
+    ValueError
+        If a callback, or an optimiser's state, cannot be pickled.
+    """
+    networks = {name: _network_state(getattr(net, name)) for name in _networks(net)}
+    others = {name: getattr(net, name).state_dict() for name in _with_states(net)}
+    buffer = io.BytesIO()
+    try:
+        callbacks = _pickled(net, [item for item in net.callbacks_ if item[0] not in ON_SCREEN])
+        torch.save((networks, others, net.history, callbacks), buffer)
+    except (pickle.PicklingError, AttributeError, TypeError, RuntimeError) as error:
+        raise ValueError(
+            "memory= and checkpoint= keep the state of callbacks and optimizer in a file, and one "
+            "of them cannot be pickled. Define its class at the top of a module that is imported. "
+            f"It said: {error}"
+        ) from error
+    return buffer.getvalue()
+
+
+def restore_state(net: Any, state: bytes) -> None:
+    """Bring a net with the same parameters to where `dump_state` was called.
+
+    Its objects stay the same ones: callbacks and hooks that hold on to network or optimiser go on
+    doing so.
+    """
+    networks, others, history, callbacks = torch.load(
+        io.BytesIO(state), map_location=net.device_, weights_only=False
+    )
+    for name, reached in networks.items():
+        _set_network_state(getattr(net, name), reached)
+    for name, reached in others.items():
+        getattr(net, name).load_state_dict(reached)
+    net.history = history
+    ours = dict(net.callbacks_)
+    for name, callback in _unpickled(net, callbacks):
+        ours[name].__dict__.update(callback.__dict__)  # in place: users hold on to theirs
+
+
+# --- networks ---
+
+
+def _networks(net: Any) -> list[str]:
+    return [f"{name}_" for name in (*net._modules, *net._criteria)]
+
+
+def _with_states(net: Any) -> list[str]:
+    return [*(f"{name}_" for name in net._optimizers), "scaler_"]
+
+
+def _network_state(module: torch.nn.Module) -> dict[str, Any]:
+    weights = module.state_dict()
+    return {
+        "weights": weights,
+        "trained": {name: p.requires_grad for name, p in module.named_parameters()},
+        "other buffers": {n: b for n, b in module.named_buffers() if n not in weights},
+    }
+
+
+def _set_network_state(module: torch.nn.Module, reached: dict[str, Any]) -> None:
+    module.load_state_dict(reached["weights"])
+    for name, parameter in module.named_parameters():
+        parameter.requires_grad_(reached["trained"][name])
+    for name, buffer in module.named_buffers():
+        if name in reached["other buffers"]:
+            buffer.copy_(reached["other buffers"][name])
+
+
+# --- callbacks, which may hold the net and its parts ---
+
+
+def _parts(net: Any) -> dict[tuple[str, ...], Any]:
+    """Return, by name, what callbacks may hold on to, and what is not pickled with them."""
+    parts: dict[tuple[str, ...], Any] = {("net",): net}
+    for name in _networks(net):
+        module = getattr(net, name)
+        parts |= {(name, "layer", path): layer for path, layer in module.named_modules()}
+        parts |= {(name, "parameter", path): p for path, p in module.named_parameters()}
+    return parts | {(name,): getattr(net, name) for name in (*_with_states(net), "history")}
+
+
+def _pickled(net: Any, callbacks: list[Any]) -> bytes:
+    names = {id(part): name for name, part in _parts(net).items()}
+
+    class Pickler(pickle.Pickler):
+        def persistent_id(self, obj: Any) -> Any:
+            return names.get(id(obj))
+
+    buffer = io.BytesIO()
+    Pickler(buffer).dump(callbacks)
+    return buffer.getvalue()
+
+
+def _unpickled(net: Any, content: bytes) -> list[Any]:
+    parts = _parts(net)
+
+    class Unpickler(pickle.Unpickler):
+        def persistent_load(self, pid: Any) -> Any:
+            return parts[pid]
+
+    callbacks: list[Any] = Unpickler(io.BytesIO(content)).load()
+    return callbacks
+
+
+# --- norm layers ---
+
+
+@contextmanager
+def ordinary_norm(net: Any) -> Iterator[None]:
+    """Undo the conversion for a while: fits without noise have ordinary batch norm.
+
+    For nets that have not trained with noise: auxiliary layers are new ones afterwards.
+    """
+    converted = any(isinstance(layer, RoutedNorm) for layer in net.module_.modules())
+    drop_auxiliary(net)
+    revert_norm(net.module_)
+    try:
+        yield
+    finally:
+        if converted:
+            net._convert_norm()

@@ -1,0 +1,258 @@
+"""skorch's classifier with scikit-learn's manners.
+
+What skorch's `NeuralNetClassifier` does otherwise than scikit-learn's users expect is mended here,
+in one place: labels, the "auto" device, parameters, attributes set before `fit`, pickling.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterable
+from fnmatch import fnmatch
+from typing import Any
+
+import numpy as np
+import torch
+from skorch import NeuralNetClassifier
+from skorch.callbacks import Callback, EpochScoring, PassthroughScoring
+from skorch.history import History
+
+from sklearn_open._training.hardware import resolve_device
+from sklearn_open.callbacks._schedules import TrainingProgress
+
+__all__ = ["ScikitNet"]
+
+
+class _UnlessSet:
+    """Default of an attribute that skorch sets in ``__init__``, where scikit-learn wants none.
+
+    While skorch's own ``__init__`` runs the attribute is missing, which is how skorch tells.
+    """
+
+    def __init__(self, make: Callable[[], Any]) -> None:
+        self.make = make
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self.name = name
+
+    def __get__(self, net: Any, owner: Any = None) -> Any:
+        if net is None:
+            return self
+        if "_params_to_validate" not in net.__dict__:
+            raise AttributeError(self.name)
+        return self.make()
+
+
+class ScikitNet(NeuralNetClassifier):
+    """Base of `OPeNClassifier`: everything about skorch, nothing about noise."""
+
+    history_ = _UnlessSet(lambda: None)
+    initialized_ = _UnlessSet(lambda: False)
+    virtual_params_ = _UnlessSet(dict)
+
+    def __init__(self, module: Any, **kwargs: Any) -> None:
+        super().__init__(module, **kwargs)
+        for name in ("history_", "initialized_", "virtual_params_"):
+            if name != "history_" or self.history_ is None:  # history=... may be given
+                del self.__dict__[name]
+
+    @property
+    def device(self) -> Any:
+        """The device to train on, as skorch and torch understand it: never "auto".
+
+        `get_params`, and so `clone`, returns what was given.
+        """
+        given = self.__dict__["device"]
+        return str(resolve_device(given)) if _is_auto(given) else given
+
+    @device.setter
+    def device(self, given: Any) -> None:
+        self.__dict__["device"] = given
+
+    @property
+    def device_(self) -> torch.device:
+        """Where the network is, or will be."""
+        if self.device is not None:
+            try:
+                return torch.device(self.device)
+            except (
+                RuntimeError
+            ):  # torch refuses it, or knows it after all, when the net moves there
+                return torch.device("cpu")
+        first = next(self.module_.parameters(), None) if hasattr(self, "module_") else None
+        return torch.device("cpu") if first is None else first.device
+
+    def get_params_for_optimizer(self, prefix: str, named_parameters: Any) -> Any:
+        """Return the optimiser's arguments; a parameter group that would be empty is refused."""
+        named_parameters = list(named_parameters)
+        given = self.get_params_for(prefix)
+        for name in given:
+            _check_no_group_by_number(f"{prefix}__{name}")
+        groups = given.get("param_groups", ())
+        _check_groups(f"{prefix}__param_groups", groups, [name for name, _ in named_parameters])
+        return super().get_params_for_optimizer(prefix, named_parameters)
+
+    def initialize_history(self) -> ScikitNet:
+        """Begin a new history; the old one stays what it was, for a fit that is refused."""
+        if isinstance(self.history_, History):
+            self.history_ = copy.copy(self.history_)
+        return super().initialize_history()
+
+    def notify(self, method_name: str, **cb_kwargs: Any) -> None:
+        """Call the callbacks; scorers get the user's labels, not codes."""
+        if method_name == "on_batch_end" and self._reads_labels(cb_kwargs["training"]):
+            pixels, codes = cb_kwargs["batch"]
+            cb_kwargs["batch"] = (pixels, self.classes_[codes.cpu().numpy()])
+        super().notify(method_name, **cb_kwargs)
+
+    def _reads_labels(self, training: bool) -> bool:
+        """Whether a callback looks at batches; on a GPU, fetching their labels would wait."""
+        if type(self).on_batch_end is not NeuralNetClassifier.on_batch_end:
+            return True
+        return any(_looks_at_batch(callback, training) for _, callback in self.callbacks_)
+
+    def predict(self, X: Any) -> np.ndarray:
+        """Return the most probable label of each row.
+
+        Parameters
+        ----------
+        X : array-like or torch.Tensor
+            Images of the shape that was fitted, in any accepted layout.
+
+        Returns
+        -------
+        ndarray of shape (n,)
+            Labels as they were given to `fit`; codes from a net that was never fitted.
+        """
+        codes = self.predict_proba(X).argmax(axis=1)
+        return self.classes_[codes] if hasattr(self, "classes_") else codes
+
+    def predict_proba(self, X: Any) -> np.ndarray:
+        """Return the probability of each class for each row.
+
+        Parameters
+        ----------
+        X : array-like or torch.Tensor
+            Images of the shape that was fitted, in any accepted layout.
+
+        Returns
+        -------
+        ndarray of shape (n, n_classes), dtype float32
+            Columns in the order of `classes_`.
+
+        Raises
+        ------
+        ValueError
+            Where the network returns NaN: no label could be told from it.
+        """
+        return _checked(super().predict_proba(X))
+
+    def _get_predict_nonlinearity(self) -> Callable[[torch.Tensor], torch.Tensor]:
+        self.check_is_fitted()
+        # skorch's "auto" knows torch's own losses only and would return logits for any other.
+        criteria = [getattr(self, f"{name}_") for name in self._criteria]
+        unknown = len(criteria) == 1 and not isinstance(criteria[0], torch.nn.NLLLoss)
+        if _is_auto(self.predict_nonlinearity) and unknown:
+            return softmax
+        return super()._get_predict_nonlinearity()
+
+    def _get_param_names(self) -> list[str]:
+        return [name for name in super()._get_param_names() if not name.startswith("_")]
+
+    def get_params(self, deep: bool = True, **kwargs: Any) -> dict[str, Any]:
+        """Return the parameters as they were given."""
+        params = super().get_params(deep=deep, **kwargs)
+        # skorch answers with its default callbacks, whatever was set on them.
+        given = {name: v for name, v in self.__dict__.items() if name.startswith("callbacks__")}
+        return {**params, **given, "device": self.__dict__["device"]}
+
+    def set_params(self, **params: Any) -> ScikitNet:
+        """Set parameters; they last, also where skorch would forget or refuse them once fitted."""
+        if not self.initialized_:
+            for name in params:
+                _check_no_group_by_number(name)
+        at_fit = {name: params.pop(name) for name in list(params) if _takes_effect_at_fit(name)}
+        super().set_params(**params)
+        at_fit |= {name: v for name, v in params.items() if name.startswith("optimizer__")}
+        for name, value in at_fit.items():
+            if "__param_groups__" in name:  # of the running optimizer's groups, by number
+                continue
+            setattr(self, name, value)
+            if "__" in name:
+                self._params_to_validate.add(name)
+        if "optimizer" in at_fit and self.initialized_:
+            self._initialize_optimizer()
+        return self
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        given = state["device"]
+        concrete = str(resolve_device(given)) if _is_auto(given) else given
+        super().__setstate__({**state, "device": concrete})
+        if _is_auto(given):
+            self.device = given
+
+
+def _check_groups(parameter: str, groups: Iterable[Any], names: list[str]) -> None:
+    """Refuse a pattern that selects nothing: skorch would train those layers like all others."""
+    left = names
+    for pattern, _ in groups:
+        selected = [name for name in left if fnmatch(name, pattern)]
+        if not selected:
+            layers = ", ".join(repr(f"{layer}*") for layer in _first_parts(names))
+            raise ValueError(
+                f"{parameter} has a group for {pattern!r}, which fits no parameter of the network "
+                "that an earlier group has left. Use patterns that fit whole names of parameters; "
+                f"this network has {layers}."
+            )
+        left = [name for name in left if name not in selected]
+
+
+def _check_no_group_by_number(parameter: str) -> None:
+    """Refuse a setting of a group of an optimizer that does not run yet: skorch would forget it."""
+    groups, number, _ = parameter.partition("__param_groups__")
+    if number:
+        raise ValueError(
+            f"{parameter} sets a group of a running optimizer, by its number, and this estimator "
+            f"has none before fit. Pass {groups}__param_groups=[(pattern, settings), ...] as a "
+            "whole; a search goes over several such lists."
+        )
+
+
+def _first_parts(names: list[str]) -> list[str]:
+    return list(dict.fromkeys(name.split(".")[0] for name in names))
+
+
+def _takes_effect_at_fit(name: str) -> bool:
+    component = name.split("__")[0]
+    later = ("resampler", "dataset", "iterator_train", "iterator_valid")
+    return name == "optimizer" or component in later
+
+
+def _looks_at_batch(callback: Callback, training: bool) -> bool:
+    if isinstance(callback, EpochScoring):
+        return training == callback.on_train
+    return getattr(type(callback), "on_batch_end", None) not in (
+        Callback.on_batch_end,
+        PassthroughScoring.on_batch_end,
+        TrainingProgress.on_batch_end,
+    )
+
+
+def _is_auto(value: Any) -> bool:
+    return isinstance(value, str) and value == "auto"
+
+
+def softmax(logits: torch.Tensor) -> torch.Tensor:
+    """Turn logits (n, n_classes) into probabilities."""
+    return torch.softmax(logits, dim=-1)
+
+
+def _checked(proba: np.ndarray) -> np.ndarray:
+    if np.isnan(proba).any():
+        rows = np.flatnonzero(np.isnan(proba).reshape(len(proba), -1).any(axis=1))
+        raise ValueError(
+            f"the network returned NaN for {len(rows)} of {len(proba)} rows of X, the first of "
+            f"them row {rows[0]}. Pass values in the range that fit was given; if they are, the "
+            "network's weights are not finite."
+        )
+    return proba

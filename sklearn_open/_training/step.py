@@ -1,0 +1,216 @@
+"""The training step: two routes, precision, losses; and the epoch around it."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from contextlib import closing
+from typing import Any
+
+import torch
+from skorch.dataset import get_len, unpack_data
+from skorch.utils import to_tensor
+
+from sklearn_open._random import keyed_seed, seeded_user_code
+from sklearn_open._training.allocator import keep_freed_memory
+from sklearn_open._training.building import main_output
+from sklearn_open._training.hardware import autocast, autocast_dtype, tf32
+from sklearn_open._training.health import check_losses, weights_put_back_if_diverged
+from sklearn_open._training.net import ScikitNet
+from sklearn_open.batching._batches import Batch, EpochBatches, LoaderBatches
+from sklearn_open.nn import convert_norm
+from sklearn_open.nn._aux_groups import add_auxiliary, drop_auxiliary, without_auxiliary
+from sklearn_open.nn._routing import forward_natural_first, map_rows
+from sklearn_open.over_sampling._base import NoiseSampler
+
+__all__ = ["TwoRouteNet"]
+
+# Weight of each auxiliary head's loss (GoogLeNet, Szegedy et al. 2015, section 5).
+AUXILIARY_LOSS_WEIGHT = 0.3
+
+
+class TwoRouteNet(ScikitNet):
+    """Base of `OPeNClassifier`: how a batch trains the network, not where it comes from."""
+
+    _noise_rows_ = 0  # how many of the last rows of the batch in work are noise
+    _compiled_: Any = None  # the network as torch.compile returned it; training steps use it
+
+    # --- the network that is trained ---
+
+    def on_train_begin(self, net: Any, X: Any = None, y: Any = None, **kwargs: Any) -> None:
+        """Make the network fit the settings, which may have changed since it was made."""
+        if self.scaler_.is_enabled() != (self.precision == "fp16"):
+            self._initialize_scaler()
+        self._prepare_network()
+
+    def _initialize_scaler(self) -> None:
+        self.scaler_ = torch.amp.GradScaler(self.device_.type, enabled=self.precision == "fp16")
+
+    def _prepare_network(self) -> None:
+        """Convert the batch norm of a network that trains with noise, and compile it if wanted."""
+        if self._uses_noise:
+            self._convert_norm()
+        self._compiled_ = None
+        if self.compile:
+            params = self.get_params_for("compile")
+            if isinstance(self.compile, str):
+                params["mode"] = self.compile
+            # Past skorch's setattr, which would keep it as one more module of the net.
+            self.__dict__["_compiled_"] = torch.compile(self.module_, **params)
+
+    def _convert_norm(self) -> None:
+        if self.norm != "aux":
+            drop_auxiliary(self)
+        convert_norm(self.module_, self.norm, noise_grad=self.noise_grad)
+        add_auxiliary(self)
+
+    def initialize_optimizer(self, *args: Any, **kwargs: Any) -> TwoRouteNet:
+        """Make the optimiser, auxiliary norm layers in groups of their own."""
+        super().initialize_optimizer(*args, **kwargs)
+        add_auxiliary(self)
+        return self
+
+    def get_params_for_optimizer(self, prefix: str, named_parameters: Any) -> Any:
+        """Return the optimiser's arguments, without the parameters of auxiliary norm layers."""
+        natural = without_auxiliary(self, named_parameters)
+        return super().get_params_for_optimizer(prefix, natural)
+
+    def torch_compile(self, module: Any, name: str) -> Any:
+        """Leave modules as they are: state-dict keys stay, and only training steps are compiled."""
+        return module
+
+    def __getstate__(self) -> dict[str, Any]:
+        state = super().__getstate__()
+        state.pop("_compiled_", None)  # compiled code belongs to the process
+        return state
+
+    @property
+    def _uses_noise(self) -> bool:
+        resampler = getattr(self, "resampler_", None)
+        return isinstance(resampler, NoiseSampler) and resampler.makes_noise
+
+    @property
+    def _network(self) -> Any:
+        if self.module_.training and self._compiled_ is not None:
+            return self._compiled_
+        return self.module_
+
+    # --- the epoch ---
+
+    def _epoch(self) -> int:
+        return len(self.history) - 1
+
+    def run_single_epoch(
+        self, iterator: Any, training: bool, prefix: str, step_fn: Any, **fit_params: Any
+    ) -> None:
+        """Run an epoch; in training, every step has random numbers of its own.
+
+        Losses stay on a GPU until the epoch's end, so that no step waits for the one before.
+
+        Raises
+        ------
+        TrainingDivergedError
+            When a training loss is not finite; the weights are then those of the epoch's beginning.
+        """
+        if iterator is None:
+            return
+        with tf32(self.precision, self.device_), keep_freed_memory(self.device_):
+            if not training:
+                self._run_steps(iterator, False, prefix, step_fn, fit_params)
+                return
+            # Closed here, as an error that somebody keeps would keep the random state of its step.
+            with weights_put_back_if_diverged(self), closing(self._steps(iterator)) as steps:
+                self._run_steps(steps, True, prefix, step_fn, fit_params)
+
+    def _run_steps(
+        self, batches: Any, training: bool, prefix: str, step_fn: Any, fit_params: dict[str, Any]
+    ) -> None:
+        n_batches = 0
+        try:
+            for batch in batches:
+                self.notify("on_batch_begin", batch=batch, training=training)
+                step = step_fn(batch, **fit_params)
+                loss = step["loss"].detach()
+                self.history.record_batch(f"{prefix}_loss", loss)
+                self.history.record_batch(f"{prefix}_batch_size", get_len(batch[0]))
+                if training and loss.device.type == "cpu":  # where looking at it costs nothing
+                    check_losses(self, [loss], first=n_batches)
+                self.notify("on_batch_end", batch=batch, training=training, **step)
+                n_batches += 1
+                self._interrupt_.raise_if_pending()
+        finally:
+            losses = self._losses_to_numbers(f"{prefix}_loss")
+        if training:
+            check_losses(self, losses)
+        self.history.record(f"{prefix}_batch_count", n_batches)
+
+    def _losses_to_numbers(self, name: str) -> list[float]:
+        recorded = [b for b in self.history[-1]["batches"] if isinstance(b.get(name), torch.Tensor)]
+        losses = []
+        if recorded:
+            losses = torch.stack([b[name].double() for b in recorded]).tolist()
+            for batch, loss in zip(recorded, losses, strict=True):
+                batch[name] = loss
+        return losses
+
+    def _steps(self, batches: EpochBatches | LoaderBatches) -> Generator[Batch]:
+        epoch = self._epoch()
+        try:
+            for b, batch in enumerate(batches):
+                # Known here, not in train_step, so that an overridden train_step, closures called
+                # more than once (LBFGS) and gradient accumulation all see the batch's own number.
+                self._noise_rows_ = batch.n_noise
+                # Dropout draws from torch's global generator, other code from NumPy's.
+                with seeded_user_code(self.device_, keyed_seed(self.seed_, "step", epoch, b)):
+                    yield batch
+        finally:
+            self._noise_rows_ = 0
+
+    # --- the step ---
+
+    def train_step_single(self, batch: Any, **fit_params: Any) -> dict[str, Any]:
+        """Run forward and backward on a batch, with scaled gradients under fp16."""
+        self._set_training(True)
+        x, y = unpack_data(batch)
+        y_pred = self.infer(x, **fit_params)
+        loss = self.get_loss(y_pred, y, X=x, training=True)
+        self.scaler_.scale(loss).backward()
+        for name in self._optimizers:
+            self.scaler_.unscale_(getattr(self, f"{name}_"))  # callbacks see true gradients
+        return {"loss": loss, "y_pred": y_pred}
+
+    def _step_optimizer(self, step_fn: Any) -> None:
+        if not self.scaler_.is_enabled():
+            super()._step_optimizer(step_fn)
+            return
+        step_fn()  # fp16 takes optimisers that call it once
+        for name in self._optimizers:
+            self.scaler_.step(getattr(self, f"{name}_"))
+        self.scaler_.update()
+
+    def infer(self, x: Any, **fit_params: Any) -> Any:
+        """Call the network on a batch: on two routes while training with noise, else on one."""
+        x = to_tensor(x, device=self.device_).float()
+        if x.ndim == 4:
+            x = x.contiguous(memory_format=torch.channels_last)
+        n_noise = self._noise_rows_ if self.module_.training else 0
+        dtype = autocast_dtype(self.precision, self.device_, tuple(x.shape[1:]))
+        # Both routes of a training step share its weights. (Training steps are one at a time, see
+        # `seeded_global_rng`; predictions are not.)
+        with autocast(self.device_, dtype, share_casts=self.module_.training):
+            output = forward_natural_first(self._network, x, n_noise, **fit_params)
+        return map_rows(lambda rows: rows[0].float(), output)
+
+    def forward_iter(self, *args: Any, **kwargs: Any) -> Generator[Any]:
+        """Yield the network's output for each batch of the rows to predict on."""
+        with keep_freed_memory(self.device_):
+            yield from super().forward_iter(*args, **kwargs)
+
+    def get_loss(self, y_pred: Any, y_true: Any, *args: Any, **kwargs: Any) -> torch.Tensor:
+        """Return the loss of the logits, plus that of auxiliary heads (GoogLeNet, Inception)."""
+        loss = super().get_loss(main_output(y_pred), y_true, *args, **kwargs)
+        for name in getattr(y_pred, "_fields", ()):
+            head = getattr(y_pred, name)
+            if name.startswith("aux") and head is not None:
+                auxiliary = super().get_loss(head, y_true, *args, **kwargs)
+                loss = loss + AUXILIARY_LOSS_WEIGHT * auxiliary
+        return loss

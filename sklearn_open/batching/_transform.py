@@ -1,0 +1,147 @@
+"""The one order in which a batch is made: augment natural rows, draw noise, normalise all."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from sklearn_open._inputs.pixels import PixelScale, constant
+from sklearn_open._random import keyed_generator
+from sklearn_open.augment._presets import Augmentation
+from sklearn_open.noise._base import ImageNoiseFamily, NoiseFamily
+
+__all__ = ["BatchTransform", "check_normalize"]
+
+SMALLEST = float(np.finfo(np.float32).tiny)  # of the deviations that float32 can divide by
+
+
+def check_normalize(
+    normalize: Any, mean: np.ndarray, std: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the mean and deviation to normalise by, in unit scale.
+
+    Parameters
+    ----------
+    normalize : "dataset", None or pair of array-likes
+        "dataset" takes the statistics given, None changes nothing, a pair ``(mean, std)`` of one
+        number per channel is taken as it is.
+    mean, std : numpy.ndarray of shape (n_channels,)
+        Channel statistics of the training set.
+
+    Raises
+    ------
+    ValueError
+        For anything else.
+    """
+    if normalize is None:
+        return np.zeros_like(mean), np.ones_like(std)
+    if isinstance(normalize, str) and normalize == "dataset":
+        return mean, np.where(_is_constant(mean, std), 1.0, std)  # which is only centred
+    try:
+        given_mean, given_std = (np.asarray(part, dtype=float) for part in normalize)
+        given_mean = np.broadcast_to(given_mean, mean.shape).copy()
+        given_std = np.broadcast_to(given_std, std.shape).copy()
+        usable = np.abs([given_mean, given_std]) <= np.finfo(np.float32).max
+        if np.all(given_std >= SMALLEST) and usable.all():
+            return given_mean, given_std
+    except (TypeError, ValueError):
+        pass
+    raise ValueError(
+        f"normalize={normalize!r} is not understood. Pass 'dataset' (statistics of the training "
+        f"set), None, or a pair (mean, std) with one number for each of the {len(mean)} channels, "
+        "in units where pixels lie in [0, 1], all of std positive."
+    )
+
+
+def _is_constant(mean: np.ndarray, std: np.ndarray) -> np.ndarray:
+    """Which channels are constant as far as float32 can tell: dividing would blow rounding up."""
+    rounding = 4 * np.finfo(np.float32).eps * np.abs(mean)
+    return std < np.maximum(rounding, SMALLEST)
+
+
+@dataclass(frozen=True)
+class BatchTransform:
+    """Turns gathered pixels into what the network is fed.
+
+    Parameters
+    ----------
+    scale : PixelScale
+        Feasible range of the pixels.
+    mean, std : numpy.ndarray of shape (n_channels,)
+        What unit-scale pixels are normalised by.
+    augment : callable or None
+        See `sklearn_open.augment`; natural rows only.
+    noise : NoiseFamily or None
+        Fitted; None when no row is ever noise.
+    seed : int
+        Root seed of the run.
+    """
+
+    scale: PixelScale
+    mean: np.ndarray
+    std: np.ndarray
+    augment: Augmentation | None
+    noise: NoiseFamily | None
+    seed: int
+
+    def train(
+        self,
+        natural: torch.Tensor,
+        noise_codes: torch.Tensor,
+        epoch: int,
+        batch: int,
+        noise_images: torch.Tensor | None = None,
+    ) -> torch.Tensor:
+        """Return a training batch, natural rows first.
+
+        Parameters
+        ----------
+        natural : torch.Tensor of shape (n_natural, n_channels, ...)
+            Pixels in their own units.
+        noise_codes : torch.Tensor of shape (n_noise,)
+            Classes that the noise rows are labelled with.
+        epoch, batch : int
+            What the random numbers are keyed by: fresh in every batch, the same when repeated.
+        noise_images : torch.Tensor of shape (n_noise, n_channels, ...) or None, default=None
+            Pixels that noise which starts from images (`ImageNoiseFamily`) is to start from.
+
+        Returns
+        -------
+        torch.Tensor of shape (n_natural + n_noise, n_channels, ...), dtype float32
+        """
+        x = self.scale.to_unit(natural)
+        if self.augment is not None:
+            x = self.augment(x, keyed_generator(x.device, self.seed, "augment", epoch, batch))
+        if len(noise_codes):
+            assert self.noise is not None, "the plan has noise rows, the transform has no noise"
+            generator = keyed_generator(x.device, self.seed, "noise", epoch, batch)
+            if isinstance(self.noise, ImageNoiseFamily):
+                assert noise_images is not None, "the noise starts from images, and none are given"
+                images = self.scale.to_unit(noise_images)
+                noise = self.noise.sample_from(images, noise_codes, generator)
+            else:
+                noise = self.noise.sample(noise_codes, tuple(x.shape[1:]), generator)
+            if self.noise.raw:
+                return torch.cat([self._normalize(x), noise])
+            x = torch.cat([x, noise])
+        return self._normalize(x)
+
+    def evaluate(self, pixels: torch.Tensor) -> torch.Tensor:
+        """Return rows to predict on: normalised, nothing else."""
+        return self._normalize(self.scale.to_unit(pixels))
+
+    def to_pixels(self, x: torch.Tensor, dtype: np.dtype) -> np.ndarray:
+        """Return what the network is fed in the units and dtype of the pixels it came from."""
+        unit = x.mul(_per_channel(self.std, x)).add_(_per_channel(self.mean, x))
+        return self.scale.to_raw(unit, dtype)
+
+    def _normalize(self, x: torch.Tensor) -> torch.Tensor:
+        # Not in place to begin with: a user's augmentation may go on using what it returned.
+        return x.sub(_per_channel(self.mean, x)).div_(_per_channel(self.std, x))
+
+
+def _per_channel(values: np.ndarray, x: torch.Tensor) -> torch.Tensor:
+    return constant(values, x.device).reshape(-1, *[1] * (x.ndim - 2))
