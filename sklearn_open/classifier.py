@@ -15,8 +15,10 @@ from sklearn.utils import check_random_state
 from skorch.dataset import Dataset
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from sklearn_open._inputs.containers import find_labels, is_dataset
-from sklearn_open._inputs.images import check_image_shape, check_images, check_range, encode_labels
+from sklearn_open._inputs.images import check_images, check_range
+from sklearn_open._inputs.items import find_labels, is_dataset
+from sklearn_open._inputs.labels import encode_labels
+from sklearn_open._inputs.layout import check_image_shape
 from sklearn_open._inputs.pixels import PixelStatistics
 from sklearn_open._parameters.settings import check_resampling, check_settings, has_own_loader
 from sklearn_open._persistence.checkpoints import Checkpoints
@@ -30,24 +32,19 @@ from sklearn_open._training.interrupt import NOT_INTERRUPTED, held_back
 from sklearn_open._training.step import TwoRouteNet
 from sklearn_open._warnings import warn_user
 from sklearn_open.augment._presets import check_augment
-from sklearn_open.batching._batches import (
-    EpochBatches,
-    EvalBatches,
-    ImageDataset,
-    LoaderBatches,
-    TrainSet,
-    taken,
-)
+from sklearn_open.batching._batches import EpochBatches, EvalBatches, LoaderBatches
+from sklearn_open.batching._dataset import ImageDataset, TrainSet, taken
 from sklearn_open.batching._transform import BatchTransform, check_normalize
-from sklearn_open.callbacks._schedules import StepSchedule, TrainingProgress
+from sklearn_open.callbacks._progress import TrainingProgress
+from sklearn_open.callbacks._schedules import StepSchedule
 from sklearn_open.exceptions import TrainingDivergedError
 from sklearn_open.nn import convert_norm
-from sklearn_open.noise._base import check_noise
+from sklearn_open.noise._names import check_noise
 from sklearn_open.over_sampling._appender import PureNoiseAppender
 from sklearn_open.over_sampling._epochs import DEFAULT_DELTA, build_resampler, rebalance
 from sklearn_open.over_sampling._pure_noise import PureNoiseOverSampler
 from sklearn_open.plan import EpochPlan, EpochPlanner, resolve_epoch
-from sklearn_open.recipes._recipe import recipe_parameters
+from sklearn_open.recipes._names import recipe_parameters
 
 __all__ = ["OPeNClassifier"]
 

@@ -19,7 +19,8 @@ from torch.utils.data import Dataset, Sampler
 from sklearn_open._parameters.settings import CHOICES
 from sklearn_open._random import keyed_seed
 from sklearn_open._warnings import warn_user
-from sklearn_open.noise._base import GaussianNoise, ImageNoiseFamily, NoiseFamily
+from sklearn_open.noise._base import ImageNoiseFamily, NoiseFamily
+from sklearn_open.noise._gaussian import GaussianNoise
 from sklearn_open.over_sampling._epochs import DEFAULT_DELTA, LabelDraw
 from sklearn_open.over_sampling._pure_noise import PureNoiseOverSampler, check_delta
 from sklearn_open.plan import EpochPlan, EpochPlanner

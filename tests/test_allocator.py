@@ -9,7 +9,7 @@ import threading
 
 import pytest
 
-from sklearn_open import _allocator
+from sklearn_open._training import allocator as _allocator
 from sklearn_open._training.allocator import keep_freed_memory
 
 COUNT_FAULTS = """

@@ -7,8 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from sklearn_open import _autoaugment as policies
-from sklearn_open import augment as A
+from sklearn_open.augment import _autoaugment as policies
 from sklearn_open.augment import (
     check_augment,
     random_autoaugment,
@@ -19,6 +18,8 @@ from sklearn_open.augment import (
     random_resized_crop,
     random_rotation,
 )
+from sklearn_open.augment._color import _color_layers
+from sklearn_open.augment._geometry import _crop_boxes
 
 COMPOSITION = {
     "flip_crop": [random_flip_crop],
@@ -284,7 +285,7 @@ def test_simclr_without_rgb(channels):
 @pytest.mark.parametrize("channels", [1, 3])
 def test_color_does_not_depend_on_the_batches_before(channels):
     batch = images(9, channels)
-    A._color_layers.cache_clear()
+    _color_layers.cache_clear()
     first = random_color(batch, generator(1))
     random_color(images(4, channels, 16, 8), generator(2))
     assert torch.equal(random_color(batch, generator(1)), first)
@@ -364,7 +365,7 @@ def test_resized_crop_equals_torchvision_sample_by_sample(monkeypatch, size):
     n, (height, width) = 60, size
     batch = images(n, 3, *size)
     out = random_resized_crop(batch, generator(5))
-    boxes = torch.stack(A._crop_boxes(height, width, n, generator(5)), 1).int().tolist()
+    boxes = torch.stack(_crop_boxes(height, width, n, generator(5)), 1).int().tolist()
 
     draws = generator(5)
     area = height * width * (0.08 + 0.92 * torch.rand(n, 10, generator=draws))
@@ -393,7 +394,7 @@ def test_resized_crop_equals_torchvision_sample_by_sample(monkeypatch, size):
 
 def test_resized_crop_draws():
     # A piece of up to 3/4 of a square fits in it, whatever its ratio.
-    top, left, height, width = A._crop_boxes(1000, 1000, 4000, generator())
+    top, left, height, width = _crop_boxes(1000, 1000, 4000, generator())
     area, ratio = height * width / 1e6, torch.log(width / height) / np.log(4 / 3)
     observed = torch.quantile(area[area < 0.75], torch.tensor([0.0, 0.25, 0.5, 0.75, 1.0]))
     expected = torch.linspace(0.08, 0.75, 5)

@@ -12,7 +12,7 @@ from skorch.dataset import ValidSplit
 from torch.utils.data import Dataset, Subset
 
 from sklearn_open import OPeNClassifier, PureNoiseOverSampler
-from sklearn_open._inputs.containers import LazyImages
+from sklearn_open._inputs.lazy import LazyImages
 from sklearn_open._inputs.memory_maps import MappedRows
 from sklearn_open._inputs.pixels import PixelStatistics
 from sklearn_open.augment import check_augment

@@ -17,7 +17,8 @@ from sklearn.model_selection import GroupKFold
 from skorch.callbacks import Callback, EarlyStopping, LRScheduler
 from skorch.dataset import ValidSplit
 
-from sklearn_open import OPeNClassifier, _checkpoints
+from sklearn_open import OPeNClassifier
+from sklearn_open._persistence import checkpoints as _checkpoints
 from sklearn_open.backbones import SmallCNN
 from sklearn_open.exceptions import CheckpointError
 

@@ -18,7 +18,7 @@ from skorch.callbacks import Callback
 
 from sklearn_open import OPeNClassifier, PureNoiseOverSampler
 from sklearn_open._random import _GLOBAL_RNG
-from sklearn_open.augment import _PRESETS
+from sklearn_open.augment._presets import PRESETS
 
 ROOT = Path(__file__).parents[1]
 SCRIPT = ROOT / "tests" / "determinism_fits.py"
@@ -127,7 +127,7 @@ def _deterministic_algorithms():
 
 
 @pytest.mark.usefixtures("_deterministic_algorithms")
-@pytest.mark.parametrize("augment", [None, *_PRESETS])
+@pytest.mark.parametrize("augment", [None, *PRESETS])
 def test_deterministic_algorithms_of_torch(augment):
     X, y = fits.images()
     a, b = (OPeNClassifier(augment=augment, **fits.SETTINGS).fit(X, y) for _ in range(2))

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from sklearn_open import _hardware
+from sklearn_open._training import hardware as _hardware
 from sklearn_open._training.hardware import (
     autocast,
     autocast_dtype,

@@ -31,7 +31,7 @@ from torch.utils.data import DataLoader, Dataset, TensorDataset
 
 from sklearn_open import OPeNClassifier, PureNoiseOverSampler
 from sklearn_open._inputs.containers import as_array, as_rows
-from sklearn_open._inputs.images import Layout
+from sklearn_open._inputs.layout import Layout
 from sklearn_open.backbones import SmallCNN, SmallMLP
 
 # Warnings that a user may see; any other fails a case.

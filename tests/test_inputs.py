@@ -24,8 +24,10 @@ from torch.utils.data import (
     TensorDataset,
 )
 
-from sklearn_open import OPeNClassifier, _inputs
-from sklearn_open._inputs.containers import BatchReader, LazyImages, chunks, find_labels
+from sklearn_open import OPeNClassifier
+from sklearn_open._inputs import lazy as _inputs
+from sklearn_open._inputs.items import find_labels
+from sklearn_open._inputs.lazy import BatchReader, LazyImages, chunks
 
 
 def make(**kwargs):

@@ -7,12 +7,12 @@ import torch
 from sklearn_open._inputs.pixels import PixelStatistics
 from sklearn_open._random import keyed_generator
 from sklearn_open.noise import (
-    _FAMILIES,
     GaussianNoise,
     ImageNoiseFamily,
     NoiseFamily,
     check_noise,
 )
+from sklearn_open.noise._names import FAMILIES
 
 
 def images(dtype=np.uint8, n=40, shape=(3, 5, 6), seed=0):
@@ -27,7 +27,7 @@ def fitted(family, X, n_classes=2):
     return check_noise(family).fit(X, codes, PixelStatistics.of(X))
 
 
-@pytest.mark.parametrize("family", list(_FAMILIES))
+@pytest.mark.parametrize("family", list(FAMILIES))
 @pytest.mark.parametrize("shape", [(3, 8, 8), (1, 4, 4), (5,)])
 def test_every_family_keeps_the_contract(family, shape):
     rng = np.random.RandomState(0)
@@ -90,7 +90,7 @@ def test_class_noise_has_the_statistics_of_the_labels_class():
 
 def test_class_statistics_are_those_of_its_rows(monkeypatch):
     X = images(n=41)
-    monkeypatch.setattr("sklearn_open._inputs.containers.CHUNK_BYTES", 8 * X[0].size * 6)
+    monkeypatch.setattr("sklearn_open._inputs.lazy.CHUNK_BYTES", 8 * X[0].size * 6)
     codes = np.random.RandomState(0).randint(0, 4, 41)
     noise = check_noise("class_gaussian").fit(X, codes, PixelStatistics.of(X))
     for c in range(4):

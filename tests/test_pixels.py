@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from torch.utils.data import Dataset
 
-from sklearn_open import _inputs
-from sklearn_open._inputs.containers import LazyImages
+from sklearn_open._inputs import lazy as _inputs
+from sklearn_open._inputs.lazy import LazyImages
 from sklearn_open._inputs.pixels import PixelScale, PixelStatistics, constant
 
 UNIT = PixelScale(np.float64(0), np.float64(1))

@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 
 from sklearn_open import OPeNClassifier
-from sklearn_open import _saved_file as saved_file
+from sklearn_open._persistence import file as saved_file
 from sklearn_open._persistence.file import read_file, write_file
 from sklearn_open.exceptions import SavedFileError
 

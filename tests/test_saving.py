@@ -19,7 +19,7 @@ from skorch.dataset import Dataset, ValidSplit
 from torch import nn
 
 from sklearn_open import OPeNClassifier, PureNoiseOverSampler
-from sklearn_open import _saved_facts as saved_facts
+from sklearn_open._persistence import facts as saved_facts
 from sklearn_open._persistence.file import read_file, write_file
 from sklearn_open.backbones import SmallCNN, WideResNet, resnet32
 from sklearn_open.exceptions import SavedFileError

@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch.utils.data import Dataset
 
-from sklearn_open import _sources
-from sklearn_open._inputs.containers import LazyImages
+from sklearn_open._inputs.lazy import LazyImages
+from sklearn_open.batching import _sources
 from sklearn_open.batching._sources import (
     _DatasetSource,
     _MemorySource,
@@ -61,7 +61,7 @@ def no_threads():
 @pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize("dtype", [np.uint8, np.float32])
 def test_every_source_gives_the_same_bits(tmp_path, dtype, layout, monkeypatch):
-    monkeypatch.setattr("sklearn_open._inputs.containers.CHUNK_BYTES", 8 * 90 * 7)
+    monkeypatch.setattr("sklearn_open._inputs.lazy.CHUNK_BYTES", 8 * 90 * 7)
     X = LAYOUTS[layout](pixels(dtype))
     X.flags.writeable = False
     mapped = memory_map(X, tmp_path)

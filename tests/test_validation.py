@@ -5,7 +5,9 @@ import pytest
 import torch
 from sklearn.base import BaseEstimator
 
-from sklearn_open._inputs.images import Layout, check_image_shape, check_images, encode_labels
+from sklearn_open._inputs.images import check_images
+from sklearn_open._inputs.labels import encode_labels
+from sklearn_open._inputs.layout import Layout, check_image_shape
 
 
 def check(X, y=None, image_shape=None, **kwargs):

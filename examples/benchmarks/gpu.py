@@ -258,7 +258,7 @@ def data_path(args: argparse.Namespace, X: np.ndarray, y: np.ndarray) -> dict[st
         contestants[f"{augment} epoch"] = running.epochs()
         contestants[f"{augment} data"] = running.data()
         pairs.append((f"{augment} data", f"{augment} epoch"))
-    with mock.patch("sklearn_open.batching.open_source", _reader):
+    with mock.patch("sklearn_open.batching._batches.open_source", _reader):
         running = begin(make_open(args.network, augment="flip_crop"), X, y)
     contestants["reader epoch"] = running.epochs()
     contestants["reader data"] = running.data()

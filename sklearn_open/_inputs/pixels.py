@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from sklearn_open._inputs.containers import LazyImages, chunks
+from sklearn_open._inputs.lazy import LazyImages, chunks
 from sklearn_open._warnings import warn_user
 
 __all__ = ["ChannelMoments", "PixelScale", "PixelStatistics", "constant"]

@@ -15,7 +15,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from sklearn_open._inputs.containers import LazyImages
+from sklearn_open._inputs.lazy import LazyImages
 from sklearn_open._persistence.atomic import TEMPORARY, full_path, write_atomically
 from sklearn_open._persistence.fingerprint import (
     comparable_params,
@@ -26,7 +26,7 @@ from sklearn_open._persistence.fingerprint import (
 )
 from sklearn_open._persistence.state import dump_state, restore_state
 from sklearn_open._warnings import warn_user
-from sklearn_open.batching._batches import ImageDataset, TrainSet
+from sklearn_open.batching._dataset import ImageDataset, TrainSet
 from sklearn_open.exceptions import CheckpointError
 
 __all__ = ["Checkpoints"]

@@ -19,8 +19,8 @@ from joblib.hashing import NumpyHasher
 from sklearn.base import BaseEstimator
 from skorch.callbacks import Callback
 
-from sklearn_open._inputs.containers import chunks
-from sklearn_open.batching._batches import ImageDataset
+from sklearn_open._inputs.lazy import chunks
+from sklearn_open.batching._dataset import ImageDataset
 
 __all__ = [
     "comparable",

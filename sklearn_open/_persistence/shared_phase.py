@@ -14,7 +14,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 from sklearn.utils.validation import check_memory
 
-from sklearn_open._inputs.containers import LazyImages
+from sklearn_open._inputs.lazy import LazyImages
 from sklearn_open._persistence.fingerprint import (
     comparable,
     comparable_params,
@@ -24,7 +24,7 @@ from sklearn_open._persistence.fingerprint import (
 )
 from sklearn_open._persistence.state import dump_state, ordinary_norm, restore_state
 from sklearn_open._warnings import warn_user
-from sklearn_open.batching._batches import ImageDataset, TrainSet
+from sklearn_open.batching._dataset import ImageDataset, TrainSet
 
 __all__ = ["SharedPhase"]
 

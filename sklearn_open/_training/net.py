@@ -18,7 +18,7 @@ from skorch.callbacks import Callback, EpochScoring, PassthroughScoring
 from skorch.history import History
 
 from sklearn_open._training.hardware import resolve_device
-from sklearn_open.callbacks._schedules import TrainingProgress
+from sklearn_open.callbacks._progress import TrainingProgress
 
 __all__ = ["ScikitNet"]
 

@@ -1,20 +1,104 @@
-"""AutoAugment: its operations on 8-bit images, and its two policies."""
+"""AutoAugment: two policies, their operations on 8-bit images, and batches that take them."""
 
 from __future__ import annotations
 
 import math
+from collections import defaultdict
 from functools import cache, partial
 
 import torch
 
-__all__ = [
-    "CIFAR10_POLICY",
-    "IMAGENET_POLICY",
-    "SIGNED",
-    "Policy",
-    "apply_operation",
-    "strength_of",
-]
+from sklearn_open.augment._draws import randint
+
+__all__ = ["random_autoaugment", "random_autoaugment_imagenet"]
+
+
+def random_autoaugment(batch: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+    """Apply AutoAugment with the policy that was learnt on CIFAR-10.
+
+    Parameters
+    ----------
+    batch : torch.Tensor of shape (n, 3, H, W)
+        RGB images in [0, 1].
+    generator : torch.Generator
+        Where the parameters are drawn.
+
+    Returns
+    -------
+    torch.Tensor of shape (n, 3, H, W)
+        Every image after a sub-policy of its own, drawn uniformly from the 25: two operations,
+        each applied with its probability, and for those that have one with a random sign [1]_.
+        Values are multiples of 1/255, since several operations are defined on 8-bit images.
+
+    Raises
+    ------
+    ValueError
+        If the images are not RGB.
+
+    Notes
+    -----
+    The operations and their strengths are torchvision's. Its own ``AutoAugment``, and kornia's,
+    draw one sub-policy per call, that is one for the whole batch; here the images that drew the
+    same operation at the same strength go through it together.
+
+    References
+    ----------
+    .. [1] E. D. Cubuk, B. Zoph, D. Mane, V. Vasudevan, Q. V. Le, "AutoAugment: Learning
+       Augmentation Strategies from Data", CVPR 2019.
+    """
+    return _autoaugmented(batch, generator, CIFAR10_POLICY, "autoaugment")
+
+
+def random_autoaugment_imagenet(batch: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+    """Apply AutoAugment with the policy that was learnt on ImageNet.
+
+    Parameters
+    ----------
+    batch : torch.Tensor of shape (n, 3, H, W)
+        RGB images in [0, 1].
+    generator : torch.Generator
+        Where the parameters are drawn.
+
+    Returns
+    -------
+    torch.Tensor of shape (n, 3, H, W)
+        As :func:`random_autoaugment` does it, with the other policy.
+
+    Raises
+    ------
+    ValueError
+        If the images are not RGB.
+    """
+    return _autoaugmented(batch, generator, IMAGENET_POLICY, "autoaugment_imagenet")
+
+
+def _autoaugmented(
+    batch: torch.Tensor, generator: torch.Generator, policy: Policy, preset: str
+) -> torch.Tensor:
+    n, channels = batch.shape[:2]
+    if channels != 3:
+        raise ValueError(
+            f"augment={preset!r} needs RGB images, as its policy works on colours; got "
+            f"{channels} channels. Use augment='cutout' instead."
+        )
+    sub_policy = randint(len(policy), n, generator, torch.device("cpu"))
+    chance = torch.rand((n, 2), generator=generator, device=generator.device)
+    negative = torch.randint(2, (n, 2), generator=generator, device=generator.device)
+    draws = list(zip(sub_policy[:, 0].tolist(), chance.tolist(), negative.tolist(), strict=True))
+
+    images = (batch * 255).round().to(torch.uint8)
+    for step in range(2):
+        groups: dict[tuple[str, float], list[int]] = defaultdict(list)
+        for row, (index, uniform, is_negative) in enumerate(draws):
+            name, probability, magnitude = policy[index][step]
+            if uniform[step] < probability:
+                strength = strength_of(name, magnitude, bool(is_negative[step]))
+                groups[name, strength].append(row)
+        for (name, strength), members in groups.items():
+            rows = torch.tensor(members, device=images.device)
+            images[rows] = apply_operation(images[rows], name, strength)
+    return images.to(batch.dtype) / 255
+
 
 Policy = tuple[tuple[tuple[str, float, int], tuple[str, float, int]], ...]
 

@@ -1,4 +1,4 @@
-"""From validated arrays to batches on the device."""
+"""Batches of an epoch, on the device."""
 
 from __future__ import annotations
 
@@ -8,111 +8,14 @@ from typing import Any
 
 import numpy as np
 import torch
-from skorch.dataset import Dataset
-from torch.utils.data import Subset
 
-from sklearn_open._inputs.containers import LazyImages
-from sklearn_open._inputs.memory_maps import MappedRows, find_map
 from sklearn_open._random import keyed_seed
+from sklearn_open.batching._dataset import ImageDataset, TrainSet
 from sklearn_open.batching._sources import open_source
 from sklearn_open.batching._transform import BatchTransform
 from sklearn_open.noise._base import ImageNoiseFamily
-from sklearn_open.plan import EpochPlanner
 
-__all__ = [
-    "Batch",
-    "EpochBatches",
-    "EvalBatches",
-    "ImageDataset",
-    "LoaderBatches",
-    "TrainSet",
-    "taken",
-]
-
-
-class ImageDataset(Dataset):
-    """Validated rows with their labels.
-
-    Parameters
-    ----------
-    X : numpy.ndarray or LazyImages of shape (n, n_channels, ...)
-        Pixels in their own units, uint8 or float32.
-    codes : numpy.ndarray of shape (n,) or None, default=None
-        Classes 0 to n_classes - 1; zeros when predicting.
-    y : numpy.ndarray of shape (n,) or None, default=None
-        The user's labels; the codes when predicting.
-    """
-
-    def __init__(
-        self,
-        X: np.ndarray | LazyImages,
-        codes: np.ndarray | None = None,
-        y: np.ndarray | None = None,
-    ) -> None:
-        self.X: Any = X  # an array, or LazyImages, which is sliced like one
-        self.codes = np.zeros(len(X), dtype=np.int64) if codes is None else codes
-        self.y = self.codes if y is None else y
-
-    def __len__(self) -> int:
-        return len(self.X)
-
-    def __getitem__(self, i: int) -> tuple[np.ndarray, Any]:
-        return self.X[i], self.codes[i]
-
-    @property
-    def arrays(self) -> tuple[Any, np.ndarray, np.ndarray]:
-        """Rows, codes and labels."""
-        return self.X, self.codes, self.y
-
-
-def taken(dataset: ImageDataset | Subset) -> ImageDataset:
-    """Return a split of a data set, as skorch's splitters make it, as a data set of its own.
-
-    Raises
-    ------
-    TypeError
-        For a split that was not made from validated rows.
-    """
-    if isinstance(dataset, ImageDataset):
-        return dataset
-    whole = getattr(dataset, "dataset", None)
-    if not isinstance(whole, ImageDataset):
-        raise TypeError(
-            f"train_split returned a {type(dataset).__name__} that was not split from X. Use a "
-            "splitter such as skorch.dataset.ValidSplit, or train_split=None."
-        )
-    rows = np.asarray(dataset.indices)
-    X, codes, y = whole.arrays
-    return ImageDataset(_rows_of(X, rows), codes[rows], y[rows])
-
-
-def _rows_of(X: Any, rows: np.ndarray) -> Any:
-    if isinstance(X, LazyImages):
-        return X.subset(rows)
-    return X[rows] if find_map(X) is None else MappedRows(X, rows)
-
-
-class TrainSet(ImageDataset):
-    """Rows to train on, with what turns them into epochs.
-
-    Parameters
-    ----------
-    X, codes, y
-        As for `ImageDataset`. Rows past the planner's own are synthetic ones that only its
-        resampler's plans name.
-    planner : EpochPlanner
-        Makes the plan of any epoch.
-    """
-
-    def __init__(
-        self,
-        X: np.ndarray | LazyImages,
-        codes: np.ndarray,
-        y: np.ndarray,
-        planner: EpochPlanner,
-    ) -> None:
-        super().__init__(X, codes, y)
-        self.planner = planner
+__all__ = ["Batch", "EpochBatches", "EvalBatches", "LoaderBatches"]
 
 
 class Batch(tuple):

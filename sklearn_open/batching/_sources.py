@@ -14,7 +14,7 @@ from typing import TypeVar
 import numpy as np
 import torch
 
-from sklearn_open._inputs.containers import BatchReader, LazyImages, chunks
+from sklearn_open._inputs.lazy import BatchReader, LazyImages, chunks
 from sklearn_open._inputs.memory_maps import drop_pages, find_map
 
 __all__ = ["PixelSource", "open_source", "read_ahead"]

@@ -19,7 +19,7 @@ from sklearn_open.inspection._estimators import fitted_classifier
 from sklearn_open.inspection._texts import fit_labels, legend_on_top
 from sklearn_open.nn import convert_norm, revert_norm
 from sklearn_open.nn._routing import forward_natural_first
-from sklearn_open.noise._base import check_noise
+from sklearn_open.noise._names import check_noise
 
 __all__ = ["ActivationDistributionDisplay", "activation_distribution"]
 

@@ -9,7 +9,8 @@ import numpy as np
 from sklearn_open.inspection._base import PALETTE, check_accuracy, make_axes
 from sklearn_open.inspection._estimators import check_predicts
 from sklearn_open.inspection._texts import legend_on_top, name_groups, write_names
-from sklearn_open.metrics._groups import equal_group_accuracy, training_labels
+from sklearn_open.metrics._groups import equal_group_accuracy
+from sklearn_open.metrics._scorers import training_labels
 
 __all__ = ["ClassGroupAccuracyDisplay"]
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from sklearn.utils import Bunch
 
-from sklearn_open._inputs.images import encode_labels
+from sklearn_open._inputs.labels import encode_labels
 from sklearn_open.classifier import OPeNClassifier
 from sklearn_open.inspection._base import (
     BLUE,

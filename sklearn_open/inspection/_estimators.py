@@ -10,9 +10,9 @@ from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.utils.validation import check_is_fitted
 
-from sklearn_open._inputs.containers import find_labels, is_dataset
-from sklearn_open._inputs.images import encode_labels
-from sklearn_open.batching._batches import ImageDataset, TrainSet
+from sklearn_open._inputs.items import find_labels, is_dataset
+from sklearn_open._inputs.labels import encode_labels
+from sklearn_open.batching._dataset import ImageDataset, TrainSet
 from sklearn_open.classifier import OPeNClassifier
 
 __all__ = ["check_predicts", "fitted_classifier", "last_step", "open_classifier", "training_set"]

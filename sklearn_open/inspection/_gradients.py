@@ -15,7 +15,7 @@ from torch import nn
 
 from sklearn_open._random import keyed_seed, seeded_global_rng
 from sklearn_open._training.building import main_output
-from sklearn_open.batching._batches import TrainSet
+from sklearn_open.batching._dataset import TrainSet
 from sklearn_open.batching._transform import BatchTransform
 from sklearn_open.inspection._base import (
     BLUE,

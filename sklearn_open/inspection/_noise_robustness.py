@@ -8,11 +8,13 @@ from typing import Any
 import numpy as np
 from sklearn.utils import Bunch, check_random_state
 
-from sklearn_open._inputs.containers import as_rows, find_labels, is_dataset
+from sklearn_open._inputs.containers import as_rows
+from sklearn_open._inputs.items import find_labels, is_dataset
 from sklearn_open.classifier import OPeNClassifier
 from sklearn_open.inspection._base import PALETTE, check_accuracy, make_axes
 from sklearn_open.inspection._estimators import check_predicts
-from sklearn_open.metrics._groups import equal_group_accuracy, training_labels
+from sklearn_open.metrics._groups import equal_group_accuracy
+from sklearn_open.metrics._scorers import training_labels
 
 __all__ = ["NoiseRobustnessDisplay", "noise_robustness"]
 

@@ -1,12 +1,7 @@
 """Accuracy by class size, as functions and as scorers."""
 
-from sklearn_open.metrics._groups import (
-    equal_group_accuracy,
-    geometric_mean_scorer,
-    make_group_scorer,
-    make_shot_scorer,
-    shot_accuracy,
-)
+from sklearn_open.metrics._groups import equal_group_accuracy, shot_accuracy
+from sklearn_open.metrics._scorers import geometric_mean_scorer, make_group_scorer, make_shot_scorer
 
 __all__ = [
     "equal_group_accuracy",

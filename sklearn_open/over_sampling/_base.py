@@ -11,11 +11,15 @@ from sklearn.utils import check_random_state
 from sklearn.utils.multiclass import type_of_target
 from sklearn.utils.validation import validate_data
 
-from sklearn_open._inputs.containers import as_rows, is_dataset
-from sklearn_open._inputs.images import Layout, check_kind, check_labels
+from sklearn_open._inputs.containers import as_rows
+from sklearn_open._inputs.images import check_kind
+from sklearn_open._inputs.items import is_dataset
+from sklearn_open._inputs.labels import check_labels
+from sklearn_open._inputs.layout import Layout
 from sklearn_open._inputs.pixels import PixelStatistics
 from sklearn_open._random import keyed_generator
-from sklearn_open.noise._base import ImageNoiseFamily, check_noise
+from sklearn_open.noise._base import ImageNoiseFamily
+from sklearn_open.noise._names import check_noise
 
 __all__ = ["NoiseSampler"]
 

@@ -11,7 +11,7 @@ from imblearn.under_sampling import RandomUnderSampler
 from sklearn.base import clone
 
 from sklearn_open._random import keyed_seed
-from sklearn_open.batching._batches import ImageDataset
+from sklearn_open.batching._dataset import ImageDataset
 from sklearn_open.over_sampling._base import NoiseSampler
 from sklearn_open.over_sampling._pure_noise import PureNoiseOverSampler, check_delta
 from sklearn_open.plan import Draw

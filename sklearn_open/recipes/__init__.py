@@ -1,11 +1,9 @@
-"""The paper's settings for its data sets, by name, each value with where it comes from."""
+"""The paper's settings for its data sets, by name, each value with where it comes from.
 
-from sklearn_open.recipes._recipe import (
-    Recipe,
-    Setting,
-    get_recipe,
-    list_recipes,
-    recipe_parameters,
-)
+Epochs are shares of `max_epochs`, so that a recipe that is made shorter keeps its proportions.
+"""
+
+from sklearn_open.recipes._names import get_recipe, list_recipes, recipe_parameters
+from sklearn_open.recipes._recipe import Recipe, Setting
 
 __all__ = ["Recipe", "Setting", "get_recipe", "list_recipes", "recipe_parameters"]

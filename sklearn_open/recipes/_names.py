@@ -1,0 +1,95 @@
+"""Recipes by name, and what they set."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from difflib import get_close_matches
+from typing import Any
+
+from sklearn_open.backbones._names import find_maker
+from sklearn_open.recipes._paper import RECIPES
+from sklearn_open.recipes._recipe import Recipe
+
+__all__ = ["get_recipe", "list_recipes", "recipe_parameters"]
+
+COMPONENTS = ("module", "optimizer")  # whoever takes another has no use for its parameters
+
+
+def list_recipes() -> list[str]:
+    """Return the names of all recipes.
+
+    Returns
+    -------
+    list of str
+        Those that end in "_aa" augment by AutoAugment alone.
+    """
+    return list(RECIPES)
+
+
+def get_recipe(name: str) -> Recipe:
+    """Return a recipe.
+
+    Parameters
+    ----------
+    name : str
+        One of `list_recipes`.
+
+    Returns
+    -------
+    Recipe
+        A copy: changing what is in it changes no other.
+
+    Raises
+    ------
+    ValueError
+        If there is none of this name.
+
+    Examples
+    --------
+    >>> from sklearn_open.recipes import get_recipe
+    >>> get_recipe("places_lt").parameters["optimizer__param_groups"]
+    [('fc*', {'lr': 0.05})]
+    """
+    if name in RECIPES:
+        return copy.deepcopy(RECIPES[name])
+    near = get_close_matches(str(name), RECIPES, n=3)
+    hint = f" Is it {' or '.join(map(repr, near))}?" if near else ""
+    raise ValueError(
+        f"There is no recipe {name!r}.{hint} Use one of {', '.join(map(repr, RECIPES))}."
+    )
+
+
+def recipe_parameters(name: str, overrides: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a recipe's parameters with some replaced.
+
+    Parameters
+    ----------
+    name : str
+        One of `list_recipes`.
+    overrides : mapping of str to object
+        Parameters of `OPeNClassifier`. With another ``module`` or ``optimizer`` the recipe's
+        ``module__...`` or ``optimizer__...`` are left out, except for parameter groups.
+
+    Returns
+    -------
+    dict of str to object
+        Parameters of `OPeNClassifier`.
+
+    Raises
+    ------
+    ValueError
+        If there is no such recipe.
+    """
+    parameters = get_recipe(name).parameters
+    for component in COMPONENTS:
+        if component in overrides and not _is_same(overrides[component], parameters[component]):
+            groups = f"{component}__param_groups"
+            own = [p for p in parameters if p.startswith(f"{component}__") and p != groups]
+            parameters = {p: v for p, v in parameters.items() if p not in own}
+    return {**parameters, **overrides}
+
+
+def _is_same(given: Any, own: Any) -> bool:
+    """Whether an override is the recipe's own value, which for a network is a name."""
+    return given is own or given == own or (isinstance(own, str) and given is find_maker(own))
