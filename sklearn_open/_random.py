@@ -7,15 +7,15 @@ see the same numbers as one that never stopped.
 
 from __future__ import annotations
 
-import os
 import random
-import threading
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import numpy as np
 import torch
+
+from sklearn_open._locks import ProcessLock
 
 __all__ = [
     "keyed_generator",
@@ -25,16 +25,7 @@ __all__ = [
     "seeded_user_code",
 ]
 
-_GLOBAL_RNG = threading.RLock()
-
-
-def _renew_lock() -> None:
-    global _GLOBAL_RNG
-    _GLOBAL_RNG = threading.RLock()
-
-
-if hasattr(os, "register_at_fork"):  # a worker has none of the threads that may hold it
-    os.register_at_fork(after_in_child=_renew_lock)
+_GLOBAL_RNG = ProcessLock()
 
 
 def keyed_seed(seed: int, *key: int | str) -> int:

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from numbers import Integral, Real
+from numbers import Integral
 from typing import Any
 
 import numpy as np
 
+from sklearn_open._checks import is_number, is_whole
 from sklearn_open._random import keyed_random_state
 
 __all__ = ["Draw", "EpochPlan", "EpochPlanner", "check_epoch", "draw_pool", "resolve_epoch"]
@@ -97,9 +98,8 @@ def draw_pool(
 
 def check_epoch(name: str, value: Any) -> None:
     """Raise ValueError unless `value` is a number of epochs (int) or a share of them (float)."""
-    is_number = isinstance(value, Real) and not isinstance(value, (bool, np.bool_))
-    largest = np.inf if isinstance(value, Integral) else 1
-    if is_number and 0 <= float(value) <= largest:
+    largest = np.inf if is_whole(value) else 1
+    if is_number(value) and 0 <= float(value) <= largest:
         return
     raise ValueError(
         f"{name}={value!r} is not an epoch. Pass an int of 0 or more for a number of epochs, or a "

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -16,6 +15,7 @@ import torch
 from sklearn.utils import check_random_state
 from torch.utils.data import Dataset, Sampler
 
+from sklearn_open._checks import check_one_of, check_whole
 from sklearn_open._parameters.settings import CHOICES
 from sklearn_open._random import keyed_seed
 from sklearn_open._warnings import warn_user
@@ -134,10 +134,8 @@ class PureNoiseBatchSampler(Sampler[list[PlannedRow]]):
         random_state: Any = 0,
     ) -> None:
         check_delta(delta)
-        for name, value in (("composition", composition), ("epoch_length", epoch_length)):
-            if value not in CHOICES[name]:
-                options = ", ".join(map(repr, CHOICES[name]))
-                raise ValueError(f"{name}={value!r} is unknown. Use one of {options}.")
+        check_one_of("composition", composition, CHOICES["composition"])
+        check_one_of("epoch_length", epoch_length, CHOICES["epoch_length"])
         labels = np.asarray(y.detach().cpu() if isinstance(y, torch.Tensor) else y)
         self.classes_, codes = np.unique(labels, return_inverse=True)
         if labels.ndim != 1 or len(self.classes_) < 2:
@@ -153,8 +151,8 @@ class PureNoiseBatchSampler(Sampler[list[PlannedRow]]):
         self._planner = EpochPlanner(
             codes=codes,
             draw=draw,
-            start_epoch=_whole("start_epoch", start_epoch, least=0),
-            batch_size=_whole("batch_size", batch_size, least=1),
+            start_epoch=check_whole("start_epoch", start_epoch, 0, " (as in int(0.8 * n_epochs))"),
+            batch_size=check_whole("batch_size", batch_size, 1),
             seed=self.seed_,
             delta=delta,
             composition=composition,
@@ -172,7 +170,7 @@ class PureNoiseBatchSampler(Sampler[list[PlannedRow]]):
         epoch : int
             Number of the epoch, 0 the first.
         """
-        self.epoch = _whole("epoch", epoch, least=0)
+        self.epoch = check_whole("epoch", epoch, 0)
         self._plan = self._planner.plan(self.epoch)
         self._n_iterations = 0
 
@@ -194,7 +192,7 @@ class PureNoiseBatchSampler(Sampler[list[PlannedRow]]):
         EpochPlan
             With arrays ``index``, ``is_noise`` and ``bounds``.
         """
-        return self._planner.plan(_whole("epoch", epoch, least=0))
+        return self._planner.plan(check_whole("epoch", epoch, 0))
 
     def __len__(self) -> int:
         """Return the number of batches of the current epoch."""
@@ -297,13 +295,6 @@ class PureNoiseDataset(Dataset):
             if self.noise.raw:
                 return image, label, True
         return image if self.transform is None else self.transform(image), label, row.is_noise
-
-
-def _whole(name: str, value: Any, least: int) -> int:
-    if isinstance(value, Integral) and not isinstance(value, bool) and int(value) >= least:
-        return int(value)
-    share = " (as in int(0.8 * n_epochs))" if name == "start_epoch" else ""
-    raise ValueError(f"{name}={value!r}: pass an int of {least} or more{share}.")
 
 
 def _gaussian(statistics: Any) -> GaussianNoise:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from numbers import Integral
 
 import numpy as np
+
+from sklearn_open._checks import is_whole
 
 __all__ = ["Layout", "check_image_shape"]
 
@@ -84,7 +85,7 @@ def check_image_shape(image_shape: Sequence[int] | None) -> tuple[int, ...] | No
     if image_shape is None:
         return None
     shape = tuple(image_shape) if isinstance(image_shape, Iterable) else ()
-    whole = all(isinstance(side, Integral) and side >= 1 for side in shape)
+    whole = all(is_whole(side) and side >= 1 for side in shape)
     if len(shape) not in (2, 3) or not whole:
         raise ValueError(
             f"image_shape={image_shape!r} is not the shape of an image. Pass (n_channels, height, "

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from numbers import Integral, Real
 from os import PathLike
 from typing import Any
 
 import torch
 from torch.utils.data import DataLoader
 
+from sklearn_open._checks import is_number, is_whole
 from sklearn_open._training.hardware import PRECISIONS
 from sklearn_open._warnings import warn_user
 from sklearn_open.nn._convert import NORMS
@@ -55,12 +55,12 @@ def check_settings(net: Any) -> None:
             "takes one group only. Use another optimizer."
         )
     for name, size in _batch_sizes(net):
-        if not _is_int(size) or (size < 1 and size != -1):
+        if not is_whole(size) or (size < 1 and size != -1):
             raise ValueError(
                 f"{name}={size!r} is not a number of rows. Pass an int of 1 or more, or -1 for all "
                 "rows in one batch."
             )
-    if not _is_int(net.checkpoint_every) or net.checkpoint_every < 1:
+    if not is_whole(net.checkpoint_every) or net.checkpoint_every < 1:
         raise ValueError(
             f"checkpoint_every={net.checkpoint_every!r} is not a number of epochs. Pass an int of "
             "1 or more."
@@ -78,7 +78,7 @@ def _batch_sizes(net: Any) -> Iterator[tuple[str, Any]]:
 
 
 def _check_schedule(net: Any) -> None:
-    if not _is_int(net.max_epochs) or net.max_epochs < 0:
+    if not is_whole(net.max_epochs) or net.max_epochs < 0:
         raise ValueError(
             f"max_epochs={net.max_epochs!r} is not a number of epochs. Pass an int of 0 or more."
         )
@@ -89,7 +89,7 @@ def _check_schedule(net: Any) -> None:
         raise ValueError(f"lr_milestones={milestones!r} is not a sequence of epochs.")
     for milestone in milestones:
         check_epoch("lr_milestones entry", milestone)
-    if not isinstance(net.lr_decay, Real) or not float(net.lr_decay) > 0:
+    if not is_number(net.lr_decay) or not float(net.lr_decay) > 0:
         raise ValueError(f"lr_decay={net.lr_decay!r} is not a factor. Pass a number above 0.")
 
 
@@ -119,7 +119,3 @@ def check_resampling(net: Any, resampler: Any) -> None:
             f"batch_size={net.batch_size} leaves no room for noise, because every batch keeps "
             f"{MIN_NATURAL_ROWS} natural rows for batch norm's statistics. Use larger batches."
         )
-
-
-def _is_int(value: Any) -> bool:
-    return isinstance(value, Integral) and not isinstance(value, bool)

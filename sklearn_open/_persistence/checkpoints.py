@@ -15,6 +15,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
+from sklearn_open._checks import shortened
 from sklearn_open._inputs.lazy import LazyImages
 from sklearn_open._persistence.atomic import TEMPORARY, full_path, write_atomically
 from sklearn_open._persistence.fingerprint import (
@@ -248,5 +249,4 @@ def _change(name: str, before: str, now: str) -> str:
 
 
 def _short(value: Any) -> str:
-    text = re.sub(" at 0x[0-9a-f]+", "", repr(value))
-    return text if len(text) <= 60 else f"{text[:57]}..."
+    return shortened(re.sub(" at 0x[0-9a-f]+", "", repr(value)))

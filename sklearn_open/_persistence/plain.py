@@ -14,6 +14,8 @@ from typing import Any
 import numpy as np
 import torch
 
+from sklearn_open._checks import shortened
+
 __all__ = ["decode", "decode_array", "encode", "encode_array"]
 
 INTEGERS = range(-(2**63), 2**64)  # what NumPy has types for
@@ -159,5 +161,4 @@ DECODERS: dict[str, Callable[[Any], Any]] = {
 
 
 def _short(encoded: Any) -> str:
-    text = repr(encoded)
-    return text if len(text) <= 60 else f"{text[:57]}..."
+    return shortened(repr(encoded))

@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import ctypes
 import os
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
 from typing import Any
 
 import torch
+
+from sklearn_open._locks import ProcessLock
 
 __all__ = ["keep_freed_memory"]
 
@@ -27,17 +28,8 @@ _IN_ENVIRONMENT = ("MALLOC_TRIM_THRESHOLD_", "MALLOC_MMAP_THRESHOLD_", "MALLOC_M
 # What GNU libc's own thresholds grow to in a process that has freed a block of this size.
 _LARGEST_MMAP_THRESHOLD = 32 * 2**20
 
-_lock = threading.Lock()
+_lock = ProcessLock()
 _inside = 0
-
-
-def _renew_lock() -> None:
-    global _lock
-    _lock = threading.Lock()
-
-
-if hasattr(os, "register_at_fork"):  # a worker has none of the threads that may hold it
-    os.register_at_fork(after_in_child=_renew_lock)
 
 
 @contextmanager

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from numbers import Real
-
 import torch
 from torch import nn
 from torch.nn import functional as F
+
+from sklearn_open._checks import is_number
 
 __all__ = ["CosineClassifier"]
 
@@ -115,7 +115,7 @@ def _directions(x: torch.Tensor) -> torch.Tensor:
 def _form(scale: str | float) -> tuple[float, bool, bool]:
     if isinstance(scale, str) and scale in _FORMS:
         return _FORMS[scale]
-    if isinstance(scale, Real) and not isinstance(scale, bool) and 0 < scale < float("inf"):
+    if is_number(scale) and 0 < scale < float("inf"):
         return float(scale), False, False
     names = ", ".join(map(repr, _FORMS))
     raise ValueError(

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from difflib import get_close_matches
 from functools import partial
 from typing import Any
 
 import sklearn_open.backbones as backbones
+from sklearn_open._checks import near_names
 
 __all__ = ["find_maker", "network_names"]
 
@@ -79,10 +79,7 @@ def _of_timm(name: str, shown: str) -> Callable[..., Any]:
 def _unknown(
     shown: str, name: str, known: Iterable[str], whose: str, prefix: str = ""
 ) -> ValueError:
-    lower = {candidate.lower(): candidate for candidate in known}
-    near = [prefix + lower[match] for match in get_close_matches(name.lower(), lower, n=3)]
-    hint = f" Is it {' or '.join(map(repr, near))}?" if near else ""
     return ValueError(
-        f"module={shown!r} is no network {whose}.{hint} Otherwise pass a class or a function that "
-        "returns the network."
+        f"module={shown!r} is no network {whose}.{near_names(name, known, prefix)} Otherwise pass "
+        "a class or a function that returns the network."
     )

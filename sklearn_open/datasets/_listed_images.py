@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from torch.utils.data import Dataset
 
+from sklearn_open._checks import is_whole
 from sklearn_open.datasets._decode import decode_image
 from sklearn_open.datasets._image_files import read_file
 
@@ -181,8 +182,7 @@ def check_transform(
                 f"{transform!r}."
             )
         return transform
-    integral = isinstance(image_size, Integral) and not isinstance(image_size, bool)
-    if not integral or image_size < 1:
+    if not is_whole(image_size) or image_size < 1:
         raise ValueError(f"image_size must be an integer of at least 1 pixel; got {image_size!r}.")
     return default(int(image_size))
 

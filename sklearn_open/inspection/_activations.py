@@ -12,9 +12,10 @@ from sklearn.utils import Bunch, check_random_state
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from sklearn_open._checks import check_whole, is_whole
 from sklearn_open._inputs.pixels import PixelStatistics
 from sklearn_open.batching._transform import BatchTransform
-from sklearn_open.inspection._base import BLUE, ORANGE, check_whole, make_axes
+from sklearn_open.inspection._base import BLUE, ORANGE, make_axes
 from sklearn_open.inspection._estimators import fitted_classifier
 from sklearn_open.inspection._texts import fit_labels, legend_on_top
 from sklearn_open.nn import convert_norm, revert_norm
@@ -137,7 +138,7 @@ def _layer_name(network: nn.Module, layer: int | str) -> str:
         )
     if isinstance(layer, str) and layer in names:
         return layer
-    if isinstance(layer, (int, np.integer)) and not isinstance(layer, bool):
+    if is_whole(layer):
         if -len(names) <= layer < len(names):
             return names[layer]
     raise ValueError(

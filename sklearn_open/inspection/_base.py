@@ -14,7 +14,6 @@ __all__ = [
     "ORANGE",
     "PALETTE",
     "check_accuracy",
-    "check_whole",
     "has_layout_engine",
     "largest_first",
     "make_axes",
@@ -25,14 +24,6 @@ BLUE, ORANGE, GREEN, GREY = "#0072B2", "#E69F00", "#009E73", "#555555"
 PALETTE = (BLUE, ORANGE, GREEN, "#CC79A7", "#56B4E9", "#D55E00", "#000000")
 
 MAX_CLASS_NAMES = 20  # more do not fit below an axis
-
-
-def check_whole(name: str, value: Any, least: int) -> int:
-    """Return a whole number of `least` or more, or raise ValueError."""
-    whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
-    if not whole or value < least:
-        raise ValueError(f"{name}={value!r}: pass a whole number of {least} or more.")
-    return int(value)
 
 
 def check_accuracy(name: str, values: Any) -> np.ndarray:

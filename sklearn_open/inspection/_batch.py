@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 from sklearn.utils import Bunch
 
+from sklearn_open._checks import check_whole
 from sklearn_open.batching._batches import EpochBatches
-from sklearn_open.inspection._base import GREY, ORANGE, check_whole, make_axes
+from sklearn_open.inspection._base import GREY, ORANGE, make_axes
 from sklearn_open.inspection._estimators import open_classifier, training_set
 from sklearn_open.inspection._texts import short_name
 

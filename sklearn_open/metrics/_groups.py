@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from sklearn.metrics import recall_score
 
+from sklearn_open._checks import is_whole
 from sklearn_open.metrics._shots import FEW, MANY, check_shots, shot_masks
 
 __all__ = [
@@ -87,8 +88,7 @@ def check_n_groups(n_groups: int | None, n_classes: int) -> int:
     """
     if n_groups is None:
         return min(N_GROUPS, n_classes)
-    whole = isinstance(n_groups, (int, np.integer)) and not isinstance(n_groups, bool)
-    if not whole or not 1 <= n_groups <= n_classes:
+    if not is_whole(n_groups) or not 1 <= n_groups <= n_classes:
         raise ValueError(
             f"n_groups={n_groups!r}, but the training labels have {n_classes} classes: pass a "
             f"number from 1 to {n_classes}, or None for {min(N_GROUPS, n_classes)}."

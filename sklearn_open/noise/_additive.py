@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from numbers import Real
-
 import numpy as np
 import torch
 
+from sklearn_open._checks import is_number
 from sklearn_open.noise._base import ImageNoiseFamily
 
 __all__ = ["AdditiveGaussianNoise"]
@@ -36,8 +35,7 @@ class AdditiveGaussianNoise(ImageNoiseFamily):
     """
 
     def __init__(self, sigma: float = 75, *, clip: bool = True) -> None:
-        is_number = isinstance(sigma, Real) and not isinstance(sigma, (bool, np.bool_))
-        if not is_number or not 0 <= float(sigma) < np.inf:
+        if not is_number(sigma) or not 0 <= float(sigma) < np.inf:
             raise ValueError(
                 f"sigma={sigma!r} is not a standard deviation. Pass a number of 0 or more, in "
                 "units where pixels lie in 0 to 255; the paper's plateau begins at 75."

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from numbers import Real
 from typing import Any, ClassVar
 
 import numpy as np
 from imblearn.over_sampling.base import BaseOverSampler
 
+from sklearn_open._checks import is_number
 from sklearn_open.noise._base import NoiseFamily
 from sklearn_open.over_sampling._base import NoiseSampler
 
@@ -16,8 +16,7 @@ __all__ = ["PureNoiseAppender", "check_ratio"]
 
 def check_ratio(ratio: Any) -> None:
     """Raise ValueError unless `ratio` is a finite number of 0 or more."""
-    is_number = isinstance(ratio, Real) and not isinstance(ratio, (bool, np.bool_))
-    if not is_number or not 0 <= float(ratio) < np.inf:
+    if not is_number(ratio) or not 0 <= float(ratio) < np.inf:
         raise ValueError(
             f"ratio={ratio!r} is not a ratio of noise to real rows. Pass a number of 0 (none) or "
             "more; the paper's 1:4 is 1/4."

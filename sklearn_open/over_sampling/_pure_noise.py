@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from numbers import Real
 from typing import Any, ClassVar
 
 import numpy as np
 from imblearn.over_sampling.base import BaseOverSampler
 from imblearn.utils import check_sampling_strategy
 
+from sklearn_open._checks import is_number
 from sklearn_open.noise._base import NoiseFamily
 from sklearn_open.over_sampling._base import NoiseSampler
 from sklearn_open.plan import draw_pool
@@ -18,7 +18,7 @@ __all__ = ["PureNoiseOverSampler", "check_delta"]
 
 def check_delta(delta: Any) -> None:
     """Raise ValueError unless `delta` is a number in [0, 1]."""
-    if isinstance(delta, bool) or not isinstance(delta, Real) or not 0 <= float(delta) <= 1:
+    if not is_number(delta) or not 0 <= float(delta) <= 1:
         raise ValueError(
             f"delta={delta!r} is not a share. It is the part of the added samples that is pure "
             "noise: pass a number from 0 (none) to 1 (all); the paper uses 1/3."

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping
-from difflib import get_close_matches
 from typing import Any
 
+from sklearn_open._checks import listed, near_names
 from sklearn_open.backbones._names import find_maker
 from sklearn_open.recipes._paper import RECIPES
 from sklearn_open.recipes._recipe import Recipe
@@ -53,11 +53,8 @@ def get_recipe(name: str) -> Recipe:
     """
     if name in RECIPES:
         return copy.deepcopy(RECIPES[name])
-    near = get_close_matches(str(name), RECIPES, n=3)
-    hint = f" Is it {' or '.join(map(repr, near))}?" if near else ""
-    raise ValueError(
-        f"There is no recipe {name!r}.{hint} Use one of {', '.join(map(repr, RECIPES))}."
-    )
+    near = near_names(str(name), RECIPES)
+    raise ValueError(f"There is no recipe {name!r}.{near} Use one of {listed(RECIPES)}.")
 
 
 def recipe_parameters(name: str, overrides: Mapping[str, Any]) -> dict[str, Any]:
