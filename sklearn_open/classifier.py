@@ -40,8 +40,7 @@ from sklearn_open.callbacks._schedules import StepSchedule
 from sklearn_open.exceptions import TrainingDivergedError
 from sklearn_open.nn import convert_norm
 from sklearn_open.noise._names import check_noise
-from sklearn_open.over_sampling._appender import PureNoiseAppender
-from sklearn_open.over_sampling._epochs import DEFAULT_DELTA, build_resampler, rebalance
+from sklearn_open.over_sampling._epochs import build_resampler, rebalance
 from sklearn_open.over_sampling._pure_noise import PureNoiseOverSampler
 from sklearn_open.plan import EpochPlan, EpochPlanner, resolve_epoch
 from sklearn_open.recipes._names import recipe_parameters
@@ -67,9 +66,10 @@ class OPeNClassifier(TwoRouteNet):
         for those of `sklearn_open.backbones` ("wrn28_10"), of torchvision ("resnet18",
         "torchvision:resnet18") and of timm ("timm:resnet18"). An instance is copied. None makes a
         small CNN, or a small MLP for a table.
-    delta : float, default=1/3
-        Share of the added samples that is pure noise, in [0, 1]. 0 is deferred over-sampling.
-        Short for ``resampler__delta``; also sets that of a `resampler` instance that is at 1/3.
+    delta : float or None, default=None
+        Share of the added samples that is pure noise, in [0, 1]. 0 is deferred over-sampling. None
+        is that of a `resampler` instance, or else 1/3, the paper's. Short for
+        ``resampler__delta``; an instance with another `delta` of its own is refused.
     resampler : class, instance or None, default=PureNoiseOverSampler
         Makes the rebalanced data set that epochs are taken from. None is plain training (ERM). Any
         sampler of imbalanced-learn works: those that pick rows by label alone
@@ -87,9 +87,10 @@ class OPeNClassifier(TwoRouteNet):
         What noise rows train, under ``norm="dar"``; the other norms do not read it, and noise rows
         train all that they pass. "head": what lies behind the last norm layer, as in the paper's
         listing. "all": everything but gamma and beta of the norm layers, as in its Eq. 13.
-    composition : {"even", "bernoulli"}, default="even"
+    composition : {"even", "bernoulli", "appended"}, default="even"
         "even": each epoch's noise rows are dealt evenly over its batches. "bernoulli": every row is
-        drawn on its own, Algorithm 1 literally.
+        drawn on its own, Algorithm 1 literally. "appended": every training row once, and the noise
+        rows on top of the batches, no duplicates.
     epoch_length : {"n_samples", "resampled"}, default="n_samples"
         Rows of a rebalanced epoch: as many as there are training samples, or as many as the
         resampler returns (largest class times number of classes).
@@ -212,7 +213,7 @@ class OPeNClassifier(TwoRouteNet):
         self,
         module: Any = None,
         *,
-        delta: float = DEFAULT_DELTA,
+        delta: float | None = None,
         resampler: Any = PureNoiseOverSampler,
         start_epoch: int | float = 0.8,
         norm: str = "dar",
@@ -533,14 +534,10 @@ class OPeNClassifier(TwoRouteNet):
             batch_size=self._batch_size("iterator_train", len(data)),
             seed=self.seed_,
             delta=getattr(self.resampler_, "delta", 0.0),
-            composition=self._composition,
+            composition=getattr(self.resampler_, "composition", None) or self.composition,
             epoch_length=self.epoch_length,
         )
         return TrainSet(rows.X, rows.codes, rows.y, self.planner_)
-
-    @property
-    def _composition(self) -> str:
-        return "appended" if isinstance(self.resampler_, PureNoiseAppender) else self.composition
 
     def _make_transform(self, data: ImageDataset) -> BatchTransform:
         augment, noise = check_augment(self.augment), None

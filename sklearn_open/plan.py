@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from numbers import Integral
 from typing import Any
 
@@ -136,13 +137,13 @@ class EpochPlanner:
         Root seed of the run.
     delta : float
         Noise ratio; read by ``composition="bernoulli"`` only.
-    composition : {"even", "bernoulli", "appended"}
+    composition : {"even", "bernoulli", "appended"}, default="even"
         "even": rows of the rebalanced data set without replacement, and the epoch's noise rows
         dealt evenly over its batches. "bernoulli": Algorithm 1 literally; classes uniform, rows
         uniform within a class, each replaced with noise with probability (1 - rho) * delta (Eq. 1).
         "appended": every training row once, in the order of an epoch without noise, and the noise
         rows of `draw` dealt evenly on top (section 5); `batch_size` counts natural rows only.
-    epoch_length : {"n_samples", "resampled"}
+    epoch_length : {"n_samples", "resampled"}, default="n_samples"
         Rows of a rebalanced epoch: as many as the training set has, so that an epoch costs what it
         did before; or the whole rebalanced data set.
     """
@@ -160,55 +161,70 @@ class EpochPlanner:
         """Return the plan of an epoch (0 is the first)."""
         rng = keyed_random_state(self.seed, "plan", epoch)
         if self.draw is None or epoch < self.start_epoch:
-            index = rng.permutation(len(self.codes))
-            is_noise = np.zeros(len(index), dtype=bool)
-        elif self.composition == "bernoulli":
-            index, is_noise = self._bernoulli(self.draw, rng)
-            bounds = _even_bounds(len(index), self._n_batches(len(index)))
-            return _natural_first(index, is_noise, bounds)
-        elif self.composition == "appended":
-            index, is_noise = self._appended(self.draw, rng)
-            return _deal(index, is_noise, self._n_batches(len(self.codes)))
-        else:
-            index, is_noise = self._from_pool(self.draw, rng)
-        return _deal(index, is_noise, self._n_batches(len(index)))
+            return _plain(self, rng)
+        return COMPOSITIONS[self.composition](self, self.draw, rng)
 
-    def _n_batches(self, n_rows: int) -> int:
+    def n_batches(self, n_rows: int) -> int:
+        """Return how many batches a number of rows is dealt into."""
         n_batches = -(-n_rows // self.batch_size)
         if self.batch_size > 1 and n_rows < 2 * n_batches:
             return max(1, n_rows // 2)  # batches of two, of an odd number: no row is left alone
         return n_batches
 
-    def _length(self, n_pool: int) -> int:
+    def n_rows(self, n_pool: int) -> int:
+        """Return how many rows an epoch has that is taken from a pool of `n_pool`."""
         return n_pool if self.epoch_length == "resampled" else min(n_pool, len(self.codes))
 
-    def _from_pool(self, draw: Draw, rng: np.random.RandomState) -> tuple[np.ndarray, np.ndarray]:
-        index, is_noise = draw(rng)
-        taken = rng.permutation(len(index))[: self._length(len(index))]
-        index, is_noise = index[taken], is_noise[taken]
-        needed = min(MIN_NATURAL_ROWS * self._n_batches(len(index)), len(index))
-        return index, _keep_natural(is_noise, needed)
 
-    def _appended(self, draw: Draw, rng: np.random.RandomState) -> tuple[np.ndarray, np.ndarray]:
-        natural = rng.permutation(len(self.codes))
-        index, is_noise = draw(rng)
-        noise = index[is_noise]
-        rows = np.concatenate([natural, noise])
-        return rows, np.arange(len(rows)) >= len(natural)
+# --- compositions: from a rebalanced data set to the plan of an epoch ---
 
-    def _bernoulli(self, draw: Draw, rng: np.random.RandomState) -> tuple[np.ndarray, np.ndarray]:
-        pool_index, _ = draw(rng)
-        counts = np.bincount(self.codes)
-        balanced = np.bincount(self.codes[pool_index], minlength=len(counts))
-        weights = balanced[self.codes] / counts[self.codes]
-        n_rows = self._length(len(pool_index))
-        index = rng.choice(len(self.codes), size=n_rows, p=weights / weights.sum())
-        drawn = self.codes[index]
-        rho = counts[drawn] / balanced[drawn]  # n_c / n_max for the default strategy
-        is_noise = rng.uniform(size=n_rows) < (1 - rho) * self.delta
-        for rows in np.array_split(np.arange(n_rows), self._n_batches(n_rows)):
-            is_noise[rows] = _keep_natural(is_noise[rows], min(MIN_NATURAL_ROWS, len(rows)))
-        return index, is_noise
+
+def _plain(planner: EpochPlanner, rng: np.random.RandomState) -> EpochPlan:
+    index = rng.permutation(len(planner.codes))
+    return _deal(index, np.zeros(len(index), dtype=bool), planner.n_batches(len(index)))
+
+
+def _even(planner: EpochPlanner, draw: Draw, rng: np.random.RandomState) -> EpochPlan:
+    index, is_noise = draw(rng)
+    drawn = rng.permutation(len(index))[: planner.n_rows(len(index))]
+    index, is_noise = index[drawn], is_noise[drawn]
+    n_batches = planner.n_batches(len(index))
+    needed = min(MIN_NATURAL_ROWS * n_batches, len(index))
+    return _deal(index, _keep_natural(is_noise, needed), n_batches)
+
+
+def _bernoulli(planner: EpochPlanner, draw: Draw, rng: np.random.RandomState) -> EpochPlan:
+    pool_index, _ = draw(rng)
+    codes, counts = planner.codes, np.bincount(planner.codes)
+    balanced = np.bincount(codes[pool_index], minlength=len(counts))
+    weights = balanced[codes] / counts[codes]
+    n_rows = planner.n_rows(len(pool_index))
+    index = rng.choice(len(codes), size=n_rows, p=weights / weights.sum())
+    drawn = codes[index]
+    rho = counts[drawn] / balanced[drawn]  # n_c / n_max for the default strategy
+    is_noise = rng.uniform(size=n_rows) < (1 - rho) * planner.delta
+    bounds = _even_bounds(n_rows, planner.n_batches(n_rows))
+    for start, stop in pairwise(bounds):
+        needed = min(MIN_NATURAL_ROWS, stop - start)
+        is_noise[start:stop] = _keep_natural(is_noise[start:stop], needed)
+    return _natural_first(index, is_noise, bounds)
+
+
+def _appended(planner: EpochPlanner, draw: Draw, rng: np.random.RandomState) -> EpochPlan:
+    natural = rng.permutation(len(planner.codes))
+    index, is_noise = draw(rng)
+    rows = np.concatenate([natural, index[is_noise]])
+    return _deal(rows, np.arange(len(rows)) >= len(natural), planner.n_batches(len(natural)))
+
+
+COMPOSITIONS: dict[str, Callable[[EpochPlanner, Draw, np.random.RandomState], EpochPlan]] = {
+    "even": _even,
+    "bernoulli": _bernoulli,
+    "appended": _appended,
+}
+
+
+# --- dealing rows into batches ---
 
 
 def _keep_natural(is_noise: np.ndarray, needed: int) -> np.ndarray:

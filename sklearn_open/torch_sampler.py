@@ -19,10 +19,10 @@ from sklearn_open._checks import check_one_of, check_whole
 from sklearn_open._parameters.settings import CHOICES
 from sklearn_open._random import keyed_seed
 from sklearn_open._warnings import warn_user
-from sklearn_open.noise._base import ImageNoiseFamily, NoiseFamily
+from sklearn_open.noise._base import NoiseFamily
 from sklearn_open.noise._gaussian import GaussianNoise
-from sklearn_open.over_sampling._epochs import DEFAULT_DELTA, LabelDraw
-from sklearn_open.over_sampling._pure_noise import PureNoiseOverSampler, check_delta
+from sklearn_open.over_sampling._epochs import LabelDraw
+from sklearn_open.over_sampling._pure_noise import DEFAULT_DELTA, PureNoiseOverSampler, check_delta
 from sklearn_open.plan import EpochPlan, EpochPlanner
 
 __all__ = ["PlannedRow", "PureNoiseBatchSampler", "PureNoiseDataset"]
@@ -72,7 +72,7 @@ class PureNoiseBatchSampler(Sampler[list[PlannedRow]]):
         First rebalanced epoch; earlier ones visit every row once. The paper defers to 160 of 200.
     sampling_strategy : float, str, dict or callable, default="auto"
         Which classes get how many rows; see `PureNoiseOverSampler`.
-    composition : {"even", "bernoulli"}, default="even"
+    composition : {"even", "bernoulli", "appended"}, default="even"
         See `OPeNClassifier`.
     epoch_length : {"n_samples", "resampled"}, default="n_samples"
         See `OPeNClassifier`.
@@ -288,10 +288,8 @@ class PureNoiseDataset(Dataset):
         if row.noise_seed is not None:
             generator = torch.Generator().manual_seed(row.noise_seed)
             code = torch.tensor([row.code])
-            if isinstance(self.noise, ImageNoiseFamily):
-                image = self.noise.sample_from(image[None], code, generator)[0]
-            else:
-                image = self.noise.sample(code, tuple(image.shape), generator)[0]
+            shape = tuple(image.shape)
+            image = self.noise.replacements(code, shape, generator, image[None])[0]
             if self.noise.raw:
                 return image, label, True
         return image if self.transform is None else self.transform(image), label, row.is_noise

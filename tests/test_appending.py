@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from imblearn.over_sampling import RandomOverSampler
 from imblearn.pipeline import make_pipeline
 from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
 
-from sklearn_open import OPeNClassifier
+from sklearn_open import OPeNClassifier, PureNoiseOverSampler
 from sklearn_open.noise import AdditiveGaussianNoise
 from sklearn_open.over_sampling import PureNoiseAppender
 from sklearn_open.over_sampling._epochs import LabelDraw
@@ -169,6 +170,16 @@ def test_ratio(images, ratio):
         make(resampler__ratio=ratio).fit(*images)
     with pytest.raises(ValueError, match=message):
         PureNoiseAppender(ratio=ratio).fit_resample(*images)
+
+
+def test_appending_is_a_composition_of_any_sampler_of_noise(images):
+    X, y = images
+    clf = make(composition="appended", resampler=PureNoiseOverSampler, start_epoch=0).fit(X, y)
+    plan = clf.epoch_plan(0)
+    np.testing.assert_array_equal(np.sort(plan.index[~plan.is_noise]), np.arange(60))
+    assert set(y[plan.index[plan.is_noise]]) == {1, 2}  # the classes that are over-sampled
+    with pytest.raises(ValueError, match="composition='appended' is a drawing of"):
+        make(composition="appended", resampler=RandomOverSampler).fit(X, y)
 
 
 def test_other_refusals(images):

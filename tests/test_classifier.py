@@ -49,7 +49,7 @@ class TestDefaults:
     def test_the_paper_s_recipe(self):
         params = OPeNClassifier().get_params()
         expected = {
-            "delta": 1 / 3,
+            "delta": None,  # the resampler's own, 1/3
             "resampler": PureNoiseOverSampler,
             "start_epoch": 0.8,
             "noise_grad": "head",
@@ -66,8 +66,10 @@ class TestDefaults:
         }
         assert {name: params[name] for name in expected} == expected
 
-    def test_sgd_has_the_paper_s_momentum_and_decay(self, images):
-        group = make(max_epochs=1).fit(*images).optimizer_.param_groups[0]
+    def test_the_paper_s_delta_momentum_and_decay(self, images):
+        clf = make(max_epochs=1).fit(*images)
+        assert clf.resampler_.delta == 1 / 3
+        group = clf.optimizer_.param_groups[0]
         assert (group["momentum"], group["weight_decay"], group["nesterov"]) == (0.9, 2e-4, False)
         clf = make(max_epochs=1, optimizer__momentum=0.5).fit(*images)
         assert clf.optimizer_.param_groups[0]["momentum"] == 0.5
@@ -336,7 +338,7 @@ class TestTraining:
         assert make(resampler__delta=0.7).fit(*images).resampler_.delta == 0.7
         uniform = PureNoiseOverSampler(noise="uniform")
         assert make(resampler=uniform, delta=0).fit(*images).resampler_.delta == 0
-        assert uniform.delta == 1 / 3
+        assert uniform.delta is None
 
     def test_a_class_without_rows(self, images):
         X, y = images

@@ -125,7 +125,7 @@ def test_it_clones_and_works_in_a_pipeline():
     assert model.predict(X).shape == (47,)
 
 
-@pytest.mark.parametrize("delta", [-0.1, 1.1, float("nan"), "a third", None, True])
+@pytest.mark.parametrize("delta", [-0.1, 1.1, float("nan"), "a third", "", True])
 def test_delta_is_a_share(delta):
     X, y = data()
     with pytest.raises(ValueError, match=r"delta=.* is not a share.*from 0 \(none\) to 1 \(all\)"):
@@ -226,3 +226,13 @@ def test_whole_columns_of_a_data_frame_stay_whole():
     noise = got[sampler.noise_mask_]
     assert noise["flag"].mean() == pytest.approx(0.33, abs=0.1)  # N(0.3, 0.46) rounded at one half
     assert noise["n"].mean() == pytest.approx(frame["n"].mean(), abs=0.2)
+
+
+def test_a_third_is_noise_by_default():
+    X, y = data()
+    ours, theirs = (
+        PureNoiseOverSampler(random_state=0),
+        PureNoiseOverSampler(delta=1 / 3, random_state=0),
+    )
+    np.testing.assert_array_equal(ours.fit_resample(X, y)[0], theirs.fit_resample(X, y)[0])
+    assert ours.noise_mask_.any()

@@ -93,6 +93,23 @@ def test_bernoulli_batches_vary():
     assert 0.7 * expected < noise.std() < 1.3 * expected
 
 
+@settings(max_examples=50, deadline=None)
+@given(
+    counts=st.lists(st.integers(1, 60), min_size=2, max_size=8),
+    delta=st.floats(0, 1),
+    batch_size=st.integers(2, 70),
+)
+def test_appended_noise_comes_on_top_of_every_row(counts, delta, batch_size):
+    maker = planner(counts, delta, composition="appended", batch_size=batch_size)
+    plan = maker.plan(0)
+    natural = np.sort(plan.index[~plan.is_noise])
+    np.testing.assert_array_equal(natural, np.arange(sum(counts)))
+    n_new = max(counts) - np.array(counts)
+    assert plan.is_noise.sum() == sum(round(delta * n) for n in n_new)
+    shares = [n_noise for _, n_noise in plan.batches()]
+    assert max(shares) - min(shares) <= 1
+
+
 def test_a_plan_depends_on_nothing_but_seed_and_epoch():
     maker = planner(CIFAR10_LT)
     late = maker.plan(170)

@@ -64,10 +64,10 @@ def test_under_samplers_that_look_at_pixels():
 @pytest.mark.parametrize(
     ("own", "given", "params", "delta"),
     [
-        (1 / 3, 0.2, {}, 0.2),
-        (0.5, 1 / 3, {}, 0.5),
+        (None, 0.2, {}, 0.2),
+        (0.5, None, {}, 0.5),
         (0.5, 0.5, {}, 0.5),
-        (1 / 3, 1 / 3, {}, 1 / 3),
+        (None, None, {}, 1 / 3),
         (1 / 3, 0.2, {"delta": 0.9}, 0.9),
     ],
 )
@@ -75,9 +75,11 @@ def test_one_delta(own, given, params, delta):
     instance = PureNoiseOverSampler(delta=own)
     assert build_resampler(instance, given, params).delta == delta
     assert instance.delta == own
-    assert build_resampler(PureNoiseOverSampler, given, params).delta == params.get("delta", given)
+    of_class = params.get("delta", 1 / 3 if given is None else given)
+    assert build_resampler(PureNoiseOverSampler, given, params).delta == of_class
 
 
-def test_two_deltas_are_refused():
-    with pytest.raises(ValueError, match=r"delta=0\.2 contradicts"):
-        build_resampler(PureNoiseOverSampler(delta=0.5), 0.2, {})
+@pytest.mark.parametrize(("own", "given"), [(0.5, 0.2), (1 / 3, 0.2), (0.5, 1 / 3), (0, 1)])
+def test_two_deltas_are_refused(own, given):
+    with pytest.raises(ValueError, match=rf"delta={given} contradicts.* delta is {own}\."):
+        build_resampler(PureNoiseOverSampler(delta=own), given, {})

@@ -15,13 +15,13 @@ from sklearn_open._warnings import warn_user
 from sklearn_open.nn._convert import NORMS
 from sklearn_open.nn._dar_bn import check_noise_grad
 from sklearn_open.over_sampling._pure_noise import PureNoiseOverSampler
-from sklearn_open.plan import MIN_NATURAL_ROWS, check_epoch
+from sklearn_open.plan import COMPOSITIONS, MIN_NATURAL_ROWS, check_epoch
 
 __all__ = ["check_resampling", "check_settings", "has_own_loader"]
 
 CHOICES = {
     "norm": tuple(NORMS),
-    "composition": ("even", "bernoulli"),
+    "composition": tuple(COMPOSITIONS),
     "epoch_length": ("n_samples", "resampled"),
     "precision": PRECISIONS,
 }
@@ -104,10 +104,11 @@ def has_own_loader(net: Any, which: str) -> bool:
 def check_resampling(net: Any, resampler: Any) -> None:
     """Refuse a resampler that does not fit the composition; warn where no noise would be left."""
     ours = isinstance(resampler, PureNoiseOverSampler)
-    if net.composition == "bernoulli" and resampler is not None and not ours:
+    own = getattr(resampler, "composition", None)
+    if resampler is not None and not ours and net.composition not in ("even", own):
         raise ValueError(
-            "composition='bernoulli' is a drawing of PureNoiseOverSampler (Algorithm 1), but "
-            f"resampler is {resampler!r}. Use composition='even' with it."
+            f"composition={net.composition!r} is a drawing of PureNoiseOverSampler, but resampler "
+            f"is {resampler!r}. Use composition='even' with it."
         )
     if resampler is not None and has_own_loader(net, "iterator_train"):
         raise ValueError(

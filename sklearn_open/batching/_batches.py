@@ -13,7 +13,6 @@ from sklearn_open._random import keyed_seed
 from sklearn_open.batching._dataset import ImageDataset, TrainSet
 from sklearn_open.batching._sources import open_source
 from sklearn_open.batching._transform import BatchTransform
-from sklearn_open.noise._base import ImageNoiseFamily
 
 __all__ = ["Batch", "EpochBatches", "EvalBatches", "LoaderBatches"]
 
@@ -66,8 +65,9 @@ class EpochBatches:
         plan = self.dataset.planner.plan(epoch)
         rows, n_noise = zip(*plan.batches(), strict=True)
         n_natural = [len(index) - n for index, n in zip(rows, n_noise, strict=True)]
-        changes_images = isinstance(self.transform.noise, ImageNoiseFamily)
-        n_gathered = [len(index) for index in rows] if changes_images else n_natural
+        noise = self.transform.noise
+        from_images = noise is not None and noise.from_images
+        n_gathered = [len(index) for index in rows] if from_images else n_natural
         gathered = [index[:n] for index, n in zip(rows, n_gathered, strict=True)]
         # Sent once, as a GPU's queue runs empty while a batch's own codes are waited for.
         all_codes = torch.from_numpy(self.dataset.codes[plan.index]).to(self.device)
@@ -76,7 +76,8 @@ class EpochBatches:
         with closing(self._source.batches(gathered, seed)) as batches:
             for b, (pixels, codes) in enumerate(zip(batches, batch_codes, strict=True)):
                 n = n_natural[b]
-                x = self.transform.train(pixels[:n], codes[n:], epoch, b, pixels[n:])
+                replaced = pixels[n:] if from_images else None
+                x = self.transform.train(pixels[:n], codes[n:], epoch, b, replaced)
                 yield Batch(x, codes, n_noise[b])
 
 

@@ -11,7 +11,7 @@ import torch
 from sklearn_open._inputs.pixels import PixelScale, constant
 from sklearn_open._random import keyed_generator
 from sklearn_open.augment._presets import Augmentation
-from sklearn_open.noise._base import ImageNoiseFamily, NoiseFamily
+from sklearn_open.noise._base import NoiseFamily
 
 __all__ = ["BatchTransform", "check_normalize"]
 
@@ -106,7 +106,7 @@ class BatchTransform:
         epoch, batch : int
             What the random numbers are keyed by: fresh in every batch, the same when repeated.
         noise_images : torch.Tensor of shape (n_noise, n_channels, ...) or None, default=None
-            Pixels that noise which starts from images (`ImageNoiseFamily`) is to start from.
+            Pixels that are replaced, for noise that starts from images (`from_images`).
 
         Returns
         -------
@@ -118,12 +118,8 @@ class BatchTransform:
         if len(noise_codes):
             assert self.noise is not None, "the plan has noise rows, the transform has no noise"
             generator = keyed_generator(x.device, self.seed, "noise", epoch, batch)
-            if isinstance(self.noise, ImageNoiseFamily):
-                assert noise_images is not None, "the noise starts from images, and none are given"
-                images = self.scale.to_unit(noise_images)
-                noise = self.noise.sample_from(images, noise_codes, generator)
-            else:
-                noise = self.noise.sample(noise_codes, tuple(x.shape[1:]), generator)
+            images = None if noise_images is None else self.scale.to_unit(noise_images)
+            noise = self.noise.replacements(noise_codes, tuple(x.shape[1:]), generator, images)
             if self.noise.raw:
                 return torch.cat([self._normalize(x), noise])
             x = torch.cat([x, noise])

@@ -26,9 +26,12 @@ class NoiseFamily(ABC):
     raw : bool
         Whether images go to the network as they were drawn, between normalised natural images.
         False unless a family says otherwise.
+    from_images : bool
+        Whether `replacements` needs the training images that are replaced.
     """
 
     raw: bool = False
+    from_images: bool = False
 
     def fit(
         self, X: np.ndarray | LazyImages, codes: np.ndarray, statistics: PixelStatistics
@@ -68,6 +71,24 @@ class NoiseFamily(ABC):
             Pixels in [0, 1].
         """
 
+    def replacements(
+        self,
+        codes: torch.Tensor,
+        shape: tuple[int, ...],
+        generator: torch.Generator,
+        images: torch.Tensor | None = None,
+    ) -> torch.Tensor:
+        """Return what stands in the place of rows: how samplers and batches ask for noise.
+
+        Parameters
+        ----------
+        codes, shape, generator
+            As for `sample`.
+        images : torch.Tensor of shape (m, n_channels, ...) or None, default=None
+            The training images that are replaced, pixels in [0, 1]; needed where `from_images`.
+        """
+        return self.sample(codes, shape, generator)
+
 
 class ImageNoiseFamily(NoiseFamily):
     """Noise that starts from a training image of the row's class, and not from nothing.
@@ -75,6 +96,8 @@ class ImageNoiseFamily(NoiseFamily):
     A noise row then keeps the image that its label comes from; it is not augmented. Subclass it to
     try another.
     """
+
+    from_images = True
 
     @abstractmethod
     def sample_from(
@@ -103,3 +126,14 @@ class ImageNoiseFamily(NoiseFamily):
         raise TypeError(
             f"{type(self).__name__} starts from images: call sample_from(images, codes, generator)."
         )
+
+    def replacements(
+        self,
+        codes: torch.Tensor,
+        shape: tuple[int, ...],
+        generator: torch.Generator,
+        images: torch.Tensor | None = None,
+    ) -> torch.Tensor:
+        """Return what `sample_from` makes of the images that are replaced."""
+        assert images is not None, "this noise starts from images, and none are given"
+        return self.sample_from(images, codes, generator)

@@ -84,6 +84,7 @@ class PureNoiseAppender(NoiseSampler, BaseOverSampler):
         "random_state": ["random_state"],
     }
     sampling_strategy = "all"  # what imbalanced-learn looks at before `_fit_resample`
+    composition = "appended"
 
     def __init__(
         self,

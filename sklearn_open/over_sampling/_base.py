@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -18,7 +18,6 @@ from sklearn_open._inputs.labels import check_labels
 from sklearn_open._inputs.layout import Layout
 from sklearn_open._inputs.pixels import PixelStatistics
 from sklearn_open._random import keyed_generator
-from sklearn_open.noise._base import ImageNoiseFamily
 from sklearn_open.noise._names import check_noise
 
 __all__ = ["NoiseSampler"]
@@ -69,6 +68,7 @@ class NoiseSampler:
 
     noise: Any
     random_state: Any
+    composition: ClassVar[str | None] = None  # how epochs are made of draws; None: as wanted
 
     @property
     def makes_noise(self) -> bool:
@@ -155,11 +155,10 @@ class NoiseSampler:
             labels = torch.as_tensor(codes[self.sample_indices_[self.noise_mask_]])
             family = check_noise(self.noise).fit(images, codes, statistics)
             generator = keyed_generator("cpu", random_state.randint(2**31 - 1), "noise")
-            if isinstance(family, ImageNoiseFamily):
-                drawn = scale.to_unit(torch.as_tensor(resampled[self.noise_mask_]))
-                noise = family.sample_from(drawn, labels, generator)
-            else:
-                noise = family.sample(labels, images.shape[1:], generator)
+            replaced = None
+            if family.from_images:
+                replaced = scale.to_unit(torch.as_tensor(resampled[self.noise_mask_]))
+            noise = family.replacements(labels, images.shape[1:], generator, replaced)
             raw = scale.to_raw(noise, X.dtype)
             raw[:, self._whole_columns] = np.rint(raw[:, self._whole_columns])
             resampled[self.noise_mask_] = raw

@@ -13,23 +13,22 @@ from sklearn.base import clone
 from sklearn_open._random import keyed_seed
 from sklearn_open.batching._dataset import ImageDataset
 from sklearn_open.over_sampling._base import NoiseSampler
-from sklearn_open.over_sampling._pure_noise import PureNoiseOverSampler, check_delta
+from sklearn_open.over_sampling._pure_noise import DEFAULT_DELTA, PureNoiseOverSampler, check_delta
 from sklearn_open.plan import Draw
 
-__all__ = ["DEFAULT_DELTA", "build_resampler", "rebalance"]
-
-DEFAULT_DELTA = 1 / 3
+__all__ = ["LabelDraw", "build_resampler", "rebalance"]
 
 
-def build_resampler(resampler: Any, delta: float, params: dict[str, Any]) -> Any:
+def build_resampler(resampler: Any, delta: float | None, params: dict[str, Any]) -> Any:
     """Return a sampler of its own for one fit, or None.
 
     Parameters
     ----------
     resampler : type, instance or None
         A class is constructed with `params`; an instance is cloned and `params` are set on it.
-    delta : float
-        The classifier's noise ratio. ``resampler__delta`` overrules it.
+    delta : float or None
+        The classifier's noise ratio; None leaves it to the sampler. ``resampler__delta`` overrules
+        both.
     params : dict
         The classifier's ``resampler__...`` parameters.
 
@@ -40,7 +39,8 @@ def build_resampler(resampler: Any, delta: float, params: dict[str, Any]) -> Any
     TypeError
         For something that cannot resample.
     """
-    check_delta(delta)
+    if delta is not None:
+        check_delta(delta)
     if resampler is None:
         return None
     if not hasattr(resampler, "fit_resample"):
@@ -50,10 +50,10 @@ def build_resampler(resampler: Any, delta: float, params: dict[str, Any]) -> Any
         )
     if isinstance(resampler, type):
         if issubclass(resampler, PureNoiseOverSampler):
-            params = {"delta": delta, **params}
+            params = {"delta": DEFAULT_DELTA if delta is None else delta, **params}
         sampler = resampler(**params)
     else:
-        if isinstance(resampler, PureNoiseOverSampler):
+        if isinstance(resampler, PureNoiseOverSampler) and "delta" not in params:
             params = {"delta": _one_delta(resampler, delta), **params}
         sampler = clone(resampler).set_params(**params)
     if isinstance(sampler, NoiseSampler):
@@ -61,14 +61,14 @@ def build_resampler(resampler: Any, delta: float, params: dict[str, Any]) -> Any
     return sampler
 
 
-def _one_delta(resampler: PureNoiseOverSampler, delta: float) -> float:
+def _one_delta(resampler: PureNoiseOverSampler, delta: float | None) -> float:
     """Return the noise ratio that was set: the classifier's or the instance's."""
-    if resampler.delta == DEFAULT_DELTA:
-        return delta
-    if delta not in (resampler.delta, DEFAULT_DELTA):
+    if resampler.delta is None:
+        return DEFAULT_DELTA if delta is None else delta
+    if delta is not None and delta != resampler.delta:
         raise ValueError(
-            f"delta={delta} contradicts resampler={resampler!r}. Set one of them: leave delta out, "
-            "or pass a resampler without it."
+            f"delta={delta} contradicts resampler={resampler!r}, whose delta is {resampler.delta}. "
+            "Set one of them: leave delta out, or pass a resampler without it."
         )
     return resampler.delta
 

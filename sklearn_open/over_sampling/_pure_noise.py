@@ -13,7 +13,9 @@ from sklearn_open.noise._base import NoiseFamily
 from sklearn_open.over_sampling._base import NoiseSampler
 from sklearn_open.plan import draw_pool
 
-__all__ = ["PureNoiseOverSampler", "check_delta"]
+__all__ = ["DEFAULT_DELTA", "PureNoiseOverSampler", "check_delta"]
+
+DEFAULT_DELTA = 1 / 3  # the paper's (D.1)
 
 
 def check_delta(delta: Any) -> None:
@@ -38,8 +40,9 @@ class PureNoiseOverSampler(NoiseSampler, BaseOverSampler):
     sampling_strategy : float, str, dict or callable, default="auto"
         Which classes get how many rows, as for every over-sampler of imbalanced-learn. "auto"
         fills all classes up to the largest.
-    delta : float, default=1/3
-        Share of the new rows that is noise, in [0, 1]; 0 is random over-sampling.
+    delta : float or None, default=None
+        Share of the new rows that is noise, in [0, 1]; 0 is random over-sampling. None is 1/3, the
+        paper's, or what an `OPeNClassifier` that this sampler is passed to has as its own `delta`.
     noise : {"gaussian", "uniform", "class_gaussian", "additive"} or NoiseFamily, default="gaussian"
         What noise is drawn from. "gaussian" is the paper's: per channel (per column of a table)
         the mean and deviation of the training set, clipped to its feasible range (Eq. 2-4).
@@ -103,7 +106,7 @@ class PureNoiseOverSampler(NoiseSampler, BaseOverSampler):
         self,
         *,
         sampling_strategy: Any = "auto",
-        delta: float = 1 / 3,
+        delta: float | None = None,
         noise: str | NoiseFamily = "gaussian",
         random_state: Any = None,
     ) -> None:
@@ -115,11 +118,15 @@ class PureNoiseOverSampler(NoiseSampler, BaseOverSampler):
     @property
     def makes_noise(self) -> bool:
         """Whether any row can be noise."""
-        return self.delta > 0
+        return self._delta > 0
+
+    @property
+    def _delta(self) -> float:
+        return DEFAULT_DELTA if self.delta is None else self.delta
 
     def check(self) -> None:
         """Raise ValueError for a parameter that cannot be used."""
-        check_delta(self.delta)
+        check_delta(self._delta)
         super().check()
 
     def draw(
@@ -139,8 +146,8 @@ class PureNoiseOverSampler(NoiseSampler, BaseOverSampler):
         sample_indices : ndarray of shape (n_samples_new,)
         noise_mask : ndarray of shape (n_samples_new,), dtype bool
         """
-        check_delta(self.delta)
+        check_delta(self._delta)
         classes, codes = np.unique(y, return_inverse=True)
         strategy = check_sampling_strategy(self.sampling_strategy, y, self._sampling_type)
         n_new = {int(np.flatnonzero(classes == label)[0]): n for label, n in strategy.items()}
-        return draw_pool(codes, n_new, self.delta, random_state)
+        return draw_pool(codes, n_new, self._delta, random_state)
