@@ -102,11 +102,14 @@ def with_skorchs_defaults() -> type:
         def _default_callbacks(self) -> Any:
             return super(OPeNClassifier, self)._default_callbacks  # no schedule
 
-        def _make_transform(self, data: Any) -> BatchTransform:
-            identity = np.zeros(data.X.shape[1]), np.ones(data.X.shape[1])
-            return BatchTransform(
-                PixelScale(np.float64(0), np.float64(1)), *identity, None, None, self.seed_
+        def get_split_datasets(self, *args: Any, **kwargs: Any) -> Any:
+            datasets = super().get_split_datasets(*args, **kwargs)
+            width = datasets[0].X.shape[1]
+            scale = PixelScale(np.float64(0), np.float64(1))  # values are left as they are
+            self.transform_ = BatchTransform(
+                scale, np.zeros(width), np.ones(width), None, None, self.seed_
             )
+            return datasets
 
     NeuralNetClassifier.__qualname__ = NeuralNetClassifier.__name__
     globals()["NeuralNetClassifier"] = NeuralNetClassifier  # where pickle looks for it

@@ -1,8 +1,11 @@
 """Oversampling with pure noise images (OPeN) and DAR-BN, for scikit-learn."""
 
+from sklearn_open._persistence.pickles import explain_missing_modules
 from sklearn_open.classifier import OPeNClassifier
 from sklearn_open.over_sampling._pure_noise import PureNoiseOverSampler
 
 __all__ = ["OPeNClassifier", "PureNoiseOverSampler", "__version__"]
 
-__version__ = "0.1.0.dev0"
+__version__ = "0.1.0.dev1"
+
+explain_missing_modules()

@@ -1,53 +1,41 @@
-"""OPeNClassifier: the wiring of validation, plan, batches, routes and skorch's training loop."""
+"""OPeNClassifier as a table of contents: its parameters, then skorch's hooks in the order of a fit.
+
+What a hook decides lies in `_training` and the packages that it uses.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
-from dataclasses import replace
+from collections.abc import Callable, Sequence
 from functools import partial
 from os import PathLike
 from typing import Any, ClassVar
 
-import numpy as np
 import torch
 from sklearn.utils import check_random_state
-from skorch.dataset import Dataset
-from torch.nn.modules.batchnorm import _BatchNorm
 
-from sklearn_open._inputs.images import check_images, check_range
-from sklearn_open._inputs.items import find_labels, is_dataset
-from sklearn_open._inputs.labels import encode_labels
-from sklearn_open._inputs.layout import check_image_shape
-from sklearn_open._inputs.pixels import PixelStatistics
-from sklearn_open._parameters.settings import check_resampling, check_settings, has_own_loader
-from sklearn_open._persistence.checkpoints import Checkpoints
 from sklearn_open._persistence.export import to_network
 from sklearn_open._persistence.saving import load_net, save_net
-from sklearn_open._persistence.shared_phase import SharedPhase
 from sklearn_open._random import keyed_seed, seeded_user_code
-from sklearn_open._training.building import build_module, check_output_width, check_single_rows
-from sklearn_open._training.hardware import predict_batch_size
-from sklearn_open._training.interrupt import NOT_INTERRUPTED, held_back
+from sklearn_open._training.building import build_module, check_output_width, with_defaults
+from sklearn_open._training.run import NO_RUN, running_fit
 from sklearn_open._training.step import TwoRouteNet
+from sklearn_open._training.training_set import (
+    held_out,
+    make_batches,
+    make_train_set,
+    rows_to_predict,
+    take_in,
+)
 from sklearn_open._warnings import warn_user
-from sklearn_open.augment._presets import check_augment
-from sklearn_open.batching._batches import EpochBatches, EvalBatches, LoaderBatches
 from sklearn_open.batching._dataset import ImageDataset, TrainSet, taken
-from sklearn_open.batching._transform import BatchTransform, check_normalize
+from sklearn_open.batching._transform import BatchTransform
 from sklearn_open.callbacks._progress import TrainingProgress
 from sklearn_open.callbacks._schedules import StepSchedule
-from sklearn_open.exceptions import TrainingDivergedError
-from sklearn_open.nn import convert_norm
-from sklearn_open.noise._names import check_noise
-from sklearn_open.over_sampling._epochs import build_resampler, rebalance
 from sklearn_open.over_sampling._pure_noise import PureNoiseOverSampler
-from sklearn_open.plan import EpochPlan, EpochPlanner, resolve_epoch
+from sklearn_open.plan import EpochPlan, EpochPlanner
 from sklearn_open.recipes._names import recipe_parameters
 
 __all__ = ["OPeNClassifier"]
-
-RUNNING_FIT = ("_datasets_", "_checkpoints_", "_interrupt_")  # there while `fit_loop` runs
 
 
 class OPeNClassifier(TwoRouteNet):
@@ -204,9 +192,8 @@ class OPeNClassifier(TwoRouteNet):
     """
 
     prefixes_: ClassVar[list[str]] = [*TwoRouteNet.prefixes_, "resampler"]
-    _checkpoints_: Checkpoints | None = None
-    _datasets_: tuple[TrainSet, ImageDataset | None] | None = None
-    _interrupt_ = NOT_INTERRUPTED
+    planner_: EpochPlanner
+    transform_: BatchTransform
     _forward_takes_more_ = False  # whether the network's forward needs parameters of fit
 
     def __init__(
@@ -253,6 +240,9 @@ class OPeNClassifier(TwoRouteNet):
             classes=classes,
             device=device,
             compile=compile,
+            norm=norm,
+            noise_grad=noise_grad,
+            precision=precision,
             **kwargs,
         )
         self.delta = delta
@@ -340,8 +330,7 @@ class OPeNClassifier(TwoRouteNet):
         """
         with self._unchanged_unless_begun():
             goes_on = self.warm_start and self.initialized_
-            dataset = self._check_training_data(X, y, goes_on=goes_on)
-            self._forward_takes_more_ = bool(fit_params)
+            dataset = self._take_in(X, y, fit_params, goes_on=goes_on)
             return super().fit(dataset, dataset.y, **fit_params)
 
     def partial_fit(
@@ -364,65 +353,18 @@ class OPeNClassifier(TwoRouteNet):
             The estimator itself.
         """
         with self._unchanged_unless_begun():
-            if not isinstance(X, ImageDataset):
-                X = self._check_training_data(
-                    X, y, goes_on=self.initialized_, classes=classes, chunk=True
-                )
-                self._forward_takes_more_ = bool(fit_params)
+            if not isinstance(X, ImageDataset):  # which `fit` hands on
+                goes_on, known = self.initialized_, {"classes": classes, "chunk": True}
+                X = self._take_in(X, y, fit_params, goes_on=goes_on, **known)
             return super().partial_fit(X, X.y, **fit_params)
 
-    @contextmanager
-    def _unchanged_unless_begun(self) -> Iterator[None]:
-        """Leave an estimator as it was when new data or settings are refused."""
-        before, n_epochs = dict(self.__dict__), len(self.history_ or ())
-        try:
-            yield
-        except Exception as error:
-            if self.history_ is not before.get("history_"):
-                n_epochs = 0
-            diverged = isinstance(error, TrainingDivergedError)  # which takes its epoch back
-            if not diverged and len(self.history_ or ()) == n_epochs:
-                self.__dict__.clear()
-                self.__dict__.update(before)
-            raise
-
-    def _check_training_data(
-        self, X: Any, y: Any, *, goes_on: bool, classes: Any = None, chunk: bool = False
+    def _take_in(
+        self, X: Any, y: Any, fit_params: dict[str, Any], *, goes_on: bool, **known: Any
     ) -> ImageDataset:
-        check_settings(self)
-        resampler = build_resampler(self.resampler, self.delta, self.get_params_for("resampler"))
-        check_resampling(self, resampler)
-        goes_on = goes_on and hasattr(self, "image_shape_")
-        if goes_on and self.checkpoint is not None and len(self.history):
-            raise ValueError(
-                "checkpoint= belongs to fits from the beginning, and this one goes on from a "
-                "trained network (partial_fit, warm_start). Set checkpoint=None."
-            )
-        if goes_on:
-            classes, image_shape = self.classes_, self._shape_of_images
-        else:
-            classes = classes if self.classes is None or not np.size(self.classes) else self.classes
-            image_shape = check_image_shape(self.image_shape)
-        X = self._in_own_dataset(X, y)
-        if is_dataset(X) or is_dataset(y):
-            y = find_labels(X, y)
-        images = check_images(self, X, y, image_shape=image_shape, reset=not goes_on)
-        found, codes, labels = encode_labels(y, classes, one_class=chunk)
-        check_normalize(self.normalize, *np.ones((2, images.shape[1])))
-        if (augment := check_augment(self.augment)) is not None:
-            augment(torch.zeros(2, *images.shape[1:]), torch.Generator())  # it may refuse the shape
-
-        if not goes_on:
+        if not (goes_on := goes_on and hasattr(self, "image_shape_")):
             self.__dict__.pop("transform_", None)  # it holds the statistics of earlier data
-        self.resampler_ = resampler
-        self.classes_inferred_ = found
-        self.image_shape_ = images.shape[1:]
-        return ImageDataset(images, codes, labels)
-
-    @property
-    def _shape_of_images(self) -> tuple[int, ...] | None:
-        """Shape that images must have once fitted; None for a table."""
-        return self.image_shape_ if len(self.image_shape_) > 1 else None
+        self._forward_takes_more_ = bool(fit_params)
+        return take_in(self, X, y, goes_on=goes_on, **known)
 
     def check_data(self, X: Any, y: Any = None) -> None:
         """Do nothing: data were checked before anything was initialised."""
@@ -431,60 +373,38 @@ class OPeNClassifier(TwoRouteNet):
 
     def initialize(self) -> OPeNClassifier:
         """Make network, optimiser and callbacks anew, from `random_state`."""
-        self.seed_ = int(check_random_state(self.random_state).randint(2**31 - 1))
-        return self._initialize_from_seed()
+        return self.initialize_from_seed(check_random_state(self.random_state).randint(2**31 - 1))
 
-    def _initialize_from_seed(self) -> OPeNClassifier:
+    def initialize_from_seed(self, seed: int) -> OPeNClassifier:
+        """Make network, optimiser and callbacks anew, from the root of all random numbers."""
+        self.seed_ = int(seed)
         self._initialize_scaler()
         with seeded_user_code(self.device_, keyed_seed(self.seed_, "init")):
             return super().initialize()
 
     def initialize_module(self) -> OPeNClassifier:
         """Make the network and compare it with the data."""
-        image_shape = getattr(self, "image_shape_", None)
+        params, image_shape = self.get_params_for("module"), getattr(self, "image_shape_", None)
         n_classes = len(self.classes_inferred_) if image_shape is not None else None
-        module = build_module(self.module, self.get_params_for("module"), image_shape, n_classes)
+        module = build_module(self.module, params, image_shape, n_classes)
         callable_now = self.max_epochs > 0 and not self._forward_takes_more_
         if image_shape is not None and n_classes is not None and callable_now:
             check_output_width(module, image_shape, n_classes)
-        if self._needs_auxiliary(module):
-            convert_norm(module, "aux")
-        if self.device_.type == "cuda" and image_shape is not None and len(image_shape) == 3:
-            module = module.to(memory_format=torch.channels_last)  # no gain on a CPU
-        self.module_ = module
-        self._compiled_ = None
+        self.module_ = self._as_trained(module, image_shape)
         return self
-
-    def _needs_auxiliary(self, module: torch.nn.Module) -> bool:
-        """Whether a new network gets its auxiliary layers now, so that saved ones can be loaded."""
-        may_use_noise = self._uses_noise or not hasattr(self, "resampler_")
-        has_norm = any(isinstance(layer, _BatchNorm) for layer in module.modules())
-        return self.norm == "aux" and may_use_noise and has_norm
 
     def get_params_for_optimizer(self, prefix: str, named_parameters: Any) -> Any:
         """Return the optimiser's arguments, with the paper's defaults for SGD."""
         args, kwargs = super().get_params_for_optimizer(prefix, named_parameters)
-        if self.optimizer is torch.optim.SGD:
-            kwargs = {"momentum": 0.9, "weight_decay": 2e-4, **kwargs}
-            one_pass = not {"foreach", "differentiable"} & kwargs.keys()
-            if one_pass and self.device_.type in ("cpu", "cuda"):
-                kwargs.setdefault("fused", True)
-        return args, kwargs
+        return args, with_defaults(self.optimizer, kwargs, self.device_)
 
     @property
     def _default_callbacks(self) -> list[tuple[str, Any]]:
         *recorders, print_log = super()._default_callbacks
         schedule = StepSchedule(self.warmup_epochs, self.lr_milestones, self.lr_decay)
-        ours = [("lr_schedule", schedule), ("progress", TrainingProgress())]
-        return [*recorders, *ours, print_log]
+        return [*recorders, ("lr_schedule", schedule), ("progress", TrainingProgress()), print_log]
 
     # --- data: plan -> batches -> what the network is fed ---
-
-    def _in_own_dataset(self, X: Any, y: Any = None) -> Any:
-        """Return the rows in the data set that the user wants them in, if any."""
-        if self.dataset is Dataset and not self.get_params_for("dataset"):
-            return X
-        return super().get_dataset(X, y)
 
     def get_dataset(self, X: Any, y: Any = None) -> Any:
         """Return rows to predict on, checked against what was fitted."""
@@ -497,84 +417,26 @@ class OPeNClassifier(TwoRouteNet):
                 "network as it is, neither checked nor normalised."
             )
             return super().get_dataset(X, y)
-        X = self._in_own_dataset(X)
-        images = check_images(self, X, image_shape=self._shape_of_images)
-        self.transform_.scale.warn_of_other_units(images)
-        return ImageDataset(images)
+        return rows_to_predict(self, X)
 
     def get_split_datasets(
         self, X: Any, y: Any = None, **fit_params: Any
     ) -> tuple[TrainSet, ImageDataset | None]:
         """Return the rows to train on, with their plans, and those held out, if any."""
-        if self._datasets_ is not None:  # a fit in parts splits once
-            return self._datasets_
+        if self._run_.datasets is not None:  # a fit in parts splits once
+            return self._run_.datasets
         train, valid = super().get_split_datasets(X, y, **fit_params)
-        datasets = self._train_set(taken(train)), None if valid is None else self._held_out(valid)
-        if "_datasets_" in self.__dict__:  # within `fit_loop`
-            self._datasets_ = datasets
+        datasets = make_train_set(self, taken(train)), held_out(self, valid)
+        if self._run_ is not NO_RUN:
+            self._run_.datasets = datasets
         return datasets
-
-    def _held_out(self, valid: Any) -> ImageDataset:
-        if isinstance(valid, Dataset) and not isinstance(valid, ImageDataset):
-            # What skorch's predefined_split was given: arrays that nobody has looked at yet.
-            images = check_images(self, valid.X, image_shape=self._shape_of_images)
-            _, codes, labels = encode_labels(valid.y, self.classes_, one_class=True)
-            return ImageDataset(images, codes, labels)
-        return taken(valid)
-
-    def _train_set(self, data: ImageDataset) -> TrainSet:
-        if 1 in (len(data), self._batch_size("iterator_train", len(data))):
-            check_single_rows(self.module_, self.image_shape_)
-        self.transform_ = self._make_transform(data)
-        rows, draw = rebalance(self.resampler_, data, self.seed_)
-        self.planner_ = EpochPlanner(
-            codes=data.codes,
-            draw=draw,
-            start_epoch=resolve_epoch(self.start_epoch, self.max_epochs),
-            batch_size=self._batch_size("iterator_train", len(data)),
-            seed=self.seed_,
-            delta=getattr(self.resampler_, "delta", 0.0),
-            composition=getattr(self.resampler_, "composition", None) or self.composition,
-            epoch_length=self.epoch_length,
-        )
-        return TrainSet(rows.X, rows.codes, rows.y, self.planner_)
-
-    def _make_transform(self, data: ImageDataset) -> BatchTransform:
-        augment, noise = check_augment(self.augment), None
-        known = getattr(self, "transform_", None)
-        if known is None or self._uses_noise:
-            workers = self.get_params_for("iterator_train").get("num_workers", 0)
-            statistics = PixelStatistics.of(data.X, getattr(known, "scale", None), workers)
-        if self._uses_noise:
-            noise = check_noise(self.resampler_.noise).fit(data.X, data.codes, statistics)
-        if known is not None:  # a network that goes on training keeps its input's scale
-            known.scale.warn_of_other_units(data.X)
-            return replace(known, augment=augment, noise=noise, seed=self.seed_)
-        check_range(statistics.scale.low, statistics.scale.high)  # a data set was not read so far
-        mean, std = check_normalize(self.normalize, statistics.mean, statistics.std)
-        return BatchTransform(statistics.scale, mean, std, augment, noise, self.seed_)
-
-    def _batch_size(self, which: str, n_rows: int) -> int:
-        size = self.get_params_for(which).get("batch_size", self.batch_size)
-        return n_rows if size == -1 else size
 
     def get_iterator(self, dataset: Any, training: bool = False) -> Any:
         """Return what yields the batches of a data set."""
         if not isinstance(dataset, ImageDataset):  # of a net that was never fitted
             return super().get_iterator(dataset, training)
-        which = "iterator_train" if training else "iterator_valid"
-        training = training and isinstance(dataset, TrainSet)
-        settings = (self.transform_, self.device_)
-        if has_own_loader(self, which):
-            loader = super().get_iterator(dataset, which == "iterator_train")
-            return LoaderBatches(loader, *settings, self._epoch if training else None)
-        workers = self.get_params_for(which).get("num_workers", 0)
-        if training:
-            return EpochBatches(dataset, *settings, self._epoch, workers)
-        size = self.get_params_for(which).get("batch_size")
-        if size is None:
-            size = predict_batch_size(self.device_, self.image_shape_)
-        return EvalBatches(dataset, *settings, len(dataset) if size == -1 else size, workers)
+        own_loader = partial(super().get_iterator, dataset, training)
+        return make_batches(self, dataset, training, self._epoch, own_loader)
 
     def epoch_plan(self, epoch: int) -> EpochPlan:
         """Return which rows an epoch sees, which of them as noise, in which batch.
@@ -590,8 +452,6 @@ class OPeNClassifier(TwoRouteNet):
             With arrays ``index``, ``is_noise`` and ``bounds``.
         """
         self.check_is_fitted(["planner_"])
-        if not isinstance(epoch, (int, np.integer)) or epoch < 0:
-            raise ValueError(f"epoch={epoch!r} is not the number of an epoch: pass 0, 1, 2, ...")
         return self.planner_.plan(epoch)
 
     # --- files ---
@@ -686,39 +546,19 @@ class OPeNClassifier(TwoRouteNet):
         step in work.
         """
         epochs = self.max_epochs if epochs is None else epochs
-        with ExitStack() as at_end:
-            at_end.callback(self._forget_running_fit)
-            self._interrupt_ = at_end.enter_context(held_back())
-            self.interrupted_ = False
-            self._datasets_ = None
-            train = partial(super().fit_loop, X, y, **kwargs)
-            if len(self.history) == 0 and (self.checkpoint, self.memory) != (None, None):
-                self._take_up(train, epochs, at_end)
-                epochs -= len(self.history)
-            train(epochs=epochs)
-            self._interrupt_.raise_if_pending()
+        train = partial(super().fit_loop, X, y, **kwargs)
+        try:
+            with running_fit(self.callbacks_) as self._run_:
+                self.interrupted_ = False
+                if len(self.history) == 0 and (self.checkpoint, self.memory) != (None, None):
+                    self._run_.take_up(self, train, epochs)
+                    epochs -= len(self.history)
+                train(epochs=epochs)
+                self._run_.interrupt.raise_if_pending()
+        finally:
+            self.interrupted_ = self._run_.interrupt.pending
+            self.__dict__.pop("_run_", None)
         return self
-
-    def _take_up(self, train: Callable[..., Any], epochs: int, at_end: ExitStack) -> None:
-        """Go to where an earlier fit was, by its checkpoint, or by the epochs that are shared."""
-        if self.checkpoint is not None:
-            self._checkpoints_ = at_end.enter_context(Checkpoints(self))
-            self._checkpoints_.take_seed()
-        train(epochs=0)  # skorch splits the rows, by what `fit` was given for that
-        assert self._datasets_ is not None
-        if self._checkpoints_ is not None:
-            self._checkpoints_.resume(*self._datasets_)
-        if self.memory is not None and len(self.history) == 0:
-            shared = min(resolve_epoch(self.start_epoch, self.max_epochs), epochs)
-            SharedPhase(self, *self._datasets_, shared).run(partial(train, epochs=shared))
-
-    def _forget_running_fit(self) -> None:
-        self.interrupted_ = self._interrupt_.pending
-        for _, callback in self.callbacks_:
-            if isinstance(callback, TrainingProgress):  # an error leaves it open
-                callback.close()
-        for name in RUNNING_FIT:
-            self.__dict__.pop(name, None)
 
     def notify(self, method_name: str, **kwargs: Any) -> None:
         """Call the callbacks, then keep what an epoch has reached."""
@@ -726,10 +566,4 @@ class OPeNClassifier(TwoRouteNet):
         # ends at the same epoch, by the same callback.
         super().notify(method_name, **kwargs)
         if method_name == "on_epoch_end":
-            if self._checkpoints_ is not None:
-                self._checkpoints_.after_epoch(is_last=self._interrupt_.pending)
-            self._interrupt_.raise_if_pending()
-
-    def __getstate__(self) -> dict[str, Any]:
-        state = super().__getstate__()
-        return {name: value for name, value in state.items() if name not in RUNNING_FIT}
+            self._run_.after_epoch()

@@ -19,6 +19,7 @@ from sklearn_open._random import keyed_random_state
 
 __all__ = ["Draw", "EpochPlan", "EpochPlanner", "check_epoch", "draw_pool", "resolve_epoch"]
 
+EPOCH_LENGTHS = ("n_samples", "resampled")
 # A batch's natural rows give the statistics that batch norm learns: one row has no spread.
 MIN_NATURAL_ROWS = 2
 
@@ -159,6 +160,8 @@ class EpochPlanner:
 
     def plan(self, epoch: int) -> EpochPlan:
         """Return the plan of an epoch (0 is the first)."""
+        if not is_whole(epoch) or epoch < 0:
+            raise ValueError(f"epoch={epoch!r} is not the number of an epoch: pass 0, 1, 2, ...")
         rng = keyed_random_state(self.seed, "plan", epoch)
         if self.draw is None or epoch < self.start_epoch:
             return _plain(self, rng)

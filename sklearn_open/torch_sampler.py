@@ -16,14 +16,14 @@ from sklearn.utils import check_random_state
 from torch.utils.data import Dataset, Sampler
 
 from sklearn_open._checks import check_one_of, check_whole
-from sklearn_open._parameters.settings import CHOICES
+from sklearn_open._inputs.labels import encode_labels
 from sklearn_open._random import keyed_seed
 from sklearn_open._warnings import warn_user
 from sklearn_open.noise._base import NoiseFamily
 from sklearn_open.noise._gaussian import GaussianNoise
 from sklearn_open.over_sampling._epochs import LabelDraw
 from sklearn_open.over_sampling._pure_noise import DEFAULT_DELTA, PureNoiseOverSampler, check_delta
-from sklearn_open.plan import EpochPlan, EpochPlanner
+from sklearn_open.plan import COMPOSITIONS, EPOCH_LENGTHS, EpochPlan, EpochPlanner
 
 __all__ = ["PlannedRow", "PureNoiseBatchSampler", "PureNoiseDataset"]
 
@@ -134,15 +134,9 @@ class PureNoiseBatchSampler(Sampler[list[PlannedRow]]):
         random_state: Any = 0,
     ) -> None:
         check_delta(delta)
-        check_one_of("composition", composition, CHOICES["composition"])
-        check_one_of("epoch_length", epoch_length, CHOICES["epoch_length"])
-        labels = np.asarray(y.detach().cpu() if isinstance(y, torch.Tensor) else y)
-        self.classes_, codes = np.unique(labels, return_inverse=True)
-        if labels.ndim != 1 or len(self.classes_) < 2:
-            raise ValueError(
-                f"y has shape {labels.shape} and {len(self.classes_)} classes. Pass one label for "
-                "each row of the data set, of two classes or more."
-            )
+        check_one_of("composition", composition, COMPOSITIONS)
+        check_one_of("epoch_length", epoch_length, EPOCH_LENGTHS)
+        self.classes_, codes, labels = encode_labels(y)
         draw = LabelDraw(
             PureNoiseOverSampler(sampling_strategy=sampling_strategy, delta=delta), labels
         )

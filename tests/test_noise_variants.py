@@ -11,6 +11,7 @@ from torch.utils.data import TensorDataset
 from sklearn_open import OPeNClassifier, PureNoiseOverSampler
 from sklearn_open._inputs.pixels import PixelStatistics
 from sklearn_open._random import keyed_generator
+from sklearn_open._training.training_set import take_in
 from sklearn_open.batching import BatchTransform, check_normalize
 from sklearn_open.noise import (
     AdditiveGaussianNoise,
@@ -174,7 +175,7 @@ class TestAdditive:
 
 def batches(clf, X, y):
     """What the network is fed in the last epoch of a fitted classifier: pixels, codes, n_noise."""
-    train, _ = clf.get_split_datasets(clf._check_training_data(X, y, goes_on=True))
+    train, _ = clf.get_split_datasets(take_in(clf, X, y, goes_on=True))
     return [
         (batch[0].numpy(), batch[1].numpy(), batch.n_noise)
         for batch in clf.get_iterator(train, training=True)

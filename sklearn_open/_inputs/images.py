@@ -9,11 +9,10 @@ import numpy as np
 from sklearn.utils.validation import _num_samples, check_array, validate_data
 
 from sklearn_open._inputs.containers import as_rows
-from sklearn_open._inputs.items import is_dataset
 from sklearn_open._inputs.layout import Layout
 from sklearn_open._inputs.lazy import LazyImages, chunks
 
-__all__ = ["check_images", "check_kind", "check_range"]
+__all__ = ["check_images", "check_items", "check_kind", "check_range"]
 
 
 def check_images(
@@ -23,14 +22,14 @@ def check_images(
     *,
     image_shape: tuple[int, ...] | None,
     reset: bool = False,
-) -> np.ndarray | LazyImages:
+) -> np.ndarray:
     """Return rows in the internal form, or refuse them.
 
     Parameters
     ----------
     estimator : estimator
         Gets `n_features_in_` and, for data frames, `feature_names_in_`.
-    X : array-like, torch.Tensor or data set
+    X : array-like, torch.Tensor or data frame
         Images or a table; see `Layout`, and `sklearn_open._inputs.containers` for containers.
     y : array-like, None or "no_validation"
         Labels, of which only the number is checked here; "no_validation" when predicting.
@@ -42,7 +41,7 @@ def check_images(
 
     Returns
     -------
-    numpy.ndarray or LazyImages of shape (n, n_channels, height, width) or (n, n_features)
+    numpy.ndarray of shape (n, n_channels, height, width) or (n, n_features)
         uint8, or else float32.
 
     Raises
@@ -50,14 +49,7 @@ def check_images(
     ValueError, TypeError
         For NaN or infinite values, wrong shapes and anything scikit-learn refuses.
     """
-    if y is None:
-        # scikit-learn's checks know this sentence
-        raise ValueError(
-            f"This {type(estimator).__name__} estimator requires y to be passed, but the target y "
-            "is None."
-        )
-    if is_dataset(X):
-        return _check_dataset(estimator, X, y, image_shape, reset)
+    _check_given(estimator, y)
     X = as_rows(X)
     check_kind(X)
     is_table = getattr(X, "ndim", 2) <= 2
@@ -71,6 +63,35 @@ def check_images(
     if not isinstance(y, str):
         _check_lengths(rows, y)
     return _as_images(rows, image_shape) if is_table and image_shape is not None else rows
+
+
+def check_items(
+    estimator: Any,
+    X: Any,
+    y: Any = "no_validation",
+    *,
+    image_shape: tuple[int, ...] | None,
+    reset: bool = False,
+) -> LazyImages:
+    """Return the rows of a data set, which are read when they are needed; see `check_images`."""
+    _check_given(estimator, y)
+    lazy = LazyImages(X, partial(_channels_first, image_shape=image_shape))
+    needed = image_shape or (lazy.shape[1:] if reset else (estimator.n_features_in_,))
+    _check_shape(lazy.shape[1:], needed, reset)
+    if reset:
+        estimator.n_features_in_ = int(np.prod(needed))
+    if not isinstance(y, str):
+        _check_lengths(lazy, y)
+    return lazy
+
+
+def _check_given(estimator: Any, y: Any) -> None:
+    if y is None:
+        # scikit-learn's checks know this sentence
+        raise ValueError(
+            f"This {type(estimator).__name__} estimator requires y to be passed, but the target y "
+            "is None."
+        )
 
 
 def check_kind(X: Any) -> None:
@@ -120,19 +141,6 @@ def _validated_images(estimator: Any, images: np.ndarray, reset: bool) -> np.nda
         estimator, images[:1].reshape(len(images[:1]), int(np.prod(images.shape[1:]))), reset
     )
     return check_array(images, dtype=[np.float32, np.uint8], allow_nd=True, ensure_all_finite=False)
-
-
-def _check_dataset(
-    estimator: Any, X: Any, y: Any, image_shape: tuple[int, ...] | None, reset: bool
-) -> LazyImages:
-    lazy = LazyImages(X, partial(_channels_first, image_shape=image_shape))
-    needed = image_shape or (lazy.shape[1:] if reset else (estimator.n_features_in_,))
-    _check_shape(lazy.shape[1:], needed, reset)
-    if reset:
-        estimator.n_features_in_ = int(np.prod(needed))
-    if not isinstance(y, str):
-        _check_lengths(lazy, y)
-    return lazy
 
 
 def _channels_first(images: np.ndarray, image_shape: tuple[int, ...] | None) -> np.ndarray:

@@ -19,13 +19,14 @@ from sklearn_open._checks import shortened
 from sklearn_open._inputs.lazy import LazyImages
 from sklearn_open._persistence.atomic import TEMPORARY, full_path, write_atomically
 from sklearn_open._persistence.fingerprint import (
-    comparable_params,
+    compared_params,
     hash_of,
     machine_facts,
     rows_digest,
     structure,
 )
 from sklearn_open._persistence.state import dump_state, restore_state
+from sklearn_open._protocols import TrainingNet
 from sklearn_open._warnings import warn_user
 from sklearn_open.batching._dataset import ImageDataset, TrainSet
 from sklearn_open.exceptions import CheckpointError
@@ -33,18 +34,9 @@ from sklearn_open.exceptions import CheckpointError
 __all__ = ["Checkpoints"]
 
 MAGIC = b"sklearn_open checkpoint\n"
-FORMAT = 1
+FORMAT = 2  # 1 named modules that have moved since
 NAME = r"epoch-\d{6,}\.ckpt"
 KEPT = 2  # the newest ones; should one be unreadable, there is another
-# Parameters that change nothing of what is trained, or are compared in another form.
-IRRELEVANT = (
-    *("memory", "checkpoint", "checkpoint_every", "verbose", "random_state", "device"),
-    *(
-        f"{iterator}__{name}"
-        for iterator in ("iterator_train", "iterator_valid")
-        for name in ("num_workers", "pin_memory", "persistent_workers", "prefetch_factor")
-    ),
-)
 
 
 class Checkpoints:
@@ -61,7 +53,7 @@ class Checkpoints:
         When the folder cannot be used.
     """
 
-    def __init__(self, net: Any) -> None:
+    def __init__(self, net: TrainingNet) -> None:
         self.net = net
         self.folder = full_path(net.checkpoint)
 
@@ -126,11 +118,11 @@ class Checkpoints:
         return None
 
     def _identity(self, train: TrainSet, valid: ImageDataset | None) -> dict[str, Any]:
-        params = comparable_params(self.net, IRRELEVANT)
+        params = compared_params(self.net, "identity")
         given = self.net.get_params(deep=False)
-        parts = [getattr(self.net, f"{n}_") for n in (*self.net._modules, *self.net._criteria)]
+        networks = self.net.parts_.networks.values()
         return {
-            "network": hash_of([structure(part) for part in parts]),
+            "network": hash_of([structure(network) for network in networks]),
             "seed": self.net.seed_,
             "random_state": self.net.random_state is not None,
             "params": {name: [hash_of(params[name]), _short(given[name])] for name in params},
@@ -231,7 +223,8 @@ def _read(path: Path) -> tuple[dict[str, Any], bytes]:
     if facts["format"] != FORMAT:
         raise CheckpointError(
             f"{path} has format {facts['format']}; this sklearn_open reads format {FORMAT}. Go on "
-            f"with the version that wrote it: {facts['machine'].get('sklearn_open')}."
+            f"with the version that wrote it, {facts['machine'].get('sklearn_open')}, or choose "
+            "another folder to train from the beginning."
         )
     return facts, state
 

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
-from typing import Any
 
 import torch
 from torch import nn
 
-from sklearn_open._training.building import main_output
+from sklearn_open._protocols import FittedNet
 from sklearn_open.batching._transform import BatchTransform
 from sklearn_open.nn import revert_norm
+from sklearn_open.nn._outputs import main_output
 
 __all__ = ["RawToProbabilities", "to_network"]
 
 
-def to_network(net: Any) -> RawToProbabilities:
+def to_network(net: FittedNet) -> RawToProbabilities:
     """Return a copy of a fitted estimator's network that takes raw pixels.
 
     Parameters
@@ -25,10 +25,9 @@ def to_network(net: Any) -> RawToProbabilities:
         Fitted.
     """
     net.check_is_fitted(["module_", "transform_"])
-    network = revert_norm(copy.deepcopy(net.module_)).to(
-        "cpu", memory_format=torch.contiguous_format
-    )
-    nonlinearity = copy.deepcopy(net._get_predict_nonlinearity())
+    network = revert_norm(copy.deepcopy(net.module_)).cpu()
+    network = network.to(memory_format=torch.contiguous_format)
+    nonlinearity = copy.deepcopy(net.predict_nonlinearity_)
     whole = RawToProbabilities(network, nonlinearity, net.transform_, net.image_shape_)
     return whole.cpu().eval().requires_grad_(False)
 

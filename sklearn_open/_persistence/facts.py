@@ -21,18 +21,20 @@ import torch
 
 import sklearn_open.backbones as backbones
 from sklearn_open._inputs.pixels import PixelScale
+from sklearn_open._parameters.table import names_where
 from sklearn_open._persistence.plain import decode, decode_array, encode, encode_array
+from sklearn_open._protocols import FittedNet
 from sklearn_open.backbones._names import find_maker, network_names
 
 __all__ = ["OF_THE_MACHINE", "PRETRAINED", "SavedFacts", "facts_of", "fetches_weights"]
 
 # Parameters that a file neither keeps nor sets. Devices and places belong to a machine, and what
 # lies in these places is unpickled.
-OF_THE_MACHINE = ("device", "memory", "checkpoint", "torch_load_kwargs")
+OF_THE_MACHINE = names_where(kept="not")
 # Parameters that have names. A file names nothing but what `known` lists.
-COMPONENTS = ("module", "criterion", "optimizer")
+COMPONENTS = names_where(kept="name")
 # Parameters that read weights from elsewhere, the internet or a file; the file has the weights.
-PRETRAINED = ("module__weights", "module__pretrained", "module__checkpoint_path")
+PRETRAINED = names_where(kept="fetched")
 # What pretrained weights of torchvision decide about the rest of the network.
 DECIDED_BY_WEIGHTS = ("transform_input", "aux_logits", "image_size")
 KEYS = {
@@ -106,7 +108,7 @@ def fetches_weights(module: Any) -> bool:
 # --- what is said ---
 
 
-def facts_of(net: Any) -> dict[str, Any]:
+def facts_of(net: FittedNet) -> dict[str, Any]:
     """Return all but the weights of a fitted estimator, as JSON can hold it.
 
     Raises
@@ -139,7 +141,7 @@ def _versions() -> dict[str, str]:
     return {**versions, "torchvision": version("torchvision"), "python": platform.python_version()}
 
 
-def _classes_of(net: Any) -> dict[str, Any]:
+def _classes_of(net: FittedNet) -> dict[str, Any]:
     try:
         return encode_array(net.classes_inferred_)
     except TypeError as error:
@@ -163,7 +165,7 @@ def _plain_numbers(epoch: dict[str, Any]) -> dict[str, Any]:
     return row
 
 
-def _parameters_of(net: Any) -> tuple[dict[str, str], dict[str, Any], dict[str, str]]:
+def _parameters_of(net: FittedNet) -> tuple[dict[str, str], dict[str, Any], dict[str, str]]:
     """Return the parameters that have names, those that are plain, and what the others are."""
     names, params, not_stored = {}, {}, {}
     defaults = _defaults(type(net))
@@ -179,7 +181,7 @@ def _parameters_of(net: Any) -> tuple[dict[str, str], dict[str, Any], dict[str, 
     return names, params, not_stored
 
 
-def _parameters_to_save(net: Any) -> dict[str, Any]:
+def _parameters_to_save(net: FittedNet) -> dict[str, Any]:
     params = {n: v for n, v in net.get_params(deep=False).items() if n not in OF_THE_MACHINE}
     if not fetches_weights(net.module):
         return params

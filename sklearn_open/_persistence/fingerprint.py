@@ -7,7 +7,7 @@ import hashlib
 import inspect
 import pickle
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from functools import cache
 from importlib.metadata import version
 from typing import Any
@@ -20,11 +20,14 @@ from sklearn.base import BaseEstimator
 from skorch.callbacks import Callback
 
 from sklearn_open._inputs.lazy import chunks
+from sklearn_open._parameters.settings import ITERATORS, has_own_loader
+from sklearn_open._parameters.table import component, parameter
+from sklearn_open._protocols import Parameterized
 from sklearn_open.batching._dataset import ImageDataset
 
 __all__ = [
     "comparable",
-    "comparable_params",
+    "compared_params",
     "hash_of",
     "machine_facts",
     "rows_digest",
@@ -69,14 +72,22 @@ def structure(module: torch.nn.Module) -> Any:
     return repr(module), sorted(_source(kind) for kind in kinds)
 
 
-def comparable_params(net: Any, without: Iterable[str]) -> dict[str, Any]:
-    """Return the parameters of a net in `comparable` form, without some and their components."""
-    given = net.get_params(deep=False)
-    left_out = set(without)
+def compared_params(net: Parameterized, meaning: str) -> dict[str, Any]:
+    """Return the parameters that fits are told apart by, in `comparable` form.
+
+    Parameters
+    ----------
+    net : OPeNClassifier
+        With parameters.
+    meaning : {"shared", "identity"}
+        What for; see `Parameter`.
+    """
+    # How a loader of the user's own reads, its workers say, may decide what its rows are.
+    own_loaders = [which for which in ITERATORS if has_own_loader(net, which)]
     return {
         name: comparable(value)
-        for name, value in given.items()
-        if name not in left_out and name.split("__")[0] not in left_out
+        for name, value in net.get_params(deep=False).items()
+        if getattr(parameter(name), meaning) or component(name) in own_loaders
     }
 
 

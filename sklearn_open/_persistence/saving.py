@@ -15,6 +15,7 @@ from skorch.history import History
 from torch import nn
 
 from sklearn_open._parameters.settings import check_settings
+from sklearn_open._parameters.table import component, parameter
 from sklearn_open._persistence.atomic import full_path
 from sklearn_open._persistence.facts import (
     OF_THE_MACHINE,
@@ -24,6 +25,7 @@ from sklearn_open._persistence.facts import (
     fetches_weights,
 )
 from sklearn_open._persistence.file import read_file, write_file
+from sklearn_open._protocols import FittedNet
 from sklearn_open._warnings import warn_user
 from sklearn_open.batching._transform import BatchTransform
 from sklearn_open.exceptions import SavedFileError
@@ -33,16 +35,14 @@ from sklearn_open.nn._aux_groups import drop_auxiliary
 
 __all__ = ["load_net", "save_net"]
 
-# Predictions depend on these, and on what their names are the beginning of.
-OF_PREDICTIONS = ("module", "criterion", "predict_nonlinearity", "dataset", "iterator_valid")
 
-
-def save_net(net: Any, path: Any) -> None:
+def save_net(net: FittedNet, path: Any) -> None:
     """Write a fitted estimator to a file; see `OPeNClassifier.save`."""
     net.check_is_fitted(["module_", "transform_"])
-    if net._modules != ["module"]:
+    modules = list(net.parts_.modules)
+    if modules != ["module_"]:
         raise TypeError(
-            f"this {type(net).__name__} has the networks {net._modules}, and a file keeps only "
+            f"this {type(net).__name__} has the networks {modules}, and a file keeps only "
             "`module_`. Pickle the estimator instead."
         )
     # Second norm layers go with norm="aux"; training on under another norm drops them.
@@ -93,12 +93,12 @@ def _parameters(saved: SavedFacts, path: Path, given: dict[str, Any]) -> dict[st
     missing = {
         name: what
         for name, what in saved.missing.items()
-        if name not in given and _component(name) not in instances
+        if name not in given and component(name) not in instances
     }
     _check_nothing_needed(missing, path)
     # Parameters of what is at its default now were not for it, nor those of what is made already.
-    left = {n for n in saved.params if "__" in n and _component(n) in missing and n not in given}
-    made = {n for n in saved.params if "__" in n and _component(n) in instances}
+    left = {n for n in saved.params if "__" in n and component(n) in missing and n not in given}
+    made = {n for n in saved.params if "__" in n and component(n) in instances}
     if missing:
         warn_user(
             f"{path} could not hold these parameters, which are at their defaults now: "
@@ -113,10 +113,6 @@ def _parameters(saved: SavedFacts, path: Path, given: dict[str, Any]) -> dict[st
     return params
 
 
-def _component(name: str) -> str:
-    return name.split("__")[0]
-
-
 def _check_nothing_needed(missing: dict[str, str], path: Path) -> None:
     if "module" in missing:
         raise ValueError(
@@ -124,7 +120,7 @@ def _check_nothing_needed(missing: dict[str, str], path: Path) -> None:
             "hold code. Pass what makes the network, as it was passed to the estimator that was "
             "saved: load(path, module=...)."
         )
-    needed = [name for name in sorted(missing) if _component(name) in OF_PREDICTIONS]
+    needed = [name for name in sorted(missing) if parameter(name).predicts]
     if needed:
         was = ", ".join(f"{name} ({missing[name]})" for name in needed)
         raise ValueError(
@@ -133,7 +129,7 @@ def _check_nothing_needed(missing: dict[str, str], path: Path) -> None:
         )
 
 
-def _check_device(net: Any) -> None:
+def _check_device(net: FittedNet) -> None:
     if net.device is not None:
         torch.empty(0, device=net.device)  # or what torch says of it
 
@@ -141,19 +137,18 @@ def _check_device(net: Any) -> None:
 # --- the estimator ---
 
 
-def _revived(net: Any, saved: SavedFacts, weights: dict[str, torch.Tensor]) -> Any:
+def _revived(net: FittedNet, saved: SavedFacts, weights: dict[str, torch.Tensor]) -> FittedNet:
     """Make an estimator as it was after `fit`."""
     net.classes_inferred_ = saved.classes
     net.image_shape_ = saved.image_shape
     net.n_features_in_ = int(np.prod(saved.image_shape))
     if saved.feature_names is not None:
         net.feature_names_in_ = saved.feature_names
-    net.seed_ = saved.seed
     # Augmentation and noise are those of a training, which makes them from the parameters.
     net.transform_ = BatchTransform(saved.scale, saved.mean, saved.std, None, None, saved.seed)
-    net._initialize_from_seed()
+    net.initialize_from_seed(saved.seed)
     if not auxiliary_keys(net.module_) <= weights.keys():  # of a training without noise
-        drop_auxiliary(net)
+        drop_auxiliary(net.module_, list(net.parts_.optimizers.values()))
         revert_norm(net.module_)
     if net.norm != "aux":  # a parameter given to `load`; predictions need no second layers
         own = net.module_.state_dict()
@@ -185,7 +180,7 @@ def _kind(tensor: torch.Tensor) -> str:
     return f"{tensor.dtype} of shape {tuple(tensor.shape)}"
 
 
-def _check_it_predicts(net: Any) -> None:
+def _check_it_predicts(net: FittedNet) -> None:
     """Predict on a blank row, as parameters of predictions are looked at nowhere before."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # it has no column names

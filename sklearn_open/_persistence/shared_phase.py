@@ -7,7 +7,7 @@ it reached in a folder, and the others take it from there, bit for bit what they
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,26 +17,18 @@ from sklearn.utils.validation import check_memory
 from sklearn_open._inputs.lazy import LazyImages
 from sklearn_open._persistence.fingerprint import (
     comparable,
-    comparable_params,
+    compared_params,
     hash_of,
     machine_facts,
     rows_digest,
 )
-from sklearn_open._persistence.state import dump_state, ordinary_norm, restore_state
+from sklearn_open._persistence.state import dump_state, restore_state
+from sklearn_open._protocols import TrainingNet
 from sklearn_open._warnings import warn_user
 from sklearn_open.batching._dataset import ImageDataset, TrainSet
+from sklearn_open.nn._aux_groups import ordinary_norm
 
 __all__ = ["SharedPhase"]
-
-# What does not matter before start_epoch, and what is compared in another form.
-LATER = (
-    *("delta", "resampler", "start_epoch", "norm", "noise_grad"),
-    *("composition", "epoch_length"),
-)
-ELSEWHERE = (
-    *("memory", "checkpoint", "checkpoint_every", "verbose"),
-    *("random_state", "device", "module"),
-)
 
 
 class SharedPhase:
@@ -52,6 +44,8 @@ class SharedPhase:
         Rows held out.
     n_epochs : int
         How many epochs other fits may share.
+    raise_if_interrupted : callable
+        Ends waiting for another fit.
 
     Raises
     ------
@@ -60,12 +54,18 @@ class SharedPhase:
     """
 
     def __init__(
-        self, net: Any, train: TrainSet, valid: ImageDataset | None, n_epochs: int
+        self,
+        net: TrainingNet,
+        train: TrainSet,
+        valid: ImageDataset | None,
+        n_epochs: int,
+        raise_if_interrupted: Callable[[], None],
     ) -> None:
         self.net = net
         self.train = train
         self.valid = valid
         self.n_epochs = n_epochs
+        self.raise_if_interrupted = raise_if_interrupted
         self.memory = check_memory(_path_as_text(net.memory))
 
     def run(self, train: Callable[[], Any]) -> None:
@@ -85,12 +85,13 @@ class SharedPhase:
         self.state()  # what cannot be kept fails now, not after hours of training
         folder = Path(self.memory.location)
         folder.mkdir(parents=True, exist_ok=True)
+        _tell_of_earlier_versions(folder)
         # Of fits that need the same phase at the same time, one trains it and the others wait. The
         # system frees the lock of a process that was killed.
         with self._alone(folder / f"phase-{key}.lock"):
             state = self.memory.cache(_reach, ignore=["phase", "train"])(key, self, train)
         if len(self.net.history) == 0:
-            with ordinary_norm(self.net):
+            with self._ordinary_norm():
                 restore_state(self.net, state)
             if self.net.verbose:
                 print(f"Epochs 1 to {self.n_epochs} were taken from {self.memory.location}.")
@@ -103,8 +104,13 @@ class SharedPhase:
         ValueError
             If a part of it cannot be pickled.
         """
-        with ordinary_norm(self.net):
+        with self._ordinary_norm():
             return dump_state(self.net)
+
+    def _ordinary_norm(self) -> AbstractContextManager[None]:
+        net = self.net
+        optimizers = list(net.parts_.optimizers.values())
+        return ordinary_norm(net.module_, optimizers, net.norm, net.noise_grad)
 
     @contextmanager
     def _alone(self, path: Path) -> Iterator[None]:
@@ -114,7 +120,7 @@ class SharedPhase:
             try:
                 lock.acquire(timeout=1)
             except Timeout:
-                self.net._interrupt_.raise_if_pending()
+                self.raise_if_interrupted()
         try:
             yield
         finally:
@@ -129,12 +135,12 @@ class SharedPhase:
                 "training. Pass an array (sklearn_open.datasets.load_image_folder makes one), or "
                 "memory=None."
             )
-        with ordinary_norm(net):
+        with self._ordinary_norm():
             network = comparable(net.module_)
         facts = {
             "epochs": self.n_epochs,
             "seed": net.seed_,
-            "params": comparable_params(net, (*LATER, *ELSEWHERE)),
+            "params": compared_params(net, "shared"),
             "network": network,
             "rows": [rows_digest(self.train, self.n_rows), self.valid and rows_digest(self.valid)],
             "machine": machine_facts(net.device_),
@@ -151,6 +157,15 @@ def _reach(key: str, phase: SharedPhase, train: Callable[[], Any]) -> bytes:
     """Train the phase; joblib keeps what is returned under `key`."""
     train()
     return phase.state()
+
+
+def _tell_of_earlier_versions(folder: Path) -> None:
+    old = folder / "joblib" / "sklearn_open" / "_shared_phase"
+    if old.exists():
+        warn_user(
+            f"memory={str(folder)!r} holds epochs that an earlier sklearn_open has kept. They are "
+            f"not read: other versions round differently. To free the room, delete {str(old)!r}."
+        )
 
 
 def _path_as_text(memory: Any) -> Any:

@@ -8,21 +8,18 @@ from __future__ import annotations
 
 import io
 import pickle
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import torch
 
-from sklearn_open.nn import RoutedNorm, revert_norm
-from sklearn_open.nn._aux_groups import drop_auxiliary
+from sklearn_open._protocols import TrainingNet
 
-__all__ = ["dump_state", "ordinary_norm", "restore_state"]
+__all__ = ["dump_state", "restore_state"]
 
 ON_SCREEN = ("print_log", "progress")  # callbacks that show this run, not an earlier one
 
 
-def dump_state(net: Any) -> bytes:
+def dump_state(net: TrainingNet) -> bytes:
     """Return what training has changed: weights, optimiser, scaler, history, callbacks.
 
     Of networks and criteria these are parameters, whether they are trained, and buffers; other
@@ -33,8 +30,9 @@ def dump_state(net: Any) -> bytes:
     ValueError
         If a callback, or an optimiser's state, cannot be pickled.
     """
-    networks = {name: _network_state(getattr(net, name)) for name in _networks(net)}
-    others = {name: getattr(net, name).state_dict() for name in _with_states(net)}
+    parts = net.parts_
+    networks = {name: _network_state(network) for name, network in parts.networks.items()}
+    others = {name: part.state_dict() for name, part in _with_states(net).items()}
     buffer = io.BytesIO()
     try:
         callbacks = _pickled(net, [item for item in net.callbacks_ if item[0] not in ON_SCREEN])
@@ -48,7 +46,7 @@ def dump_state(net: Any) -> bytes:
     return buffer.getvalue()
 
 
-def restore_state(net: Any, state: bytes) -> None:
+def restore_state(net: TrainingNet, state: bytes) -> None:
     """Bring a net with the same parameters to where `dump_state` was called.
 
     Its objects stay the same ones: callbacks and hooks that hold on to network or optimiser go on
@@ -57,10 +55,11 @@ def restore_state(net: Any, state: bytes) -> None:
     networks, others, history, callbacks = torch.load(
         io.BytesIO(state), map_location=net.device_, weights_only=False
     )
+    parts = net.parts_
     for name, reached in networks.items():
-        _set_network_state(getattr(net, name), reached)
-    for name, reached in others.items():
-        getattr(net, name).load_state_dict(reached)
+        _set_network_state(parts.networks[name], reached)
+    for name, part in _with_states(net).items():
+        part.load_state_dict(others[name])
     net.history = history
     ours = dict(net.callbacks_)
     for name, callback in _unpickled(net, callbacks):
@@ -70,12 +69,8 @@ def restore_state(net: Any, state: bytes) -> None:
 # --- networks ---
 
 
-def _networks(net: Any) -> list[str]:
-    return [f"{name}_" for name in (*net._modules, *net._criteria)]
-
-
-def _with_states(net: Any) -> list[str]:
-    return [*(f"{name}_" for name in net._optimizers), "scaler_"]
+def _with_states(net: TrainingNet) -> dict[str, Any]:
+    return {**net.parts_.optimizers, "scaler_": net.parts_.scaler}
 
 
 def _network_state(module: torch.nn.Module) -> dict[str, Any]:
@@ -99,18 +94,18 @@ def _set_network_state(module: torch.nn.Module, reached: dict[str, Any]) -> None
 # --- callbacks, which may hold the net and its parts ---
 
 
-def _parts(net: Any) -> dict[tuple[str, ...], Any]:
+def _named(net: TrainingNet) -> dict[tuple[str, ...], Any]:
     """Return, by name, what callbacks may hold on to, and what is not pickled with them."""
-    parts: dict[tuple[str, ...], Any] = {("net",): net}
-    for name in _networks(net):
-        module = getattr(net, name)
+    parts: dict[tuple[str, ...], Any] = {("net",): net, ("history",): net.history}
+    for name, module in net.parts_.networks.items():
+        parts[(name,)] = module
         parts |= {(name, "layer", path): layer for path, layer in module.named_modules()}
         parts |= {(name, "parameter", path): p for path, p in module.named_parameters()}
-    return parts | {(name,): getattr(net, name) for name in (*_with_states(net), "history")}
+    return parts | {(name,): part for name, part in _with_states(net).items()}
 
 
-def _pickled(net: Any, callbacks: list[Any]) -> bytes:
-    names = {id(part): name for name, part in _parts(net).items()}
+def _pickled(net: TrainingNet, callbacks: list[Any]) -> bytes:
+    names = {id(part): name for name, part in _named(net).items()}
 
     class Pickler(pickle.Pickler):
         def persistent_id(self, obj: Any) -> Any:
@@ -121,8 +116,8 @@ def _pickled(net: Any, callbacks: list[Any]) -> bytes:
     return buffer.getvalue()
 
 
-def _unpickled(net: Any, content: bytes) -> list[Any]:
-    parts = _parts(net)
+def _unpickled(net: TrainingNet, content: bytes) -> list[Any]:
+    parts = _named(net)
 
     class Unpickler(pickle.Unpickler):
         def persistent_load(self, pid: Any) -> Any:
@@ -130,22 +125,3 @@ def _unpickled(net: Any, content: bytes) -> list[Any]:
 
     callbacks: list[Any] = Unpickler(io.BytesIO(content)).load()
     return callbacks
-
-
-# --- norm layers ---
-
-
-@contextmanager
-def ordinary_norm(net: Any) -> Iterator[None]:
-    """Undo the conversion for a while: fits without noise have ordinary batch norm.
-
-    For nets that have not trained with noise: auxiliary layers are new ones afterwards.
-    """
-    converted = any(isinstance(layer, RoutedNorm) for layer in net.module_.modules())
-    drop_auxiliary(net)
-    revert_norm(net.module_)
-    try:
-        yield
-    finally:
-        if converted:
-            net._convert_norm()

@@ -14,8 +14,9 @@ from torch.nn.parameter import UninitializedParameter
 from sklearn_open._random import seeded_global_rng
 from sklearn_open.backbones import SmallCNN, SmallMLP
 from sklearn_open.backbones._names import find_maker
+from sklearn_open.nn._outputs import main_output
 
-__all__ = ["build_module", "check_output_width", "check_single_rows", "main_output"]
+__all__ = ["build_module", "check_output_width", "check_single_rows", "with_defaults"]
 
 # What networks call the number of classes, of channels of images and of columns of tables.
 CLASS_NAMES = ("num_classes", "n_classes")
@@ -111,11 +112,6 @@ def _facts_taken(
     return facts
 
 
-def main_output(output: Any) -> torch.Tensor:
-    """Return the logits of what a network returned: the first of several outputs."""
-    return output[0] if isinstance(output, (tuple, list)) else output
-
-
 def check_output_width(module: nn.Module, image_shape: tuple[int, ...], n_classes: int) -> None:
     """Call a network on two blank rows and compare its output with the classes.
 
@@ -170,3 +166,14 @@ def check_single_rows(module: nn.Module, image_shape: tuple[int, ...]) -> None:
             "likely because a batch norm layer is left with one value per channel. Use "
             f"batch_size=2 or more. It said: {error}"
         ) from error
+
+
+def with_defaults(optimizer: Any, given: dict[str, Any], device: torch.device) -> dict[str, Any]:
+    """Return an optimiser's arguments, with the paper's values for SGD where none are given."""
+    if optimizer is not torch.optim.SGD:
+        return given
+    arguments = {"momentum": 0.9, "weight_decay": 2e-4, **given}
+    one_pass = not {"foreach", "differentiable"} & arguments.keys()
+    if one_pass and device.type in ("cpu", "cuda"):
+        arguments.setdefault("fused", True)
+    return arguments

@@ -10,7 +10,6 @@ import numpy as np
 import torch
 
 __all__ = [
-    "PRECISIONS",
     "autocast",
     "autocast_dtype",
     "predict_batch_size",
@@ -18,7 +17,6 @@ __all__ = [
     "tf32",
 ]
 
-PRECISIONS = ("auto", "float32", "bf16", "fp16")
 CPU_BF16_SIDE = 32
 
 # Pixels (or table rows) in a batch to predict on. On a CPU, larger batches fall out of its caches

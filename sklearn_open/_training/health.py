@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 
+from sklearn_open._protocols import TrainingNet
 from sklearn_open.exceptions import TrainingDivergedError
 
 __all__ = ["check_losses", "weights_put_back_if_diverged"]
@@ -21,26 +22,25 @@ _ADVICE = (
 
 
 @contextmanager
-def weights_put_back_if_diverged(net: Any) -> Iterator[None]:
+def weights_put_back_if_diverged(net: TrainingNet) -> Iterator[None]:
     """Undo the epoch that diverges in this context: weights, running statistics, history.
 
     What the optimiser remembers of earlier steps has spoilt numbers in it, and is dropped.
     """
-    names = [f"{name}_" for name in (*net._modules, *net._criteria)]
-    before = {name: copy.deepcopy(getattr(net, name).state_dict()) for name in names}
+    before = {name: copy.deepcopy(part.state_dict()) for name, part in net.parts_.networks.items()}
     try:
         yield
         _check_weights(net, before)
     except TrainingDivergedError:
-        for name, state in before.items():
-            getattr(net, name).load_state_dict(state)
-        for name in net._optimizers:
-            getattr(net, f"{name}_").state.clear()
+        for name, part in net.parts_.networks.items():
+            part.load_state_dict(before[name])
+        for optimizer in net.parts_.optimizers.values():
+            optimizer.state.clear()
         net.history.pop()
         raise
 
 
-def check_losses(net: Any, losses: Sequence[Any], first: int = 0) -> None:
+def check_losses(net: TrainingNet, losses: Sequence[Any], first: int = 0) -> None:
     """Raise TrainingDivergedError if a loss is not finite.
 
     Parameters
@@ -60,12 +60,12 @@ def check_losses(net: Any, losses: Sequence[Any], first: int = 0) -> None:
             )
 
 
-def _check_weights(net: Any, before: dict[str, Any]) -> None:
+def _check_weights(net: TrainingNet, before: dict[str, Any]) -> None:
     """Raise TrainingDivergedError if numbers that were finite before the epoch no longer are."""
     spoilt = [
         name
         for part, state in before.items()
-        for name, tensor in getattr(net, part).state_dict().items()
+        for name, tensor in net.parts_.networks[part].state_dict().items()
         if not _is_finite(tensor) and _is_finite(state[name])
     ]
     if spoilt:
@@ -81,5 +81,6 @@ def _is_finite(value: Any) -> bool:
     return bool(torch.isfinite(value.sum(dtype=torch.float64)))  # float64 does not overflow here
 
 
-def _learning_rate(net: Any) -> float:
-    return float(next(iter(getattr(net, f"{net._optimizers[0]}_").param_groups))["lr"])
+def _learning_rate(net: TrainingNet) -> float:
+    optimizer = next(iter(net.parts_.optimizers.values()))
+    return float(optimizer.param_groups[0]["lr"])

@@ -7,7 +7,8 @@ in one place: labels, the "auto" device, parameters, attributes set before `fit`
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from fnmatch import fnmatch
 from typing import Any
 
@@ -17,8 +18,11 @@ from skorch import NeuralNetClassifier
 from skorch.callbacks import Callback, EpochScoring, PassthroughScoring
 from skorch.history import History
 
+from sklearn_open._parameters.table import parameter
+from sklearn_open._protocols import Parts
 from sklearn_open._training.hardware import resolve_device
 from sklearn_open.callbacks._progress import TrainingProgress
+from sklearn_open.exceptions import TrainingDivergedError
 
 __all__ = ["ScikitNet"]
 
@@ -46,6 +50,7 @@ class _UnlessSet:
 class ScikitNet(NeuralNetClassifier):
     """Base of `OPeNClassifier`: everything about skorch, nothing about noise."""
 
+    scaler_: torch.amp.GradScaler
     history_ = _UnlessSet(lambda: None)
     initialized_ = _UnlessSet(lambda: False)
     virtual_params_ = _UnlessSet(dict)
@@ -82,6 +87,16 @@ class ScikitNet(NeuralNetClassifier):
         first = next(self.module_.parameters(), None) if hasattr(self, "module_") else None
         return torch.device("cpu") if first is None else first.device
 
+    @property
+    def parts_(self) -> Parts:
+        """What training changes: for helpers, which need not know how skorch keeps it."""
+
+        def named(names: list[str]) -> dict[str, Any]:
+            return {f"{name}_": getattr(self, f"{name}_") for name in names}
+
+        scaler = getattr(self, "scaler_", None)
+        return Parts(named(self._modules), named(self._criteria), named(self._optimizers), scaler)
+
     def get_params_for_optimizer(self, prefix: str, named_parameters: Any) -> Any:
         """Return the optimiser's arguments; a parameter group that would be empty is refused."""
         named_parameters = list(named_parameters)
@@ -91,6 +106,21 @@ class ScikitNet(NeuralNetClassifier):
         groups = given.get("param_groups", ())
         _check_groups(f"{prefix}__param_groups", groups, [name for name, _ in named_parameters])
         return super().get_params_for_optimizer(prefix, named_parameters)
+
+    @contextmanager
+    def _unchanged_unless_begun(self) -> Iterator[None]:
+        """Leave an estimator as it was when new data or settings are refused."""
+        before, n_epochs = dict(self.__dict__), len(self.history_ or ())
+        try:
+            yield
+        except Exception as error:
+            if self.history_ is not before.get("history_"):
+                n_epochs = 0
+            diverged = isinstance(error, TrainingDivergedError)  # which takes its epoch back
+            if not diverged and len(self.history_ or ()) == n_epochs:
+                self.__dict__.clear()
+                self.__dict__.update(before)
+            raise
 
     def initialize_history(self) -> ScikitNet:
         """Begin a new history; the old one stays what it was, for a fit that is refused."""
@@ -147,10 +177,15 @@ class ScikitNet(NeuralNetClassifier):
         """
         return _checked(super().predict_proba(X))
 
+    @property
+    def predict_nonlinearity_(self) -> Callable[[torch.Tensor], torch.Tensor]:
+        """What turns logits into probabilities: the parameter of that name, "auto" resolved."""
+        return self._get_predict_nonlinearity()
+
     def _get_predict_nonlinearity(self) -> Callable[[torch.Tensor], torch.Tensor]:
         self.check_is_fitted()
         # skorch's "auto" knows torch's own losses only and would return logits for any other.
-        criteria = [getattr(self, f"{name}_") for name in self._criteria]
+        criteria = list(self.parts_.criteria.values())
         unknown = len(criteria) == 1 and not isinstance(criteria[0], torch.nn.NLLLoss)
         if _is_auto(self.predict_nonlinearity) and unknown:
             return softmax
@@ -171,7 +206,7 @@ class ScikitNet(NeuralNetClassifier):
         if not self.initialized_:
             for name in params:
                 _check_no_group_by_number(name)
-        at_fit = {name: params.pop(name) for name in list(params) if _takes_effect_at_fit(name)}
+        at_fit = {name: params.pop(name) for name in list(params) if parameter(name).at_fit}
         super().set_params(**params)
         at_fit |= {name: v for name, v in params.items() if name.startswith("optimizer__")}
         for name, value in at_fit.items():
@@ -220,12 +255,6 @@ def _check_no_group_by_number(parameter: str) -> None:
 
 def _first_parts(names: list[str]) -> list[str]:
     return list(dict.fromkeys(name.split(".")[0] for name in names))
-
-
-def _takes_effect_at_fit(name: str) -> bool:
-    component = name.split("__")[0]
-    later = ("resampler", "dataset", "iterator_train", "iterator_valid")
-    return name == "optimizer" or component in later
 
 
 def _looks_at_batch(callback: Callback, training: bool) -> bool:

@@ -9,18 +9,19 @@ from typing import Any
 import torch
 from skorch.dataset import get_len, unpack_data
 from skorch.utils import to_tensor
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from sklearn_open._random import keyed_seed, seeded_user_code
 from sklearn_open._training.allocator import keep_freed_memory
-from sklearn_open._training.building import main_output
 from sklearn_open._training.hardware import autocast, autocast_dtype, tf32
 from sklearn_open._training.health import check_losses, weights_put_back_if_diverged
 from sklearn_open._training.net import ScikitNet
+from sklearn_open._training.run import NO_RUN, RunningFit
 from sklearn_open.batching._batches import Batch, EpochBatches, LoaderBatches
 from sklearn_open.nn import convert_norm
-from sklearn_open.nn._aux_groups import add_auxiliary, drop_auxiliary, without_auxiliary
-from sklearn_open.nn._routing import forward_natural_first, map_rows
-from sklearn_open.over_sampling._base import NoiseSampler
+from sklearn_open.nn._aux_groups import add_auxiliary, convert_in_training, without_auxiliary
+from sklearn_open.nn._outputs import main_output, map_rows
+from sklearn_open.nn._routing import forward_natural_first
 
 __all__ = ["TwoRouteNet"]
 
@@ -29,26 +30,53 @@ AUXILIARY_LOSS_WEIGHT = 0.3
 
 
 class TwoRouteNet(ScikitNet):
-    """Base of `OPeNClassifier`: how a batch trains the network, not where it comes from."""
+    """Base of `OPeNClassifier`: how a batch trains the network, not where it comes from.
 
+    Parameters are described there. A subclass sets `seed_` and `resampler_` before training.
+    """
+
+    seed_: int
+    resampler_: Any
+    _run_: RunningFit = NO_RUN
     _noise_rows_ = 0  # how many of the last rows of the batch in work are noise
     _compiled_: Any = None  # the network as torch.compile returned it; training steps use it
 
+    def __init__(
+        self, module: Any, *, norm: str, noise_grad: str, precision: str, **kwargs: Any
+    ) -> None:
+        super().__init__(module, **kwargs)
+        self.norm = norm
+        self.noise_grad = noise_grad
+        self.precision = precision
+
     # --- the network that is trained ---
+
+    def _as_trained(
+        self, module: torch.nn.Module, image_shape: tuple[int, ...] | None
+    ) -> torch.nn.Module:
+        """Return a new network as steps need it; saved weights of second layers can be loaded."""
+        self._compiled_ = None
+        may_use_noise = self._uses_noise or not hasattr(self, "resampler_")
+        has_norm = any(isinstance(layer, _BatchNorm) for layer in module.modules())
+        if self.norm == "aux" and may_use_noise and has_norm:
+            convert_norm(module, "aux")
+        if self.device_.type == "cuda" and image_shape is not None and len(image_shape) == 3:
+            module = module.to(memory_format=torch.channels_last)  # no gain on a CPU
+        return module
 
     def on_train_begin(self, net: Any, X: Any = None, y: Any = None, **kwargs: Any) -> None:
         """Make the network fit the settings, which may have changed since it was made."""
         if self.scaler_.is_enabled() != (self.precision == "fp16"):
             self._initialize_scaler()
-        self._prepare_network()
+        if self._uses_noise:
+            optimizers = list(self.parts_.optimizers.values())
+            convert_in_training(self.module_, optimizers, self.norm, self.noise_grad)
+        self._compile()
 
     def _initialize_scaler(self) -> None:
         self.scaler_ = torch.amp.GradScaler(self.device_.type, enabled=self.precision == "fp16")
 
-    def _prepare_network(self) -> None:
-        """Convert the batch norm of a network that trains with noise, and compile it if wanted."""
-        if self._uses_noise:
-            self._convert_norm()
+    def _compile(self) -> None:
         self._compiled_ = None
         if self.compile:
             params = self.get_params_for("compile")
@@ -57,36 +85,32 @@ class TwoRouteNet(ScikitNet):
             # Past skorch's setattr, which would keep it as one more module of the net.
             self.__dict__["_compiled_"] = torch.compile(self.module_, **params)
 
-    def _convert_norm(self) -> None:
-        if self.norm != "aux":
-            drop_auxiliary(self)
-        convert_norm(self.module_, self.norm, noise_grad=self.noise_grad)
-        add_auxiliary(self)
-
     def initialize_optimizer(self, *args: Any, **kwargs: Any) -> TwoRouteNet:
         """Make the optimiser, auxiliary norm layers in groups of their own."""
         super().initialize_optimizer(*args, **kwargs)
-        add_auxiliary(self)
+        if hasattr(self, "module_"):  # nets of skorch's kind may name theirs otherwise
+            add_auxiliary(self.module_, list(self.parts_.optimizers.values()))
         return self
 
     def get_params_for_optimizer(self, prefix: str, named_parameters: Any) -> Any:
         """Return the optimiser's arguments, without the parameters of auxiliary norm layers."""
-        natural = without_auxiliary(self, named_parameters)
-        return super().get_params_for_optimizer(prefix, natural)
+        if hasattr(self, "module_"):
+            named_parameters = without_auxiliary(self.module_, named_parameters)
+        return super().get_params_for_optimizer(prefix, named_parameters)
 
     def torch_compile(self, module: Any, name: str) -> Any:
         """Leave modules as they are: state-dict keys stay, and only training steps are compiled."""
         return module
 
     def __getstate__(self) -> dict[str, Any]:
+        # Compiled code belongs to the process, and so does what is there while a fit runs.
+        of_the_process = ("_compiled_", "_run_")
         state = super().__getstate__()
-        state.pop("_compiled_", None)  # compiled code belongs to the process
-        return state
+        return {name: value for name, value in state.items() if name not in of_the_process}
 
     @property
     def _uses_noise(self) -> bool:
-        resampler = getattr(self, "resampler_", None)
-        return isinstance(resampler, NoiseSampler) and resampler.makes_noise
+        return getattr(getattr(self, "resampler_", None), "makes_noise", False)
 
     @property
     def _network(self) -> Any:
@@ -136,7 +160,7 @@ class TwoRouteNet(ScikitNet):
                     check_losses(self, [loss], first=n_batches)
                 self.notify("on_batch_end", batch=batch, training=training, **step)
                 n_batches += 1
-                self._interrupt_.raise_if_pending()
+                self._run_.interrupt.raise_if_pending()
         finally:
             losses = self._losses_to_numbers(f"{prefix}_loss")
         if training:
@@ -174,8 +198,8 @@ class TwoRouteNet(ScikitNet):
         y_pred = self.infer(x, **fit_params)
         loss = self.get_loss(y_pred, y, X=x, training=True)
         self.scaler_.scale(loss).backward()
-        for name in self._optimizers:
-            self.scaler_.unscale_(getattr(self, f"{name}_"))  # callbacks see true gradients
+        for optimizer in self.parts_.optimizers.values():
+            self.scaler_.unscale_(optimizer)  # callbacks see true gradients
         return {"loss": loss, "y_pred": y_pred}
 
     def _step_optimizer(self, step_fn: Any) -> None:
@@ -183,8 +207,8 @@ class TwoRouteNet(ScikitNet):
             super()._step_optimizer(step_fn)
             return
         step_fn()  # fp16 takes optimisers that call it once
-        for name in self._optimizers:
-            self.scaler_.step(getattr(self, f"{name}_"))
+        for optimizer in self.parts_.optimizers.values():
+            self.scaler_.step(optimizer)
         self.scaler_.update()
 
     def infer(self, x: Any, **fit_params: Any) -> Any:

@@ -10,9 +10,8 @@ from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.utils.validation import check_is_fitted
 
-from sklearn_open._inputs.items import find_labels, is_dataset
-from sklearn_open._inputs.labels import encode_labels
-from sklearn_open.batching._dataset import ImageDataset, TrainSet
+from sklearn_open._training.training_set import labelled_rows, take_in
+from sklearn_open.batching._dataset import TrainSet
 from sklearn_open.classifier import OPeNClassifier
 
 __all__ = ["check_predicts", "fitted_classifier", "last_step", "open_classifier", "training_set"]
@@ -117,19 +116,16 @@ def training_set(estimator: Any, X: Any, y: Any) -> tuple[OPeNClassifier, TrainS
         return _with_its_rows(copy.copy(estimator), X, y)
     is_loaded = hasattr(estimator, "transform_")
     classifier = copy.copy(estimator) if is_loaded else clone(estimator)
-    data = classifier._check_training_data(X, y, goes_on=is_loaded)
+    data = take_in(classifier, X, y, goes_on=is_loaded)
     if not is_loaded:
         classifier.initialize()
     return classifier, classifier.get_split_datasets(data, data.y)[0]
 
 
 def _with_its_rows(classifier: OPeNClassifier, X: Any, y: Any) -> tuple[OPeNClassifier, TrainSet]:
-    if is_dataset(X) or is_dataset(y):
-        y = find_labels(X, y)
     fitted_codes = classifier.planner_.codes
-    images = classifier.get_dataset(X).X
-    _, codes, labels = encode_labels(y, classifier.classes_, one_class=True)
-    train, _ = classifier.get_split_datasets(ImageDataset(images, codes, labels), labels)
+    data = labelled_rows(classifier, X, y)
+    train, _ = classifier.get_split_datasets(data, data.y)
     if not np.array_equal(train.planner.codes, fitted_codes):
         raise ValueError(
             "X and y are not the data that the estimator was fitted on: their classes differ. "

@@ -15,13 +15,13 @@ from torch import nn
 
 from sklearn_open._checks import check_whole
 from sklearn_open._random import keyed_seed, seeded_global_rng
-from sklearn_open._training.building import main_output
 from sklearn_open.batching._dataset import TrainSet
 from sklearn_open.batching._transform import BatchTransform
 from sklearn_open.inspection._base import BLUE, MAX_CLASS_NAMES, ORANGE, largest_first, make_axes
 from sklearn_open.inspection._estimators import fitted_classifier, training_set
 from sklearn_open.inspection._texts import fit_labels, legend_on_top, name_classes
 from sklearn_open.nn import convert_norm
+from sklearn_open.nn._outputs import main_output
 from sklearn_open.nn._routing import forward_natural_first
 from sklearn_open.plan import EpochPlanner
 

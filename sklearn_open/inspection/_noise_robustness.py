@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 from sklearn.utils import Bunch, check_random_state
 
 from sklearn_open._inputs.containers import as_rows
-from sklearn_open._inputs.items import find_labels, is_dataset
+from sklearn_open._inputs.door import in_memory
 from sklearn_open.classifier import OPeNClassifier
 from sklearn_open.inspection._base import PALETTE, check_accuracy, make_axes
 from sklearn_open.inspection._estimators import check_predicts
@@ -91,8 +91,9 @@ def noise_robustness(
         raise ValueError(f"noise_std={noise_std!r}: pass a list of numbers of 0 or more.")
     y_train = training_labels(estimator) if y_train is None else y_train
     low, high = _pixel_range(estimator) if pixel_range is None else pixel_range
-    y = find_labels(X, y) if is_dataset(X) else y
-    X = _readable(estimator, X)
+    X, y = in_memory(X, y, type(estimator).__name__, _reader(estimator))
+    X = as_rows(X)
+    X = X.toarray() if hasattr(X, "tocsr") else X
     pixels = np.asarray(X, dtype=float if hasattr(X, "columns") else None)
     seed = check_random_state(random_state).randint(2**31 - 1)
     noise = np.random.default_rng(seed).standard_normal(pixels.shape, dtype=np.float32)
@@ -108,18 +109,12 @@ def noise_robustness(
     )
 
 
-def _readable(estimator: Any, X: Any) -> Any:
-    """Return images as an array, or a table as the data frame that it is."""
-    if not is_dataset(X):
-        X = as_rows(X)
-        return X.toarray() if hasattr(X, "tocsr") else X
+def _reader(estimator: Any) -> Callable[[Any], Any] | None:
+    """Return what reads the images of a data set as the estimator does, if it does."""
     classifier = getattr(estimator, "best_estimator_", estimator)
     if not isinstance(classifier, OPeNClassifier):
-        raise TypeError(
-            f"X is a {type(X).__name__}, a data set, whose images only an OPeNClassifier reads; "
-            f"this is a {type(classifier).__name__}. Pass the images as one array."
-        )
-    return np.asarray(classifier.get_dataset(X).X)
+        return None
+    return lambda dataset: classifier.get_dataset(dataset).X
 
 
 def _add_noise(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -11,10 +11,11 @@ from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from sklearn_open.nn._aux_bn import named_layers
+from sklearn_open.nn._outputs import map_rows
 from sklearn_open.nn._routed import RoutedNorm
 from sklearn_open.nn._standard_bn import StandardNorm
 
-__all__ = ["forward_mixed", "forward_natural_first", "map_rows", "noise_route"]
+__all__ = ["forward_mixed", "forward_natural_first", "noise_route"]
 
 
 @contextmanager
@@ -155,21 +156,3 @@ def _any_number_of(rows: torch.Tensor) -> torch.Tensor:
     """Tell torch.compile that batches differ in length, so that it makes one graph per route."""
     torch._dynamo.maybe_mark_dynamic(rows, 0)
     return rows
-
-
-def map_rows(fn: Any, *outputs: Any) -> Any:
-    """Apply `fn` to the list of corresponding tensors of network outputs of one structure."""
-    first = outputs[0]
-    if isinstance(first, torch.Tensor):
-        return fn(list(outputs))
-    if isinstance(first, Mapping):
-        return type(first)({k: map_rows(fn, *(o[k] for o in outputs)) for k in first})  # type: ignore[call-arg]
-    if isinstance(first, (tuple, list)):
-        parts = [map_rows(fn, *group) for group in zip(*outputs, strict=True)]
-        return type(first)(*parts) if hasattr(first, "_fields") else type(first)(parts)
-    if first is None:  # torchvision's auxiliary heads, when switched off
-        return None
-    raise TypeError(
-        f"the network returned a {type(first).__name__}; rows can be merged for tensors and for "
-        "tuples, lists and mappings of tensors."
-    )

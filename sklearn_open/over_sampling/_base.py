@@ -12,8 +12,8 @@ from sklearn.utils.multiclass import type_of_target
 from sklearn.utils.validation import validate_data
 
 from sklearn_open._inputs.containers import as_rows
+from sklearn_open._inputs.door import in_memory
 from sklearn_open._inputs.images import check_kind
-from sklearn_open._inputs.items import is_dataset
 from sklearn_open._inputs.labels import check_labels
 from sklearn_open._inputs.layout import Layout
 from sklearn_open._inputs.pixels import PixelStatistics
@@ -111,11 +111,7 @@ class NoiseSampler:
         ValueError, TypeError
             For missing labels, NaN, masked values and anything scikit-learn refuses.
         """
-        if is_dataset(X):
-            raise TypeError(
-                f"X is a {type(X).__name__}, a data set, which is not held in memory. Pass an "
-                "array here; OPeNClassifier reads data sets while training."
-            )
+        X, y = in_memory(X, y, type(self).__name__)
         rows, labels = as_rows(X), check_labels(y)
         # imbalanced-learn gives lists and pandas's types back as such.
         return super().fit_resample(  # type: ignore[misc]

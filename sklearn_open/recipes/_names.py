@@ -7,13 +7,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from sklearn_open._checks import listed, near_names
+from sklearn_open._parameters.table import names_where
 from sklearn_open.backbones._names import find_maker
 from sklearn_open.recipes._paper import RECIPES
 from sklearn_open.recipes._recipe import Recipe
 
 __all__ = ["get_recipe", "list_recipes", "recipe_parameters"]
 
-COMPONENTS = ("module", "optimizer")  # whoever takes another has no use for its parameters
+COMPONENTS = names_where(kept="name")  # whoever takes another has no use for its parameters
 
 
 def list_recipes() -> list[str]:
@@ -80,7 +81,9 @@ def recipe_parameters(name: str, overrides: Mapping[str, Any]) -> dict[str, Any]
     """
     parameters = get_recipe(name).parameters
     for component in COMPONENTS:
-        if component in overrides and not _is_same(overrides[component], parameters[component]):
+        if component not in overrides or component not in parameters:
+            continue
+        if not _is_same(overrides[component], parameters[component]):
             groups = f"{component}__param_groups"
             own = [p for p in parameters if p.startswith(f"{component}__") and p != groups]
             parameters = {p: v for p, v in parameters.items() if p not in own}

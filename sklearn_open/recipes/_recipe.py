@@ -6,12 +6,10 @@ import copy
 from dataclasses import dataclass
 from typing import Any
 
+from sklearn_open._parameters.table import parameter as row
 from sklearn_open.plan import resolve_epoch
 
 __all__ = ["Recipe", "Setting"]
-
-
-EPOCHS = ("start_epoch", "warmup_epochs", "lr_milestones")
 
 
 @dataclass(frozen=True)
@@ -86,7 +84,7 @@ class Recipe:
     def shown(self, parameter: str) -> str:
         """Return a value as it is printed: shares as epochs, what was filled in in brackets."""
         value, max_epochs = self.parameters[parameter], self.parameters["max_epochs"]
-        if parameter in EPOCHS:
+        if row(parameter).in_epochs:
             shares = value if isinstance(value, tuple) else (value,)
             text = ", ".join(str(resolve_epoch(share, max_epochs)) for share in shares)
             text += f" of {max_epochs}"

@@ -1,0 +1,117 @@
+"""The door: what was given becomes images, labels and layout here, once, or is refused.
+
+Behind it, rows are an array (n, n_channels, height, width) or (n, n_features), uint8 or float32, or
+`LazyImages`, which is sliced like one; nothing behind it asks what was given, or checks it again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from sklearn_open._inputs.images import check_images, check_items
+from sklearn_open._inputs.items import find_labels, is_dataset
+from sklearn_open._inputs.lazy import LazyImages
+
+__all__ = ["Given", "in_memory", "read", "read_labelled"]
+
+
+@dataclass(frozen=True)
+class Given:
+    """What came in, in the internal form.
+
+    Attributes
+    ----------
+    images : numpy.ndarray or LazyImages of shape (n, n_channels, height, width) or (n, n_features)
+        uint8, or else float32.
+    labels : array-like of shape (n,) or None
+        As the user has them (see `encode_labels`); None where none were asked for.
+    """
+
+    images: np.ndarray | LazyImages
+    labels: Any
+
+
+def read(
+    estimator: Any, X: Any, *, image_shape: tuple[int, ...] | None, reset: bool = False
+) -> Given:
+    """Read rows to predict on.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Gets `n_features_in_` and, for data frames, `feature_names_in_`, or is compared with them.
+    X : array-like, torch.Tensor, data frame or data set
+        Images or a table.
+    image_shape : tuple of int or None
+        Shape (n_channels, height, width) that rows must have, and that a table is reshaped to.
+        None takes what comes.
+    reset : bool, default=False
+        Whether the features are those of new data, not compared with the ones fitted.
+
+    Raises
+    ------
+    ValueError, TypeError
+        For NaN or infinite values, wrong shapes and anything scikit-learn refuses.
+    """
+    check = check_items if is_dataset(X) else check_images
+    return Given(check(estimator, X, image_shape=image_shape, reset=reset), None)
+
+
+def read_labelled(
+    estimator: Any, X: Any, y: Any, *, image_shape: tuple[int, ...] | None, reset: bool = False
+) -> Given:
+    """Read rows together with their labels, one for each.
+
+    Parameters
+    ----------
+    estimator, X, image_shape, reset
+        As for `read`.
+    y : array-like of shape (n,), SliceDataset or None
+        Labels; None takes those of a data set.
+
+    Raises
+    ------
+    ValueError, TypeError
+        As `read` does, and for labels that are missing or of another number than rows.
+    """
+    of_items = is_dataset(X)
+    labels = find_labels(X, y) if of_items or is_dataset(y) else y
+    check = check_items if of_items else check_images
+    images = check(estimator, X, labels, image_shape=image_shape, reset=reset)
+    return Given(images, labels)
+
+
+def in_memory(
+    X: Any, y: Any, who: str, reader: Callable[[Any], np.ndarray] | None = None
+) -> tuple[Any, Any]:
+    """Return rows and labels that are held in memory, as they were given.
+
+    Parameters
+    ----------
+    X : array-like, torch.Tensor, data frame or data set
+        Rows.
+    y : array-like or None
+        Labels; None takes those of a data set.
+    who : str
+        Who does not read data sets, for the error.
+    reader : callable or None, default=None
+        Reads the images of a data set.
+
+    Raises
+    ------
+    TypeError
+        For a data set, where there is no `reader`.
+    """
+    if not is_dataset(X):
+        return X, y
+    if reader is None:
+        raise TypeError(
+            f"X is a {type(X).__name__}, a data set, which is not held in memory, and {who} reads "
+            "arrays only. Pass the images as one array; OPeNClassifier reads data sets while "
+            "training."
+        )
+    return np.asarray(reader(X)), find_labels(X, y)

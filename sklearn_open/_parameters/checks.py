@@ -1,0 +1,93 @@
+"""Values that single parameters may have: a function for each kind, called with name and value."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from functools import partial
+from os import PathLike
+from typing import Any
+
+from sklearn_open._checks import check_one_of, is_number, is_whole
+from sklearn_open.over_sampling._pure_noise import check_delta
+from sklearn_open.plan import check_epoch
+
+__all__ = [
+    "Check",
+    "batch_rows",
+    "decay",
+    "epochs",
+    "folder",
+    "milestones",
+    "mode_of_compile",
+    "one_of",
+    "period",
+    "share",
+]
+
+Check = Callable[[str, Any], None]
+"""Raises ValueError, saying what is needed, for a value that a parameter cannot have."""
+
+
+def one_of(allowed: Iterable[str]) -> Check:
+    """Return a check for one of several names: those that are listed when it is called."""
+    return partial(_one_of, allowed)
+
+
+def _one_of(allowed: Iterable[str], name: str, value: Any) -> None:
+    check_one_of(name, value, allowed)
+
+
+def share(name: str, value: Any) -> None:
+    """Check a share of noise, or None."""
+    if value is not None:
+        check_delta(value)
+
+
+def epochs(name: str, value: Any) -> None:
+    """Check a number of epochs to train for."""
+    if not is_whole(value) or value < 0:
+        raise ValueError(f"{name}={value!r} is not a number of epochs. Pass an int of 0 or more.")
+
+
+def period(name: str, value: Any) -> None:
+    """Check a number of epochs from one event to the next."""
+    if not is_whole(value) or value < 1:
+        raise ValueError(f"{name}={value!r} is not a number of epochs. Pass an int of 1 or more.")
+
+
+def milestones(name: str, value: Any) -> None:
+    """Check a sequence of epochs, or shares of all epochs."""
+    if isinstance(value, str) or not isinstance(value, Iterable):
+        raise ValueError(f"{name}={value!r} is not a sequence of epochs.")
+    for milestone in value:
+        check_epoch(f"{name} entry", milestone)
+
+
+def decay(name: str, value: Any) -> None:
+    """Check a factor above 0."""
+    if not is_number(value) or not float(value) > 0:
+        raise ValueError(f"{name}={value!r} is not a factor. Pass a number above 0.")
+
+
+def batch_rows(name: str, value: Any) -> None:
+    """Check a number of rows, or -1 for all."""
+    if not is_whole(value) or (value < 1 and value != -1):
+        raise ValueError(
+            f"{name}={value!r} is not a number of rows. Pass an int of 1 or more, or -1 for all "
+            "rows in one batch."
+        )
+
+
+def mode_of_compile(name: str, value: Any) -> None:
+    """Check whether to compile, or a mode to do it in."""
+    if not isinstance(value, (bool, str)):
+        raise ValueError(
+            f"{name}={value!r} is unknown. Pass True, False or a mode of torch.compile, such as "
+            "'reduce-overhead'."
+        )
+
+
+def folder(name: str, value: Any) -> None:
+    """Check the path of a folder, or None."""
+    if value == "" or not isinstance(value, (str, PathLike, type(None))):
+        raise ValueError(f"{name}={value!r} is not a folder. Pass a path or None.")

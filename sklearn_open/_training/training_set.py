@@ -1,0 +1,251 @@
+"""From what `fit` was given to rows to train on, with the plan of every epoch.
+
+In the order of a fit: settings and data are checked (`take_in`), rows are held out by skorch's
+splitter, the others become the training set (`make_train_set`), with what turns them into batches.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from skorch import NeuralNet
+from skorch.dataset import Dataset
+
+from sklearn_open._inputs.door import read, read_labelled
+from sklearn_open._inputs.images import check_range
+from sklearn_open._inputs.labels import encode_labels
+from sklearn_open._inputs.layout import check_image_shape
+from sklearn_open._inputs.pixels import PixelStatistics
+from sklearn_open._parameters.settings import check_resampling, check_settings, has_own_loader
+from sklearn_open._protocols import TrainingNet
+from sklearn_open._training.building import check_single_rows
+from sklearn_open._training.hardware import predict_batch_size
+from sklearn_open.augment._presets import check_augment
+from sklearn_open.batching._batches import EpochBatches, EvalBatches, LoaderBatches
+from sklearn_open.batching._dataset import ImageDataset, TrainSet, taken
+from sklearn_open.batching._transform import BatchTransform, check_normalize
+from sklearn_open.noise._names import check_noise
+from sklearn_open.over_sampling._epochs import build_resampler, rebalance
+from sklearn_open.plan import EpochPlanner, resolve_epoch
+
+__all__ = [
+    "held_out",
+    "labelled_rows",
+    "make_batches",
+    "make_train_set",
+    "rows_to_predict",
+    "take_in",
+]
+
+
+class PlanningNet(TrainingNet, Protocol):
+    """What is touched of an estimator here: parameters, and what `fit` learns of the data."""
+
+    delta: float | None
+    resampler: Any
+    start_epoch: int | float
+    composition: str
+    epoch_length: str
+    augment: Any
+    normalize: Any
+    image_shape: Any
+    classes: Any
+    batch_size: int
+    dataset: Any
+    resampler_: Any
+    classes_inferred_: np.ndarray
+    image_shape_: tuple[int, ...]
+    transform_: BatchTransform
+    planner_: EpochPlanner
+
+    @property
+    def classes_(self) -> np.ndarray:
+        """Labels, in the order of the columns of `predict_proba`."""
+        ...
+
+
+# --- what was given ---
+
+
+def take_in(
+    net: PlanningNet, X: Any, y: Any, *, goes_on: bool, classes: Any = None, chunk: bool = False
+) -> ImageDataset:
+    """Check settings and data, and note on the estimator what is learnt of them.
+
+    Parameters
+    ----------
+    net : OPeNClassifier
+        Gets `resampler_`, `classes_inferred_`, `image_shape_`, `n_features_in_`.
+    X, y
+        As given to `fit`.
+    goes_on : bool
+        Whether a network that was trained goes on, so that data must be like those before.
+    classes : array-like or None, default=None
+        All labels there are, as given to `partial_fit`.
+    chunk : bool, default=False
+        Whether `y` may hold a single class.
+
+    Raises
+    ------
+    ValueError, TypeError, CheckpointError
+        For what cannot be trained on; nothing has been noted then.
+    """
+    check_settings(net)
+    resampler = build_resampler(net.resampler, net.delta, net.get_params_for("resampler"))
+    check_resampling(net, resampler)
+    if goes_on and net.checkpoint is not None and len(net.history):
+        raise ValueError(
+            "checkpoint= belongs to fits from the beginning, and this one goes on from a trained "
+            "network (partial_fit, warm_start). Set checkpoint=None."
+        )
+    if goes_on:
+        classes, image_shape = net.classes_, shape_of_images(net)
+    else:
+        given_first = net.classes is not None and np.size(net.classes)
+        classes = net.classes if given_first else classes
+        image_shape = check_image_shape(net.image_shape)
+    X = _in_own_dataset(net, X, y)
+    given = read_labelled(net, X, y, image_shape=image_shape, reset=not goes_on)
+    found, codes, labels = encode_labels(given.labels, classes, one_class=chunk)
+    _check_transforms(net, given.images.shape[1:])
+    net.resampler_ = resampler
+    net.classes_inferred_ = found
+    net.image_shape_ = given.images.shape[1:]
+    return ImageDataset(given.images, codes, labels)
+
+
+def _in_own_dataset(net: PlanningNet, X: Any, y: Any = None) -> Any:
+    """Return the rows in the data set that the user wants them in (``dataset=``), if any."""
+    if net.dataset is Dataset and not net.get_params_for("dataset"):
+        return X
+    return NeuralNet.get_dataset(net, X, y)
+
+
+def _check_transforms(net: PlanningNet, shape: tuple[int, ...]) -> None:
+    check_normalize(net.normalize, *np.ones((2, shape[0])))
+    augment = check_augment(net.augment)
+    if augment is not None:  # it may refuse the shape
+        augment(torch.zeros(2, *shape), torch.Generator())
+
+
+def shape_of_images(net: PlanningNet) -> tuple[int, ...] | None:
+    """Return the shape that images must have once fitted; None for a table."""
+    return net.image_shape_ if len(net.image_shape_) > 1 else None
+
+
+# --- rows held out, rows to train on ---
+
+
+def held_out(net: PlanningNet, valid: Any) -> ImageDataset | None:
+    """Return the rows that skorch's splitter holds out, if any."""
+    if valid is None:
+        return None
+    if isinstance(valid, Dataset) and not isinstance(valid, ImageDataset):
+        # What skorch's predefined_split was given: arrays that nobody has looked at yet.
+        return labelled_rows(net, valid.X, valid.y)
+    return taken(valid)
+
+
+def labelled_rows(net: PlanningNet, X: Any, y: Any) -> ImageDataset:
+    """Return more rows with labels, checked against those that the estimator was fitted on."""
+    X = _in_own_dataset(net, X, y)
+    given = read_labelled(net, X, y, image_shape=shape_of_images(net))
+    _, codes, labels = encode_labels(given.labels, net.classes_, one_class=True)
+    return ImageDataset(given.images, codes, labels)
+
+
+def make_train_set(net: PlanningNet, data: ImageDataset) -> TrainSet:
+    """Return rows to train on with their plans; the estimator gets `transform_`, `planner_`."""
+    n_rows = _batch_size(net, "iterator_train", len(data))
+    if 1 in (len(data), n_rows):
+        check_single_rows(net.module_, net.image_shape_)
+    net.transform_ = _make_transform(net, data)
+    rows, draw = rebalance(net.resampler_, data, net.seed_)
+    net.planner_ = EpochPlanner(
+        codes=data.codes,
+        draw=draw,
+        start_epoch=resolve_epoch(net.start_epoch, net.max_epochs),
+        batch_size=n_rows,
+        seed=net.seed_,
+        delta=getattr(net.resampler_, "delta", 0.0),
+        composition=getattr(net.resampler_, "composition", None) or net.composition,
+        epoch_length=net.epoch_length,
+    )
+    return TrainSet(rows.X, rows.codes, rows.y, net.planner_)
+
+
+def _make_transform(net: PlanningNet, data: ImageDataset) -> BatchTransform:
+    augment, noise = check_augment(net.augment), None
+    known = getattr(net, "transform_", None)
+    makes_noise = getattr(net.resampler_, "makes_noise", False)
+    if known is None or makes_noise:
+        workers = net.get_params_for("iterator_train").get("num_workers", 0)
+        statistics = PixelStatistics.of(data.X, getattr(known, "scale", None), workers)
+    if makes_noise:
+        noise = check_noise(net.resampler_.noise).fit(data.X, data.codes, statistics)
+    if known is not None:  # a network that goes on training keeps its input's scale
+        known.scale.warn_of_other_units(data.X)
+        return replace(known, augment=augment, noise=noise, seed=net.seed_)
+    check_range(statistics.scale.low, statistics.scale.high)  # a data set was not read so far
+    mean, std = check_normalize(net.normalize, statistics.mean, statistics.std)
+    return BatchTransform(statistics.scale, mean, std, augment, noise, net.seed_)
+
+
+# --- rows to predict on ---
+
+
+def rows_to_predict(net: PlanningNet, X: Any) -> ImageDataset:
+    """Return rows, checked against those that the estimator was fitted on."""
+    given = read(net, _in_own_dataset(net, X), image_shape=shape_of_images(net))
+    net.transform_.scale.warn_of_other_units(given.images)
+    return ImageDataset(given.images)
+
+
+# --- batches ---
+
+
+def _batch_size(net: PlanningNet, which: str, n_rows: int) -> int:
+    """Return the largest number of rows in a batch of "iterator_train" or "iterator_valid"."""
+    size = net.get_params_for(which).get("batch_size", net.batch_size)
+    return n_rows if size == -1 else size
+
+
+def make_batches(
+    net: PlanningNet,
+    dataset: ImageDataset,
+    training: bool,
+    epoch: Callable[[], int],
+    own_loader: Callable[[], Any],
+) -> EpochBatches | EvalBatches | LoaderBatches:
+    """Return what yields the batches of a data set.
+
+    Parameters
+    ----------
+    net : OPeNClassifier
+        With `transform_`.
+    dataset : ImageDataset
+        Rows; a `TrainSet` has plans.
+    training : bool
+        Whether the settings are those of "iterator_train".
+    epoch : callable
+        Returns the number of the running epoch.
+    own_loader : callable
+        Returns the loader that the user wants batches from.
+    """
+    which = "iterator_train" if training else "iterator_valid"
+    settings = (net.transform_, net.device_)
+    has_plans = training and isinstance(dataset, TrainSet)
+    if has_own_loader(net, which):
+        return LoaderBatches(own_loader(), *settings, epoch if has_plans else None)
+    given = net.get_params_for(which)
+    workers = given.get("num_workers", 0)
+    if training and isinstance(dataset, TrainSet):
+        return EpochBatches(dataset, *settings, epoch, workers)
+    size = given.get("batch_size")
+    if size is None:
+        size = predict_batch_size(net.device_, net.image_shape_)
+    return EvalBatches(dataset, *settings, len(dataset) if size == -1 else size, workers)

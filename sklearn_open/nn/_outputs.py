@@ -1,0 +1,33 @@
+"""What networks return: logits, or a structure of tensors with logits among them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+
+__all__ = ["main_output", "map_rows"]
+
+
+def main_output(output: Any) -> torch.Tensor:
+    """Return the logits of what a network returned: the first of several outputs."""
+    return output[0] if isinstance(output, (tuple, list)) else output
+
+
+def map_rows(fn: Any, *outputs: Any) -> Any:
+    """Apply `fn` to the list of corresponding tensors of network outputs of one structure."""
+    first = outputs[0]
+    if isinstance(first, torch.Tensor):
+        return fn(list(outputs))
+    if isinstance(first, Mapping):
+        return type(first)({k: map_rows(fn, *(o[k] for o in outputs)) for k in first})  # type: ignore[call-arg]
+    if isinstance(first, (tuple, list)):
+        parts = [map_rows(fn, *group) for group in zip(*outputs, strict=True)]
+        return type(first)(*parts) if hasattr(first, "_fields") else type(first)(parts)
+    if first is None:  # torchvision's auxiliary heads, when switched off
+        return None
+    raise TypeError(
+        f"the network returned a {type(first).__name__}; rows can be merged for tensors and for "
+        "tuples, lists and mappings of tensors."
+    )
