@@ -152,7 +152,7 @@ def test_workers_verbosity_and_frequency_may_change(images, tmp_path, capsys):
 @pytest.mark.parametrize(
     ("params", "message"),
     [
-        ({"delta": 0.5}, r"delta was 0\.333\d* and is 0\.5"),
+        ({"delta": 0.5}, "delta was None and is 0.5"),
         ({"max_epochs": 9}, "max_epochs was 4 and is 9"),
         ({"random_state": 1}, "random_state gives another seed"),
         ({"random_state": None}, "random_state gives another seed"),
