@@ -27,7 +27,7 @@ from sklearn_open.nn import AuxNorm, DARNorm, RoutedNorm, StandardNorm
 from sklearn_open.noise import AdditiveGaussianNoise
 from sklearn_open.over_sampling import PureNoiseAppender
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 
 
 def make(module=None, **kwargs):

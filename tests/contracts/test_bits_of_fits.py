@@ -21,7 +21,7 @@ from sklearn.datasets import load_digits
 from sklearn_open import OPeNClassifier
 from sklearn_open.datasets import make_long_tailed
 
-RECORD = Path(__file__).parent / "data" / "bits_of_fits.json"
+RECORD = Path(__file__).parents[1] / "data" / "bits_of_fits.json"
 N_SHOWN = 3  # rows whose probabilities are kept, for machines that round otherwise
 
 FITS = {

@@ -20,7 +20,7 @@ from sklearn_open import OPeNClassifier, PureNoiseOverSampler
 from sklearn_open._random import _GLOBAL_RNG
 from sklearn_open.augment._presets import PRESETS
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 SCRIPT = ROOT / "tests" / "determinism_fits.py"
 
 spec = importlib.util.spec_from_file_location(SCRIPT.stem, SCRIPT)

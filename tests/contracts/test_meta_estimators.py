@@ -46,7 +46,7 @@ from sklearn_open import OPeNClassifier, PureNoiseOverSampler
 from sklearn_open.backbones import SmallCNN, WideResNet
 from sklearn_open.datasets import make_long_tailed
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 NAMES = np.array(["zero", "one", "two"])  # not in the order of the digits
 
 

@@ -5,7 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 
 # Audit hooks see what libraries do in C, too. What is tried is told at the end, because a library
 # may swallow the error.

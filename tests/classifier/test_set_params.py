@@ -1,0 +1,39 @@
+"""Parameters that are set on a fitted estimator."""
+
+import pytest
+from imblearn.under_sampling import RandomUnderSampler
+
+from sklearn_open import OPeNClassifier, PureNoiseOverSampler
+
+
+def make(module=None, **kwargs):
+    settings = {"max_epochs": 3, "start_epoch": 1, "lr": 0.05, "batch_size": 16}
+    return OPeNClassifier(module, **{**settings, "random_state": 0, "verbose": 0, **kwargs})
+
+
+def test_parameters_can_be_set_after_fit(images):
+    clf = make().fit(*images)
+    clf.set_params(delta=0.5, resampler__noise="uniform", start_epoch=0).fit(*images)
+    assert clf.resampler_.delta == 0.5
+    assert clf.resampler_.noise == "uniform"
+    assert clf.epoch_plan(0).is_noise.any()
+
+
+@pytest.mark.parametrize("resampler", [None, RandomUnderSampler, PureNoiseOverSampler(delta=1)])
+def test_the_resampler_itself_can_be_set_after_fit(images, resampler):
+    clf = make().fit(*images).set_params(resampler=resampler).fit(*images)
+    assert type(clf.resampler_) in (resampler, type(resampler))
+
+
+def test_a_new_learning_rate_counts(images):
+    clf = make(max_epochs=2, lr_milestones=()).partial_fit(*images)
+    clf.set_params(lr=0.01).partial_fit(*images)
+    assert clf.history[:, "lr"] == [0.05, 0.05, 0.01, 0.01]
+
+
+def test_a_changed_precision_counts_in_what_follows(images):
+    clf = make(max_epochs=1).fit(*images)
+    clf.set_params(precision="fp16").partial_fit(*images)
+    assert clf.scaler_.is_enabled()
+    clf.set_params(precision="float32").partial_fit(*images)
+    assert not clf.scaler_.is_enabled()
