@@ -1,4 +1,4 @@
-"""Numerical health: training that has diverged stops, and the last good weights are kept."""
+"""Training that has diverged stops, and the last good weights are kept."""
 
 from __future__ import annotations
 

@@ -1,9 +1,4 @@
-"""Augmentation of whole batches: every sample draws its own parameters, all samples at once.
-
-A batch is (n, C, H, W), floating, in pixel space [0, 1], where black is 0; noise images are never
-augmented and normalisation comes later. The presets draw from the generator they are handed and
-from nothing else, so that a batch's augmentation can be redrawn on its own.
-"""
+"""Augmentations by name, and augmentations of one's own."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The residual networks of the CIFAR experiments of He et al."""
+"""The residual networks of the CIFAR experiments of He and others (2016)."""
 
 from __future__ import annotations
 

@@ -47,12 +47,12 @@ class AuxNorm(RoutedNorm):
             return self._normalize_noise(torch.cat([x, x]))[:1]
         return self.auxiliary(x)
 
-    def _take_over(self) -> None:
+    def take_over(self) -> None:
         self.auxiliary = _new_twin(self)
-        super()._take_over()
+        super().take_over()
 
-    def _give_back(self) -> None:
-        super()._give_back()
+    def give_back(self) -> None:
+        super().give_back()
         del self.auxiliary
 
 

@@ -99,7 +99,7 @@ def convert_norm(module: M, norm: str = "dar", *, noise_grad: str = "head") -> M
         if not isinstance(layer, kind):
             _revert(layer)
             layer.__class__ = routed_class(kind, type(layer))
-            layer._take_over()
+            layer.take_over()
         if isinstance(layer, DARNorm):
             layer.noise_grad = noise_grad
     return module
@@ -126,7 +126,7 @@ def revert_norm(module: M) -> M:
 
 def _revert(layer: Any) -> None:
     if isinstance(layer, RoutedNorm):
-        layer._give_back()
+        layer.give_back()
         layer.__class__ = layer.base_class  # type: ignore[assignment]
 
 

@@ -86,8 +86,8 @@ class DARNorm(RoutedNorm):
             return F.batch_norm(x, None, None, weight, bias, True, 0.0, self.eps)  # type: ignore[attr-defined]
         return self.base_class.forward(_noise_view(self), x)  # type: ignore[arg-type]
 
-    def _give_back(self) -> None:
-        super()._give_back()
+    def give_back(self) -> None:
+        super().give_back()
         self.__dict__.pop("noise_grad", None)
 
 

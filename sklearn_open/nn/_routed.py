@@ -37,12 +37,12 @@ class RoutedNorm:
         """Normalise noise rows in training mode."""
         raise NotImplementedError
 
-    def _take_over(self) -> None:
+    def take_over(self) -> None:
         """Add what the layer needs, once its class has changed."""
         self.on_noise_route = False  # on the layer itself: torch.compile guards what it finds
 
-    def _give_back(self) -> None:
-        """Take away what `_take_over` added."""
+    def give_back(self) -> None:
+        """Take away what `take_over` added."""
         self.__dict__.pop("on_noise_route", None)
 
     def __reduce_ex__(self, protocol: Any) -> tuple[Any, ...]:

@@ -1,9 +1,4 @@
-"""Noise images: what they are drawn from.
-
-The noise law of the paper (section 3.1, Eq. 2-4) is `GaussianNoise`. Every family works in unit
-scale, where a pixel's feasible range is [0, 1]; noise is normalised afterwards like any image,
-unless the family is `raw`.
-"""
+"""What a noise family is: the one interface of whatever stands in the place of a row."""
 
 from __future__ import annotations
 

@@ -227,3 +227,14 @@ def test_nothing_is_shared_where_there_is_no_phase(images, tmp_path):
     clf = make(memory=tmp_path, start_epoch=0)
     assert epochs_of(lambda: clf.fit(*images)) == 5
     assert not list(tmp_path.rglob("output.pkl"))
+
+
+@pytest.mark.parametrize(
+    "reading", [{"iterator_train__num_workers": 1}, {"iterator_valid__pin_memory": False}]
+)
+def test_how_batches_are_read_trains_nothing_anew(images, tmp_path, reading):
+    first = make(memory=tmp_path)
+    assert epochs_of(lambda: first.fit(*images)) == 5
+    other = make(memory=tmp_path, **reading)
+    assert epochs_of(lambda: other.fit(*images)) == 1
+    assert_same(first, other, images[0])

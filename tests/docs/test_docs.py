@@ -6,7 +6,6 @@ namespace per page. A ```text block that follows one is what it prints. `<!-- te
 line before a block takes it out. Only the default of `max_epochs` is lowered, from 200 to 1.
 """
 
-import ast
 import importlib
 import importlib.util
 import inspect
@@ -157,34 +156,6 @@ def test_public_names_have_docstrings_and_are_in_the_api_list(name):
         if inspect.isclass(value) or inspect.isroutine(value):
             assert inspect.getdoc(value), f"{name}.{public} has no docstring"
         assert re.search(rf"\b{public}\b", api), f"{name}.{public} is not in docs/api.md"
-
-
-def imported_modules(path):
-    """Names of the package's own modules, first level only, that a file imports."""
-    for node in ast.walk(ast.parse(path.read_text())):
-        names = []
-        if isinstance(node, ast.ImportFrom):
-            names = [node.module]
-        elif isinstance(node, ast.Import):
-            names = [alias.name for alias in node.names]
-        for name in names:
-            if name.split(".")[0] == "sklearn_open":
-                yield (name.split(".") + ["__init__"])[1]
-
-
-def test_imports_point_down_the_list_of_modules():
-    page = (ROOT / "docs" / "design.md").read_text()
-    block = re.search(r"<!-- import list -->\n```text\n(.*?)```", page, re.DOTALL)[1]
-    listed = [line.split()[0] for line in block.splitlines()]
-    package = ROOT / "sklearn_open"
-    files = {}
-    for path in package.rglob("*.py"):
-        files.setdefault(path.relative_to(package).parts[0].removesuffix(".py"), []).append(path)
-    assert sorted(listed) == sorted(files)
-    for i, name in enumerate(listed):
-        for path in files[name]:
-            upwards = set(imported_modules(path)) - {name, *listed[i + 1 :]}
-            assert not upwards, f"{path.relative_to(ROOT)} imports {upwards} from above it"
 
 
 def test_the_cifar10_lt_table_is_that_of_the_result_file():
