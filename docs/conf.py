@@ -5,8 +5,13 @@ import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))  # the checkout, installed or not
+sys.path.insert(0, str(Path(__file__).parent))
+
+import api_pages
 
 import sklearn_open
+
+HERE = Path(__file__).parent
 
 project = "sklearn_open"
 author = "The sklearn_open developers"
@@ -29,12 +34,14 @@ myst_heading_anchors = 3
 
 autodoc_member_order = "bysource"
 autodoc_typehints = "none"  # numpydoc's Parameters sections give the types
-# Members are named in api.md, so that what is inherited from skorch stays in skorch's own pages.
+# Members are named in api_pages.py, so that what is inherited stays in skorch's own pages.
 numpydoc_show_class_members = False
+
+api_pages.write(HERE / "api" / "generated")
 
 # The gallery is made of examples/plot_*.py, which are run. They are copied to a folder of their
 # own, as the other scripts beside them need data or hours.
-examples, gallery = Path(__file__).parents[1] / "examples", Path(__file__).parent / "_gallery"
+examples, gallery = HERE.parent / "examples", HERE / "_gallery"
 shutil.rmtree(gallery, ignore_errors=True)
 gallery.mkdir()
 for file in [*examples.glob("plot_*.py"), examples / "GALLERY_HEADER.rst"]:

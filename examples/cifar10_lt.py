@@ -30,13 +30,9 @@ import sklearn_open
 from sklearn_open import OPeNClassifier, backbones
 from sklearn_open.datasets import fetch_cifar10_lt, load_image_folder, make_long_tailed
 from sklearn_open.metrics import equal_group_accuracy
+from sklearn_open.recipes import method_parameters
 
-METHODS = {
-    "erm": {"resampler": None},
-    "drs": {"delta": 0},
-    "open": {"delta": 1 / 3},
-    "open-all": {"delta": 1 / 3, "noise_grad": "all"},
-}
+METHODS = {name.replace("_", "-"): name for name in ("erm", "drs", "open", "open_all")}
 BACKBONES = {name: getattr(backbones, name) for name in ("wrn16_2", "wrn28_10", "resnet32")}
 
 
@@ -63,7 +59,7 @@ def run(method: str, args: argparse.Namespace, data: tuple[np.ndarray, ...]) -> 
         augment=args.augment,
         random_state=args.seed,
         verbose=args.verbose,
-        **METHODS[method],
+        **method_parameters(METHODS[method]),
     )
     start = time.perf_counter()
     if clf.fit(X, y).interrupted_:

@@ -22,14 +22,10 @@ from sklearn.model_selection import train_test_split
 from sklearn_open.classifier import OPeNClassifier
 from sklearn_open.datasets import make_long_tailed
 from sklearn_open.metrics._groups import equal_group_accuracy
+from sklearn_open.recipes._methods import method_parameters
 
 __all__ = ["main", "run"]
 
-METHODS: dict[str, dict[str, Any]] = {
-    "ERM": {"resampler": None},
-    "DRS": {"delta": 0},
-    "OPeN": {"delta": 1 / 3},
-}
 MEANING = {
     "ERM": "plain training",
     "DRS": "deferred over-sampling: duplicates only",
@@ -80,7 +76,7 @@ def run(method: str, seed: int, verbose: int = 0) -> tuple[float, np.ndarray]:
         verbose=verbose,
         callbacks__print_log=None,
         **SETTINGS,
-        **METHODS[method],
+        **method_parameters(method.lower()),
     )
     if clf.fit(X, y).interrupted_:
         raise KeyboardInterrupt  # a network that is trained in part gives no result
@@ -97,11 +93,11 @@ def main(argv: Sequence[str] | None = None) -> None:
     start = time.perf_counter()
     print(
         f"scikit-learn's digits, imbalance ratio {IMBALANCE_RATIO}, {len(args.seeds)} seeds "
-        f"x {len(METHODS)} methods of {SETTINGS['max_epochs']} epochs:\n"
+        f"x {len(MEANING)} methods of {SETTINGS['max_epochs']} epochs:\n"
         + "\n".join(f"  {name:<5}{meaning}" for name, meaning in MEANING.items()),
         flush=True,
     )
-    scores = {name: _run_seeds(name, args.seeds) for name in METHODS}
+    scores = {name: _run_seeds(name, args.seeds) for name in MEANING}
     print(_table(scores))
     print(_verdict(scores))
 

@@ -168,7 +168,7 @@ def test_a_forgotten_set_epoch_is_noticed():
         ({"start_epoch": 0.8}, "int\\(0.8 \\* n_epochs\\)"),
         ({"composition": "odd"}, "'even', 'bernoulli'"),
         ({"epoch_length": "long"}, "'n_samples', 'resampled'"),
-        ({"y": np.zeros(5)}, "1 classes"),
+        ({"y": np.zeros(5)}, "one class only"),
         ({"y": np.eye(3)}, "shape"),
         ({"sampling_strategy": {0: 1}}, "number of samples"),
     ],

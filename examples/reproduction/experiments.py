@@ -26,7 +26,7 @@ from sklearn_open.datasets import (
 )
 from sklearn_open.noise import AdditiveGaussianNoise
 from sklearn_open.over_sampling import PureNoiseAppender
-from sklearn_open.recipes import get_recipe, list_recipes
+from sklearn_open.recipes import get_recipe, list_methods, list_recipes, method_parameters
 
 SHORT: dict[str, Any] = {
     "module": WideResNet,
@@ -54,15 +54,8 @@ SCALES: dict[str, dict[str, Any]] = {
         "lr_milestones": (50 / 62,),
     },
 }
-OPEN: dict[str, Any] = {"delta": 1 / 3}
 METHODS: dict[str, dict[str, Any]] = {
-    "erm": {"resampler": None},
-    "rs": {"delta": 0, "start_epoch": 0},  # over-sampling from the first epoch
-    "drs": {"delta": 0},
-    "open": OPEN,
-    "open-all": {**OPEN, "noise_grad": "all"},
-    "open-aux": {**OPEN, "norm": "aux"},
-    "open-standard": {**OPEN, "norm": "standard"},
+    **{name.replace("_", "-"): method_parameters(name) for name in list_methods()},
     "appended": {"resampler": PureNoiseAppender(ratio=1 / 4), "start_epoch": 0},
 }
 # Section 5: all of CIFAR with Adam, without or with noise on top of every batch from the first

@@ -110,8 +110,7 @@ def in_memory(
         return X, y
     if reader is None:
         raise TypeError(
-            f"X is a {type(X).__name__}, a data set, which is not held in memory, and {who} reads "
-            "arrays only. Pass the images as one array; OPeNClassifier reads data sets while "
-            "training."
+            f"X is a {type(X).__name__}, a data set, whose items only an OPeNClassifier reads, and "
+            f"this is a {who}. Pass an array here: the images as one array."
         )
     return np.asarray(reader(X)), find_labels(X, y)

@@ -39,4 +39,4 @@ class _Explanation:
 def explain_missing_modules() -> None:
     """Let Python say what to do about modules of other versions."""
     if _Explanation not in sys.meta_path:
-        sys.meta_path.append(_Explanation)  # type: ignore[arg-type]
+        sys.meta_path.append(_Explanation)

@@ -26,7 +26,7 @@ from sklearn_open.nn._routing import forward_natural_first
 __all__ = ["TwoRouteNet"]
 
 # Weight of each auxiliary head's loss (GoogLeNet, Szegedy et al. 2015, section 5).
-AUXILIARY_LOSS_WEIGHT = 0.3
+AUX_HEAD_LOSS_WEIGHT = 0.3
 
 
 class TwoRouteNet(ScikitNet):
@@ -235,6 +235,6 @@ class TwoRouteNet(ScikitNet):
         for name in getattr(y_pred, "_fields", ()):
             head = getattr(y_pred, name)
             if name.startswith("aux") and head is not None:
-                auxiliary = super().get_loss(head, y_true, *args, **kwargs)
-                loss = loss + AUXILIARY_LOSS_WEIGHT * auxiliary
+                of_head = super().get_loss(head, y_true, *args, **kwargs)
+                loss = loss + AUX_HEAD_LOSS_WEIGHT * of_head
         return loss

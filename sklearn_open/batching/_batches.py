@@ -62,7 +62,7 @@ class EpochBatches:
 
     def __iter__(self) -> Iterator[Batch]:
         epoch = self.epoch()
-        plan = self.dataset.planner.plan(epoch)
+        plan = self.dataset.plan(epoch)
         rows, n_noise = zip(*plan.batches(), strict=True)
         n_natural = [len(index) - n for index, n in zip(rows, n_noise, strict=True)]
         noise = self.transform.noise

@@ -10,7 +10,7 @@ from torch.utils.data import Subset
 
 from sklearn_open._inputs.lazy import LazyImages
 from sklearn_open._inputs.memory_maps import MappedRows, find_map
-from sklearn_open.plan import EpochPlanner
+from sklearn_open.plan import EpochPlan, EpochPlanner
 
 __all__ = ["ImageDataset", "TrainSet", "taken"]
 
@@ -98,3 +98,10 @@ class TrainSet(ImageDataset):
     ) -> None:
         super().__init__(X, codes, y)
         self.planner = planner
+        self._last: tuple[int, EpochPlan] | None = None
+
+    def plan(self, epoch: int) -> EpochPlan:
+        """Return the plan of an epoch; the last one that was asked for is kept."""
+        if self._last is None or self._last[0] != epoch:
+            self._last = epoch, self.planner.plan(epoch)
+        return self._last[1]

@@ -32,7 +32,7 @@ class TrainingProgress(Callback):
             epoch = len(net.history)
             self.bar_.set_description(f"epoch {epoch} of {self.last_epoch_}")
             self.bar_.n = epoch - 1 - self.first_epoch_  # some may have come from memory
-            self.step_ = 1 / dataset_train.planner.plan(epoch - 1).n_batches
+            self.step_ = 1 / dataset_train.plan(epoch - 1).n_batches
 
     def on_batch_end(self, net: Any, training: bool = False, **kwargs: Any) -> None:
         """Move on by one training batch."""

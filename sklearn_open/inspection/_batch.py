@@ -73,7 +73,7 @@ def batch_images(
         )
     first = train.planner.start_epoch
     epoch = first if epoch is None else check_whole("epoch", epoch, 0)
-    n_batches = train.planner.plan(epoch).n_batches
+    n_batches = train.plan(epoch).n_batches
     if check_whole("batch", batch, 0) >= n_batches:
         raise ValueError(f"batch={batch}: epoch {epoch} has batches 0 to {n_batches - 1}.")
     transform = classifier.transform_

@@ -1,9 +1,17 @@
 """Accuracy by class size, as functions and as scorers."""
 
 from sklearn_open.metrics._groups import equal_group_accuracy, shot_accuracy
-from sklearn_open.metrics._scorers import geometric_mean_scorer, make_group_scorer, make_shot_scorer
+from sklearn_open.metrics._scorers import (
+    EqualGroupScorer,
+    ShotScorer,
+    geometric_mean_scorer,
+    make_group_scorer,
+    make_shot_scorer,
+)
 
 __all__ = [
+    "EqualGroupScorer",
+    "ShotScorer",
     "equal_group_accuracy",
     "geometric_mean_scorer",
     "make_group_scorer",

@@ -12,7 +12,14 @@ from sklearn.metrics import make_scorer
 from sklearn_open.metrics._groups import N_GROUPS, equal_group_accuracy, shot_accuracy
 from sklearn_open.metrics._shots import FEW, MANY, SHOTS, check_shots
 
-__all__ = ["geometric_mean_scorer", "make_group_scorer", "make_shot_scorer", "training_labels"]
+__all__ = [
+    "EqualGroupScorer",
+    "ShotScorer",
+    "geometric_mean_scorer",
+    "make_group_scorer",
+    "make_shot_scorer",
+    "training_labels",
+]
 
 
 def make_group_scorer(

@@ -21,7 +21,7 @@ from sklearn_open._random import _GLOBAL_RNG
 from sklearn_open.augment._presets import PRESETS
 
 ROOT = Path(__file__).parents[2]
-SCRIPT = ROOT / "tests" / "determinism_fits.py"
+SCRIPT = Path(__file__).with_name("determinism_fits.py")
 
 spec = importlib.util.spec_from_file_location(SCRIPT.stem, SCRIPT)
 fits = importlib.util.module_from_spec(spec)

@@ -6,6 +6,8 @@ import inspect
 import re
 from pathlib import Path
 
+from skorch import NeuralNetClassifier
+
 from sklearn_open import OPeNClassifier
 
 ROOT = Path(__file__).parents[2]
@@ -203,6 +205,40 @@ def test_modules_have_tests():
     for name, other in WITH_ANOTHER.items():
         assert name in FILES
         assert (TESTS / f"{other}.py").exists()
+
+
+# --- what is overridden of skorch ---
+
+
+def test_overrides_are_listed_with_reasons():
+    page = (ROOT / "docs" / "design.md").read_text()
+    table = page.partition("## What is overridden of skorch")[2].partition("## ")[0]
+    listed = set(re.findall(r"`(\w+)`", "".join(re.findall(r"^\| (`.*?) \|", table, re.MULTILINE))))
+    of_python = {"__init__", "__module__", "__doc__", "__annotations__", "__abstractmethods__"}
+    ours = [cls for cls in OPeNClassifier.__mro__ if cls.__module__.startswith("sklearn_open")]
+    overridden = {name for cls in ours for name in vars(cls) if hasattr(NeuralNetClassifier, name)}
+    made = {name for name in overridden if name.endswith("_request") or "_static_" in name}
+    assert listed == overridden - of_python - made - {"__firstlineno__", "_abc_impl"}
+
+
+# --- docs/extending.md ---
+
+
+def test_files_that_say_where_new_things_go_are_there():
+    page = (ROOT / "docs" / "extending.md").read_text()
+    rows = [line for line in page.splitlines() if line.startswith("| ")][1:]
+    assert len(rows) == 12
+    for row in rows:
+        new, where, _, known, tested = row.strip("| ").split(" | ")
+        for file in re.findall(r"`([\w/]+\.py)`", f"{where} {known}"):
+            assert (PACKAGE / file).exists(), f"{new}: {file}"
+        folder = TESTS / "contracts"
+        for file in re.findall(r"`([\w/]+\.py)`", tested):
+            path = ROOT / file if "/" in file else folder / file
+            assert path.exists(), f"{new}: {file}"
+        for registry in re.findall(r"`([A-Z]+)`", known):
+            files = re.findall(r"`([\w/]+\.py)`", f"{known} {where}")
+            assert any(f"{registry}" in (PACKAGE / f).read_text() for f in files), registry
 
 
 # --- public names ---

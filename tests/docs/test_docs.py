@@ -11,7 +11,6 @@ import importlib.util
 import inspect
 import json
 import os
-import pkgutil
 import re
 import runpy
 import subprocess
@@ -24,7 +23,6 @@ import torch
 from imblearn.under_sampling import RandomUnderSampler
 from sklearn.model_selection import GridSearchCV
 
-import sklearn_open
 from sklearn_open import OPeNClassifier, backbones
 from sklearn_open.backbones import wrn16_2
 from sklearn_open.recipes import get_recipe, list_recipes
@@ -137,25 +135,45 @@ def test_quick_start_runs_from_any_directory(tmp_path):
     assert float(noisy) > float(plain)
 
 
+def test_the_first_code_of_the_readme_runs_as_it_stands(tmp_path):
+    first = BLOCK.search((ROOT / "README.md").read_text())
+    env = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-W", "error", "-c", first["code"]]
+    done = subprocess.run(
+        command, cwd=tmp_path, env=env, capture_output=True, text=True, timeout=300, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    (printed,) = re.findall(r"^balanced accuracy: ([\d.]+)$", done.stdout, re.MULTILINE)
+    assert float(printed) > 0.8
+    assert os.listdir(tmp_path) == []
+
+
 # --- lists ---
 
 
-def public_modules():
-    found = pkgutil.walk_packages(sklearn_open.__path__, "sklearn_open.")
-    names = [module.name for module in found]
-    return ["sklearn_open", *(name for name in names if "._" not in name)]
+API_PAGES = runpy.run_path(str(ROOT / "docs" / "api_pages.py"))
 
 
-@pytest.mark.parametrize("name", public_modules())
-def test_public_names_have_docstrings_and_are_in_the_api_list(name):
+@pytest.mark.parametrize("name", API_PAGES["public_modules"]())
+def test_public_names_have_docstrings_and_are_on_the_page_of_their_package(name):
     module = importlib.import_module(name)
-    api = (ROOT / "docs" / "api.md").read_text()
+    page = API_PAGES["page"](name)
     assert module.__doc__
     for public in set(module.__all__) - {"__version__"}:
         value = getattr(module, public)
         if inspect.isclass(value) or inspect.isroutine(value):
             assert inspect.getdoc(value), f"{name}.{public} has no docstring"
-        assert re.search(rf"\b{public}\b", api), f"{name}.{public} is not in docs/api.md"
+        assert re.search(rf":: {name}.{public}$", page, re.MULTILINE)
+
+
+def test_every_page_is_in_the_index_once():
+    index = (ROOT / "docs" / "index.md").read_text()
+    trees = re.findall(r"```{toctree}\n.*?\n\n(.*?)```", index, re.DOTALL)
+    assert len(trees) == 4
+    pages = [page for tree in trees for page in tree.split()]
+    names = {p.relative_to(ROOT / "docs").with_suffix("").as_posix() for p in PAGES[1:]}
+    assert sorted(pages) == sorted({*names, "auto_examples/index"} - {"index"})
+    assert set(pages) <= set(re.findall(r"\((\S+?)\.(?:md|rst)\)", index))
 
 
 def test_the_cifar10_lt_table_is_that_of_the_result_file():

@@ -25,6 +25,8 @@ from sklearn_open.inspection import (
     RebalancedCompositionDisplay,
     TrainingCurvesDisplay,
 )
+from sklearn_open.inspection._base import make_axes
+from sklearn_open.inspection._estimators import fitted_classifier
 
 # What each display's from_estimator needs, and its number of panels.
 DISPLAYS = {
@@ -277,3 +279,55 @@ def test_without_matplotlib_it_says_what_to_install(kind, display, monkeypatch):
 
 def test_agg_is_the_backend():
     assert matplotlib.get_backend() == "agg"
+
+
+class ClassSizesDisplay:
+    """A throw-away display: how many rows the classes have.
+
+    Parameters
+    ----------
+    counts : array-like of shape (n_classes,)
+        Rows of each class.
+
+    Attributes
+    ----------
+    ax_ : matplotlib Axes
+        Where it was drawn.
+    figure_ : matplotlib Figure
+        Its figure.
+    """
+
+    def __init__(self, counts):
+        self.counts = np.asarray(counts)
+
+    @classmethod
+    def from_estimator(cls, estimator, *, ax=None, **kwargs):
+        """Count and draw the training rows of an `estimator`, on `ax`; `kwargs` go to `plot`."""
+        codes = fitted_classifier(estimator).planner_.codes
+        return cls(np.bincount(codes)).plot(ax=ax, **kwargs)
+
+    def plot(self, ax=None, **kwargs):
+        """Draw bars on `ax`; `kwargs` are those of matplotlib's ``bar``."""
+        (ax,) = make_axes(self, ax)
+        ax.bar(np.arange(len(self.counts)), self.counts, **kwargs)
+        return self
+
+
+def test_a_new_one_needs_a_class_and_a_row(monkeypatch, fitted, unfitted, named_digits):
+    monkeypatch.setitem(DISPLAYS, ClassSizesDisplay, (lambda X, y: (), 1))
+    kind, data = ClassSizesDisplay, named_digits
+    test_signatures_and_docstrings(kind)
+    test_from_estimator_draws_one_figure(kind, fitted, data)
+    test_style_goes_through_from_estimator(kind, fitted, data)
+    test_the_estimator_is_left_as_it_was(kind, fitted, data)
+    test_a_fitted_search_is_taken(kind, unfitted, data)
+    plt.close("all")
+    test_an_estimator_that_was_not_fitted_is_refused(kind, unfitted, data)
+    made = make(kind, fitted, data)
+    assert made.counts.sum() == len(data[1])
+    plt.close("all")
+    test_plot_returns_the_display_and_draws_again(kind(made.counts))
+    plt.close("all")
+    test_axes_that_are_given_are_used(kind, kind(made.counts), fitted, data)
+    test_one_axes_is_divided(kind, kind(made.counts))
+    test_a_display_is_its_arrays_until_it_is_drawn(kind, kind(made.counts))
