@@ -61,7 +61,9 @@ def _entry(module: Any, public: str) -> str:
         return f".. autoexception:: {name}"
     if inspect.isclass(value):
         members = MEMBERS.get(public) or ", ".join(_methods(value))
-        return f".. autoclass:: {name}" + (f"\n   :members: {members}" if members else "")
+        entry = f".. autoclass:: {name}" + (f"\n   :members: {members}" if members else "")
+        twice = module is not sklearn_open and public in sklearn_open.__all__
+        return f"{entry}\n   :no-index:" if twice else entry
     if inspect.isroutine(value):
         return f".. autofunction:: {name}"
     return f".. py:data:: {name}\n\n   {DATA[name]}"
