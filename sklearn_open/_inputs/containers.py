@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -33,6 +34,12 @@ def as_rows(X: Any) -> Any:
     if isinstance(X, np.ndarray) and X.dtype == object and X.ndim == 1:
         X = list(X)
     if isinstance(X, (list, tuple)) and len(X):
+        if isinstance(X[0], (str, os.PathLike)):
+            raise TypeError(
+                f"X is a {name} of names, such as {X[0]!r}. Names of image files are read by "
+                "sklearn_open.datasets.ListedImages(root, filenames, targets); folders of images "
+                "by sklearn_open.datasets.load_image_folder."
+            )
         return _stacked([_image_in(X, i) for i in range(len(X))])
     if hasattr(X, "columns") and len(X.columns) == 1:  # pandas and polars
         column = X[X.columns[0]]
@@ -52,7 +59,7 @@ def as_rows(X: Any) -> Any:
 
 
 def _is_series(X: Any) -> bool:
-    return hasattr(X, "to_numpy") and hasattr(X, "name")
+    return hasattr(X, "to_numpy") and hasattr(X, "name") and hasattr(X, "to_list")
 
 
 def _holds_arrays(column: Any) -> bool:
@@ -112,7 +119,17 @@ def naming_item(i: int) -> Iterator[None]:
 
 def _image_in(images: Sequence[Any], i: int) -> Any:
     with naming_item(i):  # a PIL image is decoded now
-        return to_array(images[i])
+        image = images[i]
+        return to_array(image[0] if _is_pair(image) else image)
+
+
+def _is_pair(item: Any) -> bool:
+    """Whether an item is an image with its label: scikit-learn makes lists of data sets' items."""
+    if not isinstance(item, (tuple, list)) or len(item) != 2:
+        return False
+    image, label = item
+    is_image = hasattr(image, "getbands") or getattr(image, "ndim", 0) >= 2
+    return is_image and (isinstance(label, str) or np.ndim(label) == 0)
 
 
 def _stacked(images: list[np.ndarray]) -> np.ndarray:

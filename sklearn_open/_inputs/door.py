@@ -14,9 +14,11 @@ import numpy as np
 
 from sklearn_open._inputs.images import check_images, check_items
 from sklearn_open._inputs.items import find_labels, is_dataset
+from sklearn_open._inputs.known_labels import known_labels
 from sklearn_open._inputs.lazy import LazyImages
+from sklearn_open._inputs.pixels import PixelStatistics
 
-__all__ = ["Given", "in_memory", "read", "read_labelled"]
+__all__ = ["Given", "in_memory", "own_labels", "read", "read_labelled"]
 
 
 @dataclass(frozen=True)
@@ -62,27 +64,51 @@ def read(
 
 
 def read_labelled(
-    estimator: Any, X: Any, y: Any, *, image_shape: tuple[int, ...] | None, reset: bool = False
+    estimator: Any,
+    X: Any,
+    y: Any,
+    *,
+    image_shape: tuple[int, ...] | None,
+    reset: bool = False,
+    num_workers: int = 0,
 ) -> Given:
     """Read rows together with their labels, one for each.
+
+    Labels that only the items of a data set know are read in one pass with the pixels' statistics,
+    which `LazyImages` keeps.
 
     Parameters
     ----------
     estimator, X, image_shape, reset
         As for `read`.
     y : array-like of shape (n,), SliceDataset or None
-        Labels; None takes those of a data set.
+        Labels; None takes those of a data set: what its items say.
+    num_workers : int, default=0
+        Processes that read a data set.
 
     Raises
     ------
     ValueError, TypeError
         As `read` does, and for labels that are missing or of another number than rows.
     """
-    of_items = is_dataset(X)
-    labels = find_labels(X, y) if of_items or is_dataset(y) else y
-    check = check_items if of_items else check_images
-    images = check(estimator, X, labels, image_shape=image_shape, reset=reset)
-    return Given(images, labels)
+    if not is_dataset(X):
+        labels = own_labels(X, y)
+        return Given(
+            check_images(estimator, X, labels, image_shape=image_shape, reset=reset), labels
+        )
+    labels = known_labels(X) if y is None else find_labels(X, y)
+    if labels is not None:
+        images = check_items(estimator, X, labels, image_shape=image_shape, reset=reset)
+        return Given(images, labels)
+    images = check_items(estimator, X, image_shape=image_shape, reset=reset)
+    read_along: list[Any] = []
+    images.statistics = PixelStatistics.of(images, num_workers=num_workers, labels=read_along)
+    return Given(images, read_along)
+
+
+def own_labels(X: Any, y: Any) -> Any:
+    """Return labels as they were given; None stands for those of a data set."""
+    return find_labels(X, y) if is_dataset(X) or is_dataset(y) else y
 
 
 def in_memory(

@@ -1,4 +1,4 @@
-"""What the items of a data set hold: an image, and perhaps a label."""
+"""What the items of a data set hold: an image, and perhaps a label; they are the truth of it."""
 
 from __future__ import annotations
 
@@ -9,17 +9,18 @@ import numpy as np
 import torch
 from skorch.dataset import unpack_data
 from skorch.helper import SliceDataset
-from torch.utils.data import ConcatDataset, Dataset, IterableDataset, Subset
+from torch.utils.data import Dataset, IterableDataset
 
 from sklearn_open._inputs.containers import as_array, naming_item
+from sklearn_open._inputs.known_labels import known_labels
 from sklearn_open._random import seeded_user_code
 
-__all__ = ["as_pixels", "find_labels", "image_of", "is_dataset", "n_items"]
+__all__ = ["as_pixels", "find_labels", "image_of", "is_dataset", "label_of", "n_items"]
 
 IMAGE_KEYS = ("image", "img", "pixel_values", "images", "x", "X")
 
 
-LABEL_KEYS = ("label", "labels", "target", "targets", "y")
+LABEL_KEYS = ("label", "labels", "target", "targets", "y", "class", "fine_label")
 
 
 def is_dataset(X: Any) -> bool:
@@ -61,13 +62,33 @@ def as_pixels(image: np.ndarray, row: int) -> np.ndarray:
 
 
 def image_of(item: Any, dataset: Any) -> Any:
+    """Return the image of an item: the first of several values, or the one with a known key."""
     if isinstance(dataset, SliceDataset):  # its items are the images themselves
         return item
     if isinstance(item, Mapping):
         return item[_key(item, IMAGE_KEYS, "image")]
     if not isinstance(item, (tuple, list)):
         return item
-    return item[0] if len(item) == 1 else unpack_data(item)[0]  # which explains what is wrong
+    return item[0] if len(item) else unpack_data(item)[0]  # which explains what is wrong
+
+
+def label_of(item: Any, dataset: Any) -> Any:
+    """Return the label of an item: the second of several values, or the one with a known key.
+
+    Raises
+    ------
+    ValueError
+        When it has none.
+    """
+    if isinstance(item, Mapping) and not isinstance(dataset, SliceDataset):
+        label = item[_key(item, LABEL_KEYS, "label")]
+    elif (
+        isinstance(item, (tuple, list)) and len(item) > 1 and not isinstance(dataset, SliceDataset)
+    ):
+        label = item[1]
+    else:
+        label = unpack_data((item,))[1]  # skorch's sentence, as it is no pair
+    return as_array(label)[()] if isinstance(label, torch.Tensor) else label
 
 
 def _key(names: Any, known: tuple[str, ...], what: str) -> str:
@@ -81,7 +102,7 @@ def _key(names: Any, known: tuple[str, ...], what: str) -> str:
 
 
 def find_labels(X: Any, y: Any) -> Any:
-    """Return the labels of a data set: `y` if given, else its own, without decoding images.
+    """Return the labels of a data set: `y` if given, else what its items say.
 
     Parameters
     ----------
@@ -96,11 +117,12 @@ def find_labels(X: Any, y: Any) -> Any:
         When there are none.
     """
     if isinstance(y, SliceDataset):
-        labels = _known_labels(y.dataset) if y.idx == 1 else None
+        plain = y.idx == 1 and type(y).transform is SliceDataset.transform
+        labels = known_labels(y.dataset) if plain else None
         return np.asarray(y) if labels is None else np.asarray(labels)[y.indices_]
     if y is not None:
         return y
-    labels = _known_labels(X)
+    labels = known_labels(X)
     if labels is not None:
         return labels
     with seeded_user_code(torch.device("cpu"), 0):  # reading an item runs its random transforms
@@ -117,26 +139,4 @@ def n_items(dataset: Any) -> int:
 def _label_in(dataset: Any, i: int) -> Any:
     with naming_item(i):
         item = dataset[i]
-    if isinstance(dataset, SliceDataset) or not isinstance(item, (tuple, list)):
-        item = (item,)
-    label = unpack_data(item)[1]  # skorch's sentence, if it is no pair
-    return as_array(label)[()] if isinstance(label, torch.Tensor) else label
-
-
-def _known_labels(dataset: Any) -> Any:
-    """Return the labels that a data set holds besides its images, or None."""
-    if isinstance(dataset, Subset):
-        labels = _known_labels(dataset.dataset)
-        return None if labels is None else np.asarray(labels)[np.asarray(dataset.indices)]
-    if isinstance(dataset, ConcatDataset):
-        parts = [_known_labels(part) for part in dataset.datasets]
-        return None if any(part is None for part in parts) else np.concatenate(parts)
-    if hasattr(dataset, "column_names"):  # Hugging Face
-        return np.asarray(dataset[_key(dataset.column_names, LABEL_KEYS, "label")][:])
-    if hasattr(dataset, "tensors"):
-        return dataset.tensors[1] if len(dataset.tensors) > 1 else None
-    for name in ("targets", "labels", "_labels", "y"):
-        labels = getattr(dataset, name, None)
-        if labels is not None and np.ndim(labels) == 1 and len(labels) == len(dataset):
-            return as_array(labels) if isinstance(labels, torch.Tensor) else labels
-    return None
+    return label_of(item, dataset)

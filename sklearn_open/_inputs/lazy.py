@@ -11,7 +11,7 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 
 from sklearn_open._inputs.containers import check_alike, naming_item, to_array
-from sklearn_open._inputs.items import as_pixels, image_of, n_items
+from sklearn_open._inputs.items import as_pixels, image_of, label_of, n_items
 from sklearn_open._inputs.memory_maps import drop_pages
 from sklearn_open._random import keyed_seed, seeded_user_code
 
@@ -48,6 +48,7 @@ class LazyImages:
         self.shape = (len(self), *first.shape[1:])
         self.dtype = first.dtype
         self.ndim = len(self.shape)
+        self.statistics: Any = None  # of just these images, once they are known
 
     def __len__(self) -> int:
         return len(self.indices)
@@ -80,12 +81,20 @@ class BatchReader:
         Processes that read ahead; 0 reads in this one.
     pin_memory : bool, default=False
         Whether batches are put where a GPU copies from without anyone waiting.
+    with_labels : bool, default=False
+        Whether batches are pairs of images and a list of their labels.
     """
 
-    def __init__(self, images: LazyImages, num_workers: int = 0, pin_memory: bool = False) -> None:
+    def __init__(
+        self,
+        images: LazyImages,
+        num_workers: int = 0,
+        pin_memory: bool = False,
+        with_labels: bool = False,
+    ) -> None:
         self._rows = _KeyedRows(images.indices)
         self._loader = DataLoader(
-            _KeyedItems(images.dataset, images.first_item),
+            _KeyedItems(images.dataset, images.first_item, with_labels),
             batch_sampler=self._rows,
             num_workers=num_workers,
             persistent_workers=num_workers > 0,
@@ -94,7 +103,7 @@ class BatchReader:
             generator=torch.Generator(),  # else it would draw from the global one
         )
 
-    def batches(self, batches: Sequence[np.ndarray], seed: int) -> Iterator[torch.Tensor]:
+    def batches(self, batches: Sequence[np.ndarray], seed: int) -> Iterator[Any]:
         """Read batches of rows one after another.
 
         Parameters
@@ -108,6 +117,7 @@ class BatchReader:
         Yields
         ------
         torch.Tensor of shape (n, n_channels, height, width), uint8 or float32
+            With the list of their labels, if they are read.
         """
         self._rows.plan(batches, seed)
         try:
@@ -156,11 +166,14 @@ class _KeyedItems(Dataset):
     read, with its number.
     """
 
-    def __init__(self, dataset: Any, first: np.ndarray | None = None) -> None:
+    def __init__(
+        self, dataset: Any, first: np.ndarray | None = None, with_labels: bool = False
+    ) -> None:
         self.dataset = dataset
         self.first = first  # what the others must be like
+        self.with_labels = with_labels
 
-    def __getitem__(self, keyed: tuple[int, tuple[int, int, int]]) -> np.ndarray:
+    def __getitem__(self, keyed: tuple[int, tuple[int, int, int]]) -> Any:
         row, key = keyed
         with seeded_user_code(torch.device("cpu"), keyed_seed(*key)):
             with naming_item(row):
@@ -171,17 +184,21 @@ class _KeyedItems(Dataset):
         image = as_pixels(image, row)
         if self.first is not None:
             check_alike(image, self.first, row)
-        return image
+        return (image, label_of(item, self.dataset)) if self.with_labels else image
 
 
-def _collate(
-    channels_first: Callable[[np.ndarray], np.ndarray], images: list[np.ndarray]
-) -> torch.Tensor:
+def _collate(channels_first: Callable[[np.ndarray], np.ndarray], items: list[Any]) -> Any:
     """Make a batch, as a tensor: workers hand tensors over in shared memory."""
-    return torch.from_numpy(channels_first(np.stack(images)))
+    if isinstance(items[0], tuple):  # with labels
+        return _collate(channels_first, [image for image, _ in items]), [
+            label for _, label in items
+        ]
+    return torch.from_numpy(channels_first(np.stack(items)))
 
 
-def chunks(X: np.ndarray | LazyImages, num_workers: int = 0) -> Iterator[tuple[slice, np.ndarray]]:
+def chunks(
+    X: np.ndarray | LazyImages, num_workers: int = 0, labels: list[Any] | None = None
+) -> Iterator[tuple[slice, np.ndarray]]:
     """Go through all rows in order, holding few of them in memory.
 
     Parameters
@@ -190,6 +207,8 @@ def chunks(X: np.ndarray | LazyImages, num_workers: int = 0) -> Iterator[tuple[s
         Rows.
     num_workers : int, default=0
         Processes that read a data set.
+    labels : list or None, default=None
+        Gets the labels of a data set's items, which are read together with their images.
 
     Yields
     ------
@@ -201,9 +220,12 @@ def chunks(X: np.ndarray | LazyImages, num_workers: int = 0) -> Iterator[tuple[s
     n_rows = max(1, CHUNK_BYTES // max(1, 8 * int(np.prod(X.shape[1:]))))
     parts = [slice(i, min(i + n_rows, len(X))) for i in range(0, len(X), n_rows)]
     if isinstance(X, LazyImages):
-        reader = BatchReader(X, num_workers)
+        reader = BatchReader(X, num_workers, with_labels=labels is not None)
         batches = reader.batches([np.arange(rows.start, rows.stop) for rows in parts], seed=0)
         for rows, batch in zip(parts, batches, strict=True):
+            if labels is not None:
+                batch, of_batch = batch
+                labels += of_batch
             yield rows, batch.numpy()
         return
     for rows in parts:

@@ -172,7 +172,11 @@ class PixelStatistics:
 
     @classmethod
     def of(
-        cls, X: np.ndarray | LazyImages, scale: PixelScale | None = None, num_workers: int = 0
+        cls,
+        X: np.ndarray | LazyImages,
+        scale: PixelScale | None = None,
+        num_workers: int = 0,
+        labels: list[Any] | None = None,
     ) -> PixelStatistics:
         """Read a training set once, in chunks.
 
@@ -186,13 +190,18 @@ class PixelStatistics:
             table and over all pixels for images (colours stay comparable).
         num_workers : int, default=0
             Processes that read a data set.
+        labels : list or None, default=None
+            Gets the labels of a data set's items, which are read in the same pass.
         """
+        known: PixelStatistics | None = getattr(X, "statistics", None)
+        if known is not None and scale is None and labels is None:
+            return known  # of a data set that was read for its labels
         if scale is None and X.dtype == np.uint8:
             scale = PixelScale(np.float64(0), np.float64(255))
         moments = ChannelMoments(X.shape[1])
         axis = 0 if X.ndim == 2 else None
         low, high = np.float64(np.inf), np.float64(-np.inf)
-        for _, chunk in chunks(X, num_workers):
+        for _, chunk in chunks(X, num_workers, labels):
             moments.add(chunk)
             if scale is None:
                 low = np.minimum(low, chunk.min(axis=axis))

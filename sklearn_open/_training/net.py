@@ -18,6 +18,7 @@ from skorch import NeuralNetClassifier
 from skorch.callbacks import Callback, EpochScoring, PassthroughScoring
 from skorch.history import History
 
+from sklearn_open._inputs.door import own_labels
 from sklearn_open._parameters.table import parameter
 from sklearn_open._protocols import Parts
 from sklearn_open._training.hardware import resolve_device
@@ -176,6 +177,25 @@ class ScikitNet(NeuralNetClassifier):
             Where the network returns NaN: no label could be told from it.
         """
         return _checked(super().predict_proba(X))
+
+    def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
+        """Return the accuracy on images and labels.
+
+        Parameters
+        ----------
+        X : array-like, torch.Tensor or data set
+            Images of the shape that was fitted, in any accepted layout.
+        y : array-like of shape (n,) or None, default=None
+            Labels; None takes those of a data set.
+        sample_weight : array-like of shape (n,) or None, default=None
+            How much each row counts.
+
+        Returns
+        -------
+        float
+            Share of the rows whose label is predicted.
+        """
+        return float(super().score(X, own_labels(X, y), sample_weight))
 
     @property
     def predict_nonlinearity_(self) -> Callable[[torch.Tensor], torch.Tensor]:

@@ -109,7 +109,10 @@ def take_in(
         classes = net.classes if given_first else classes
         image_shape = check_image_shape(net.image_shape)
     X = _in_own_dataset(net, X, y)
-    given = read_labelled(net, X, y, image_shape=image_shape, reset=not goes_on)
+    workers = net.get_params_for("iterator_train").get("num_workers", 0)
+    given = read_labelled(
+        net, X, y, image_shape=image_shape, reset=not goes_on, num_workers=workers
+    )
     found, codes, labels = encode_labels(given.labels, classes, one_class=chunk)
     _check_transforms(net, given.images.shape[1:])
     net.resampler_ = resampler

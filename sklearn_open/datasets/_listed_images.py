@@ -70,6 +70,8 @@ class ListedImages(Dataset):
     >>> image, label = images[0]  # doctest: +SKIP
     """
 
+    labels_are_targets = True  # of items: they need not be opened for their labels
+
     def __init__(
         self,
         root: str | Path,

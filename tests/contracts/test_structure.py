@@ -158,7 +158,6 @@ WITH_ANOTHER = {
     "_locks": "_training/test_allocator",
     "_protocols": "contracts/test_structure",
     "exceptions": "classifier/test_fit",
-    "_inputs.door": "contracts/test_input_properties",
     "_parameters.checks": "classifier/test_fit",
     "_parameters.settings": "classifier/test_fit",
     "_parameters.table": "contracts/test_parameters",
