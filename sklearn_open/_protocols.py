@@ -65,6 +65,7 @@ class TrainingNet(Parameterized, Protocol):
     history: Any
     callbacks_: Sequence[tuple[str, Any]]
     seed_: int
+    interrupted_: bool
 
     @property
     def device_(self) -> torch.device:
@@ -83,6 +84,7 @@ class FittedNet(TrainingNet, Protocol):
     module: Any
     device: Any
     classes_inferred_: np.ndarray
+    class_names_: np.ndarray
     image_shape_: tuple[int, ...]
     n_features_in_: int
     feature_names_in_: np.ndarray

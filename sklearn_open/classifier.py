@@ -17,6 +17,8 @@ from sklearn_open._persistence.export import to_network
 from sklearn_open._persistence.saving import load_net, save_net
 from sklearn_open._random import keyed_seed, seeded_user_code
 from sklearn_open._training.building import build_module, check_output_width, with_defaults
+from sklearn_open._training.fed import is_fed, plain
+from sklearn_open._training.fit_params import check_fit_params, those_taken_by
 from sklearn_open._training.run import NO_RUN, running_fit
 from sklearn_open._training.step import TwoRouteNet
 from sklearn_open._training.training_set import (
@@ -137,7 +139,8 @@ class OPeNClassifier(TwoRouteNet):
         None trains on all rows. skorch's `ValidSplit` holds rows out, minority samples included.
     classes : array-like or None, default=None
         All labels there are, when `y` may lack some, in the order of the columns of
-        `predict_proba`; or the names of the classes of a `y` of codes 0, 1, ...
+        `predict_proba`; or the names of the classes of a `y` of codes 0, 1, ..., for displays and
+        reports: predictions are of the kind that `y` holds.
     **kwargs : dict
         What else `skorch.NeuralNetClassifier` takes, among it ``module__...``, ``optimizer__...``,
         ``resampler__...``, ``callbacks``, ``warm_start`` and ``verbose`` (0: silent, 1: a line per
@@ -148,6 +151,8 @@ class OPeNClassifier(TwoRouteNet):
     ----------
     classes_ : ndarray of shape (n_classes,)
         Labels, in the order of the columns of `predict_proba`.
+    class_names_ : ndarray of shape (n_classes,)
+        What the classes are called: `classes` where they name codes, else `classes_`.
     module_ : torch.nn.Module
         The trained network.
     image_shape_ : tuple of int
@@ -411,6 +416,8 @@ class OPeNClassifier(TwoRouteNet):
         if isinstance(X, ImageDataset):
             return X
         self.check_is_fitted()
+        if is_fed(X, self.batch_in_work_):  # a callback predicts on the batch that it was handed
+            return super().get_dataset(plain(X), y)
         if not hasattr(self, "transform_"):
             warn_user(
                 f"This {type(self).__name__} was initialized but never fitted: X goes to the "
@@ -425,7 +432,8 @@ class OPeNClassifier(TwoRouteNet):
         """Return the rows to train on, with their plans, and those held out, if any."""
         if self._run_.datasets is not None:  # a fit in parts splits once
             return self._run_.datasets
-        train, valid = super().get_split_datasets(X, y, **fit_params)
+        for_split = those_taken_by(self.train_split, fit_params) if self.train_split else {}
+        train, valid = super().get_split_datasets(X, y, **for_split)
         datasets = make_train_set(self, taken(train)), held_out(self, valid)
         if self._run_ is not NO_RUN:
             self._run_.datasets = datasets
@@ -546,17 +554,13 @@ class OPeNClassifier(TwoRouteNet):
         step in work.
         """
         epochs = self.max_epochs if epochs is None else epochs
+        check_fit_params(self.module_.forward, self.train_split, kwargs)
         train = partial(super().fit_loop, X, y, **kwargs)
         try:
-            with running_fit(self.callbacks_) as self._run_:
-                self.interrupted_ = False
-                if len(self.history) == 0 and (self.checkpoint, self.memory) != (None, None):
-                    self._run_.take_up(self, train, epochs)
-                    epochs -= len(self.history)
-                train(epochs=epochs)
+            with running_fit(self, epochs) as self._run_:
+                train(epochs=self._run_.take_up(self, train))
                 self._run_.interrupt.raise_if_pending()
         finally:
-            self.interrupted_ = self._run_.interrupt.pending
             self.__dict__.pop("_run_", None)
         return self
 

@@ -11,7 +11,7 @@ from sklearn.utils.validation import column_or_1d
 
 from sklearn_open._inputs.containers import as_array
 
-__all__ = ["check_labels", "encode_labels"]
+__all__ = ["check_labels", "encode_labels", "names_of"]
 
 
 def encode_labels(
@@ -25,8 +25,8 @@ def encode_labels(
         Labels.
     classes : array-like or None, default=None
         All labels there are, in the order of the columns of `predict_proba`; None takes the
-        sorted labels of `y`. As in skorch, it may name the classes of a `y` of codes 0, 1, ...
-        (not by other numbers, which would be mistaken for labels).
+        sorted labels of `y`. It may name the classes of a `y` of codes 0, 1, ... (not by other
+        numbers, which would be mistaken for labels); the classes are the codes then.
     one_class : bool, default=False
         Whether `y` may hold a single one of several `classes`, as a chunk of more data.
 
@@ -49,7 +49,8 @@ def encode_labels(
         known = _check_classes(classes)
         matches = np.equal(found[:, None], known, dtype=object).astype(bool)
         if not matches.any() and _are_codes_of(known, found):
-            matches = found[:, None] == np.arange(len(known))
+            known = np.arange(len(known))
+            matches = found[:, None] == known
         if not matches.any(axis=1).all():
             unknown = found[~matches.any(axis=1)].tolist()
             raise ValueError(
@@ -63,6 +64,12 @@ def encode_labels(
             "check your labels or the split that made them."
         )
     return found, codes.astype(np.int64), labels
+
+
+def names_of(found: np.ndarray, classes: Any) -> np.ndarray:
+    """Return what classes are called: `classes` where they name codes, else the classes found."""
+    named = classes is not None and not np.array_equal(found, known := _check_classes(classes))
+    return known if named else found
 
 
 def check_labels(y: Any, name: str = "y") -> Any:

@@ -41,6 +41,8 @@ KEYS = {
     *("versions", "classes", "image_shape", "n_features_in", "feature_names_in", "scale"),
     *("normalize", "seed", "params", "names", "not_stored", "history"),
 }
+# Said where there is something to say.
+OPTIONAL = {"frozen", "class_names"}
 
 
 # --- names ---
@@ -119,6 +121,8 @@ def facts_of(net: FittedNet) -> dict[str, Any]:
     names, params, not_stored = _parameters_of(net)
     names_in = getattr(net, "feature_names_in_", None)
     transform = net.transform_
+    frozen = [name for name, p in net.module_.named_parameters() if not p.requires_grad]
+    class_names = _names_of(net)
     return {
         "versions": _versions(),
         "classes": _classes_of(net),
@@ -132,6 +136,8 @@ def facts_of(net: FittedNet) -> dict[str, Any]:
         "names": names,
         "not_stored": not_stored,
         "history": [_plain_numbers(epoch) for epoch in net.history],
+        **({"frozen": frozen} if frozen else {}),
+        **({"class_names": class_names} if class_names else {}),
     }
 
 
@@ -149,6 +155,12 @@ def _classes_of(net: FittedNet) -> dict[str, Any]:
             f"a file cannot hold the classes {net.classes_inferred_!r} exactly: {error} Fit on "
             "labels that are bool, int, float, str or datetime64, or pickle the estimator."
         ) from error
+
+
+def _names_of(net: FittedNet) -> dict[str, Any] | None:
+    """Return the names of classes that labels are codes of, if they have any."""
+    named = not np.array_equal(net.class_names_, net.classes_inferred_)
+    return encode_array(net.class_names_) if named else None
 
 
 def _float64(numbers: Any) -> dict[str, Any]:
@@ -223,6 +235,10 @@ class SavedFacts:
         Those that the file could not hold, with what they were.
     history : list of dict
         Epochs.
+    frozen : list of str
+        Weights that are not trained.
+    class_names : numpy.ndarray of shape (n_classes,)
+        What the classes are called, where labels are codes; else the classes.
     """
 
     classes: np.ndarray
@@ -235,6 +251,8 @@ class SavedFacts:
     params: dict[str, Any]
     missing: dict[str, str]
     history: list[dict[str, Any]]
+    frozen: list[str]
+    class_names: np.ndarray
 
     @classmethod
     def checked(cls, estimator: type, facts: dict[str, Any]) -> SavedFacts:
@@ -252,12 +270,13 @@ class SavedFacts:
         ValueError
             When they are not of the types and shapes that `facts_of` gives.
         """
-        _need(facts.keys() == KEYS, f"its facts are not {', '.join(sorted(KEYS))}")
+        _need(facts.keys() - OPTIONAL == KEYS, f"its facts are not {', '.join(sorted(KEYS))}")
         image_shape = _checked_shape(facts["image_shape"], facts["n_features_in"])
         mean, std = _checked_normalize(facts["normalize"], image_shape)
         params, missing = _checked_params(estimator, facts)
+        classes = _checked_classes(facts["classes"])
         return cls(
-            classes=_checked_classes(facts["classes"]),
+            classes=classes,
             image_shape=image_shape,
             feature_names=_checked_names(facts["feature_names_in"], facts["n_features_in"]),
             scale=_checked_scale(facts["scale"], image_shape),
@@ -267,6 +286,8 @@ class SavedFacts:
             params=params,
             missing=missing,
             history=_checked_history(facts["history"]),
+            frozen=_checked_frozen(facts.get("frozen", [])),
+            class_names=_checked_class_names(facts.get("class_names"), classes),
         )
 
 
@@ -323,6 +344,20 @@ def _checked_names(encoded: Any, n_features: int) -> np.ndarray | None:
     names = decode_array(encoded)
     _need(names.shape == (n_features,), "feature_names_in are not one for each feature")
     _need(all(isinstance(name, str) for name in names), "feature_names_in are not names")
+    return names
+
+
+def _checked_frozen(encoded: Any) -> list[str]:
+    names: list[Any] = encoded if isinstance(encoded, list) else [None]
+    _need(all(isinstance(name, str) for name in names), "frozen is not a list of names")
+    return names
+
+
+def _checked_class_names(encoded: Any, classes: np.ndarray) -> np.ndarray:
+    if encoded is None:
+        return classes
+    names = decode_array(encoded)
+    _need(names.shape == classes.shape, "class_names are not one for each class")
     return names
 
 

@@ -15,7 +15,8 @@ from skorch.history import History
 from torch import nn
 
 from sklearn_open._parameters.settings import check_settings
-from sklearn_open._parameters.table import component, parameter
+from sklearn_open._parameters.table import component
+from sklearn_open._parameters.table import parameter as row_of
 from sklearn_open._persistence.atomic import full_path
 from sklearn_open._persistence.facts import (
     OF_THE_MACHINE,
@@ -120,7 +121,7 @@ def _check_nothing_needed(missing: dict[str, str], path: Path) -> None:
             "hold code. Pass what makes the network, as it was passed to the estimator that was "
             "saved: load(path, module=...)."
         )
-    needed = [name for name in sorted(missing) if parameter(name).predicts]
+    needed = [name for name in sorted(missing) if row_of(name).predicts]
     if needed:
         was = ", ".join(f"{name} ({missing[name]})" for name in needed)
         raise ValueError(
@@ -139,7 +140,7 @@ def _check_device(net: FittedNet) -> None:
 
 def _revived(net: FittedNet, saved: SavedFacts, weights: dict[str, torch.Tensor]) -> FittedNet:
     """Make an estimator as it was after `fit`."""
-    net.classes_inferred_ = saved.classes
+    net.classes_inferred_, net.class_names_ = saved.classes, saved.class_names
     net.image_shape_ = saved.image_shape
     net.n_features_in_ = int(np.prod(saved.image_shape))
     if saved.feature_names is not None:
@@ -155,6 +156,8 @@ def _revived(net: FittedNet, saved: SavedFacts, weights: dict[str, torch.Tensor]
         weights = {n: w for n, w in weights.items() if n in own or ".auxiliary." not in f".{n}"}
     _check_weights_fit(net.module_, weights)
     net.module_.load_state_dict(weights)
+    for name, parameter in net.module_.named_parameters():
+        parameter.requires_grad_(name not in saved.frozen)
     net.history_ = History([{**epoch, "batches": []} for epoch in saved.history])
     return net
 

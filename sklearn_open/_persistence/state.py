@@ -12,6 +12,13 @@ from typing import Any
 
 import torch
 
+from sklearn_open._persistence.attributes import (
+    attributes_of,
+    buffers_of,
+    others_of,
+    set_attributes,
+    set_buffers,
+)
 from sklearn_open._protocols import TrainingNet
 
 __all__ = ["dump_state", "restore_state"]
@@ -22,8 +29,8 @@ ON_SCREEN = ("print_log", "progress")  # callbacks that show this run, not an ea
 def dump_state(net: TrainingNet) -> bytes:
     """Return what training has changed: weights, optimiser, scaler, history, callbacks.
 
-    Of networks and criteria these are parameters, whether they are trained, and buffers; other
-    attributes are as their code makes them.
+    Of networks and criteria these are parameters, whether they are trained, buffers, and attributes
+    of layers that are plain values.
 
     Raises
     ------
@@ -57,7 +64,7 @@ def restore_state(net: TrainingNet, state: bytes) -> None:
     )
     parts = net.parts_
     for name, reached in networks.items():
-        _set_network_state(parts.networks[name], reached)
+        _set_network_state(name, parts.networks[name], reached)
     for name, part in _with_states(net).items():
         part.load_state_dict(others[name])
     net.history = history
@@ -74,21 +81,38 @@ def _with_states(net: TrainingNet) -> dict[str, Any]:
 
 
 def _network_state(module: torch.nn.Module) -> dict[str, Any]:
-    weights = module.state_dict()
     return {
-        "weights": weights,
+        "weights": {name: p.detach() for name, p in module.named_parameters()},
         "trained": {name: p.requires_grad for name, p in module.named_parameters()},
-        "other buffers": {n: b for n, b in module.named_buffers() if n not in weights},
+        "buffers": buffers_of(module),
+        "attributes": attributes_of(module),
+        "others": others_of(module),
+        "layers": dict.fromkeys(path for path, _ in module.named_modules()),
     }
 
 
-def _set_network_state(module: torch.nn.Module, reached: dict[str, Any]) -> None:
-    module.load_state_dict(reached["weights"])
-    for name, parameter in module.named_parameters():
-        parameter.requires_grad_(reached["trained"][name])
-    for name, buffer in module.named_buffers():
-        if name in reached["other buffers"]:
-            buffer.copy_(reached["other buffers"][name])
+def _check_can_be_set(name: str, own: dict[str, Any], reached: dict[str, Any]) -> None:
+    changed = [
+        *(own["weights"].keys() ^ reached["weights"].keys()),
+        *(own["layers"].keys() ^ reached["layers"].keys()),
+        *(".".join(at) for at, _ in own["others"].items() ^ reached["others"].items()),
+    ]
+    if changed:
+        raise ValueError(
+            f"{name} differs from the one whose state was kept, in {', '.join(sorted(changed)[:3])}: "
+            "a callback has added, removed or replaced it, which memory= and checkpoint= cannot do "
+            "anew. Make the network so from the beginning, or train without memory= and checkpoint=."
+        )
+
+
+def _set_network_state(name: str, module: torch.nn.Module, reached: dict[str, Any]) -> None:
+    _check_can_be_set(name, _network_state(module), reached)
+    with torch.no_grad():
+        for key, parameter in module.named_parameters():
+            parameter.copy_(reached["weights"][key])
+            parameter.requires_grad_(reached["trained"][key])
+    set_buffers(module, reached["buffers"])
+    set_attributes(module, reached["attributes"])
 
 
 # --- callbacks, which may hold the net and its parts ---

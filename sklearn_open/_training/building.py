@@ -173,7 +173,8 @@ def with_defaults(optimizer: Any, given: dict[str, Any], device: torch.device) -
     if optimizer is not torch.optim.SGD:
         return given
     arguments = {"momentum": 0.9, "weight_decay": 2e-4, **given}
-    one_pass = not {"foreach", "differentiable"} & arguments.keys()
+    # With dampening, momentum does not begin at zero (see `begin_momentum`).
+    one_pass = not {"foreach", "differentiable", "dampening"} & arguments.keys()
     if one_pass and device.type in ("cpu", "cuda"):
         arguments.setdefault("fused", True)
     return arguments

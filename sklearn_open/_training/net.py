@@ -18,10 +18,13 @@ from skorch import NeuralNetClassifier
 from skorch.callbacks import Callback, EpochScoring, PassthroughScoring
 from skorch.history import History
 
+from sklearn_open._checks import is_number
 from sklearn_open._inputs.door import own_labels
 from sklearn_open._parameters.table import parameter
 from sklearn_open._protocols import Parts
+from sklearn_open._training.fed import as_fed
 from sklearn_open._training.hardware import resolve_device
+from sklearn_open.batching._batches import Batch
 from sklearn_open.callbacks._progress import TrainingProgress
 from sklearn_open.exceptions import TrainingDivergedError
 
@@ -52,6 +55,7 @@ class ScikitNet(NeuralNetClassifier):
     """Base of `OPeNClassifier`: everything about skorch, nothing about noise."""
 
     scaler_: torch.amp.GradScaler
+    batch_in_work_: Batch | None = None  # while callbacks look at it
     history_ = _UnlessSet(lambda: None)
     initialized_ = _UnlessSet(lambda: False)
     virtual_params_ = _UnlessSet(dict)
@@ -61,6 +65,15 @@ class ScikitNet(NeuralNetClassifier):
         for name in ("history_", "initialized_", "virtual_params_"):
             if name != "history_" or self.history_ is None:  # history=... may be given
                 del self.__dict__[name]
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        # skorch takes every module for a component, whose names end with an underscore; parameters
+        # may hold modules as well (augment=, normalize=).
+        is_part = isinstance(value, (torch.nn.Module, torch.optim.Optimizer))
+        if is_part and not name.endswith("_"):
+            object.__setattr__(self, name, value)
+        else:
+            super().__setattr__(name, value)
 
     @property
     def device(self) -> Any:
@@ -98,6 +111,12 @@ class ScikitNet(NeuralNetClassifier):
         scaler = getattr(self, "scaler_", None)
         return Parts(named(self._modules), named(self._criteria), named(self._optimizers), scaler)
 
+    @property
+    def classes_(self) -> np.ndarray:
+        """Labels, in the order of the columns of `predict_proba`: of the kind that `y` held."""
+        found = self.__dict__.get("classes_inferred_")
+        return super().classes_ if found is None else found
+
     def get_params_for_optimizer(self, prefix: str, named_parameters: Any) -> Any:
         """Return the optimiser's arguments; a parameter group that would be empty is refused."""
         named_parameters = list(named_parameters)
@@ -123,6 +142,12 @@ class ScikitNet(NeuralNetClassifier):
                 self.__dict__.update(before)
             raise
 
+    def initialize_criterion(self) -> ScikitNet:
+        """Make the loss; arrays and numbers of double precision become what torch's losses take."""
+        params = {name: _as_weights(v) for name, v in self.get_params_for("criterion").items()}
+        self.criterion_ = self.initialized_instance(self.criterion, params)
+        return self
+
     def initialize_history(self) -> ScikitNet:
         """Begin a new history; the old one stays what it was, for a fit that is refused."""
         if isinstance(self.history_, History):
@@ -130,11 +155,19 @@ class ScikitNet(NeuralNetClassifier):
         return super().initialize_history()
 
     def notify(self, method_name: str, **cb_kwargs: Any) -> None:
-        """Call the callbacks; scorers get the user's labels, not codes."""
+        """Call the callbacks; scorers get the user's labels, not codes, and rows marked as fed."""
+        batch = cb_kwargs.get("batch")
+        if not isinstance(batch, Batch):
+            super().notify(method_name, **cb_kwargs)
+            return
+        labels = None
         if method_name == "on_batch_end" and self._reads_labels(cb_kwargs["training"]):
-            pixels, codes = cb_kwargs["batch"]
-            cb_kwargs["batch"] = (pixels, self.classes_[codes.cpu().numpy()])
-        super().notify(method_name, **cb_kwargs)
+            labels = self.classes_[batch[1].cpu().numpy()]
+        self.batch_in_work_ = batch
+        try:
+            super().notify(method_name, **{**cb_kwargs, "batch": as_fed(batch, labels)})
+        finally:
+            del self.batch_in_work_
 
     def _reads_labels(self, training: bool) -> bool:
         """Whether a callback looks at batches; on a GPU, fetching their labels would wait."""
@@ -294,6 +327,16 @@ def _is_auto(value: Any) -> bool:
 def softmax(logits: torch.Tensor) -> torch.Tensor:
     """Turn logits (n, n_classes) into probabilities."""
     return torch.softmax(logits, dim=-1)
+
+
+def _as_weights(value: Any) -> Any:
+    """Return float32 for an array, or list, of floats: ``weight`` of classes, and the like."""
+    if isinstance(value, (list, tuple)) and value and all(is_number(one) for one in value):
+        value = np.asarray(value, dtype=float)
+    if isinstance(value, np.ndarray) and value.dtype.kind in "iuf":
+        value = torch.as_tensor(value.astype(float))
+    is_double = isinstance(value, torch.Tensor) and value.dtype == torch.float64
+    return value.float() if is_double else value
 
 
 def _checked(proba: np.ndarray) -> np.ndarray:

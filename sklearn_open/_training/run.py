@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from typing import Any
@@ -11,6 +11,7 @@ from sklearn_open._persistence.checkpoints import Checkpoints
 from sklearn_open._persistence.shared_phase import SharedPhase
 from sklearn_open._protocols import TrainingNet
 from sklearn_open._training.interrupt import NOT_INTERRUPTED, Interrupt, held_back
+from sklearn_open._warnings import warn_user
 from sklearn_open.batching._dataset import ImageDataset, TrainSet
 from sklearn_open.callbacks._progress import TrainingProgress
 
@@ -24,30 +25,38 @@ class RunningFit:
     ----------
     interrupt : Interrupt
         Whether Ctrl-C has come.
+    epochs : int
+        How many are wanted.
     datasets : tuple of TrainSet and ImageDataset (or None), or None
         Rows to train on and rows held out, once they were split: a fit in parts splits once.
     checkpoints : Checkpoints or None
         Where epochs are kept.
     """
 
-    def __init__(self, interrupt: Interrupt, at_end: ExitStack) -> None:
+    def __init__(self, interrupt: Interrupt, at_end: ExitStack, epochs: int = 0) -> None:
         self.interrupt = interrupt
+        self.epochs = epochs
         self.datasets: tuple[TrainSet, ImageDataset | None] | None = None
         self.checkpoints: Checkpoints | None = None
         self._at_end = at_end
 
-    def take_up(self, net: TrainingNet, train: Callable[..., Any], epochs: int) -> None:
+    def take_up(self, net: TrainingNet, train: Callable[..., Any]) -> int:
         """Go to where an earlier fit was, by its checkpoint, or by the epochs that are shared.
 
         Parameters
         ----------
         net : OPeNClassifier
-            Initialised, not yet trained.
+            Initialised.
         train : callable
             ``train(epochs=n)`` trains for some epochs.
-        epochs : int
-            How many are wanted in all.
+
+        Returns
+        -------
+        int
+            Epochs that are left to train.
         """
+        if len(net.history) or (net.checkpoint is None and net.memory is None):
+            return self.epochs
         if net.checkpoint is not None:
             self.checkpoints = self._at_end.enter_context(Checkpoints(net))
             self.checkpoints.take_seed()
@@ -56,9 +65,10 @@ class RunningFit:
         if self.checkpoints is not None:
             self.checkpoints.resume(*self.datasets)
         if net.memory is not None and len(net.history) == 0:
-            shared = min(self.datasets[0].planner.start_epoch, epochs)
+            shared = min(self.datasets[0].planner.start_epoch, self.epochs)
             phase = SharedPhase(net, *self.datasets, shared, self.interrupt.raise_if_pending)
             phase.run(partial(train, epochs=shared))
+        return self.epochs - len(net.history)
 
     def after_epoch(self) -> None:
         """Keep what an epoch has reached, and end if Ctrl-C has come."""
@@ -66,15 +76,55 @@ class RunningFit:
             self.checkpoints.after_epoch(is_last=self.interrupt.pending)
         self.interrupt.raise_if_pending()
 
+    def tell_if_cut_short(self, net: TrainingNet, wanted: int) -> None:
+        """Warn if a callback has ended training before any epoch was rebalanced.
+
+        Parameters
+        ----------
+        net : OPeNClassifier
+            Its training has ended.
+        wanted : int
+            Epochs that it was to have then.
+        """
+        n_epochs = len(net.history)
+        planner = None if self.datasets is None else self.datasets[0].planner
+        if planner is None or planner.draw is None or self.interrupt.pending:
+            return
+        # An epoch that was left in the middle was left by somebody who knows.
+        whole = n_epochs and "train_batch_count" in net.history[-1]
+        if whole and n_epochs <= planner.start_epoch < wanted:
+            warn_user(
+                f"training was ended after epoch {n_epochs}, before rebalancing sets in "
+                f"(start_epoch={planner.start_epoch}): no noise or repeated row was trained on. "
+                "Let early stopping wait (more patience), set start_epoch lower, or set "
+                "resampler=None for plain training."
+            )
+
 
 NO_RUN = RunningFit(NOT_INTERRUPTED, ExitStack())  # outside of any training
 
 
 @contextmanager
-def running_fit(callbacks: Sequence[tuple[str, Any]]) -> Iterator[RunningFit]:
-    """Make a `RunningFit`, which holds Ctrl-C back and ends with this context."""
+def running_fit(net: TrainingNet, epochs: int) -> Iterator[RunningFit]:
+    """Make a `RunningFit`, which holds Ctrl-C back and ends with this context.
+
+    Parameters
+    ----------
+    net : OPeNClassifier
+        Gets `interrupted_`.
+    epochs : int
+        How many are wanted.
+    """
+    wanted, net.interrupted_ = len(net.history) + epochs, False
     with ExitStack() as at_end:
-        for _, callback in callbacks:
+        for _, callback in net.callbacks_:
             if isinstance(callback, TrainingProgress):
                 at_end.callback(callback.close)  # an error leaves it open
-        yield RunningFit(at_end.enter_context(held_back()), at_end)
+        run = RunningFit(at_end.enter_context(held_back()), at_end, epochs)
+        try:
+            yield run
+        except KeyboardInterrupt:
+            run.tell_if_cut_short(net, wanted)
+            raise
+        finally:
+            net.interrupted_ = run.interrupt.pending

@@ -13,8 +13,10 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from sklearn_open._random import keyed_seed, seeded_user_code
 from sklearn_open._training.allocator import keep_freed_memory
+from sklearn_open._training.fit_params import those_taken_by
 from sklearn_open._training.hardware import autocast, autocast_dtype, tf32
 from sklearn_open._training.health import check_losses, weights_put_back_if_diverged
+from sklearn_open._training.momentum import begin_momentum
 from sklearn_open._training.net import ScikitNet
 from sklearn_open._training.run import NO_RUN, RunningFit
 from sklearn_open.batching._batches import Batch, EpochBatches, LoaderBatches
@@ -137,6 +139,7 @@ class TwoRouteNet(ScikitNet):
         """
         if iterator is None:
             return
+        fit_params = those_taken_by(self.module_.forward, fit_params)  # the rest was for the split
         with tf32(self.precision, self.device_), keep_freed_memory(self.device_):
             if not training:
                 self._run_steps(iterator, False, prefix, step_fn, fit_params)
@@ -203,6 +206,8 @@ class TwoRouteNet(ScikitNet):
         return {"loss": loss, "y_pred": y_pred}
 
     def _step_optimizer(self, step_fn: Any) -> None:
+        for optimizer in self.parts_.optimizers.values():
+            begin_momentum(optimizer)
         if not self.scaler_.is_enabled():
             super()._step_optimizer(step_fn)
             return
@@ -222,7 +227,9 @@ class TwoRouteNet(ScikitNet):
         # `seeded_global_rng`; predictions are not.)
         with autocast(self.device_, dtype, share_casts=self.module_.training):
             output = forward_natural_first(self._network, x, n_noise, **fit_params)
-        return map_rows(lambda rows: rows[0].float(), output)
+        output = map_rows(lambda rows: rows[0].float(), output)
+        # Of several outputs skorch knows tuples only, whose first one are the logits.
+        return output if isinstance(output, (tuple, list)) else main_output(output)
 
     def forward_iter(self, *args: Any, **kwargs: Any) -> Generator[Any]:
         """Yield the network's output for each batch of the rows to predict on."""

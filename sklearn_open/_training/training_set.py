@@ -6,7 +6,7 @@ splitter, the others become the training set (`make_train_set`), with what turns
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, Protocol
 
@@ -17,13 +17,14 @@ from skorch.dataset import Dataset
 
 from sklearn_open._inputs.door import read, read_labelled
 from sklearn_open._inputs.images import check_range
-from sklearn_open._inputs.labels import encode_labels
+from sklearn_open._inputs.labels import encode_labels, names_of
 from sklearn_open._inputs.layout import check_image_shape
 from sklearn_open._inputs.pixels import PixelStatistics
 from sklearn_open._parameters.settings import check_resampling, check_settings, has_own_loader
 from sklearn_open._protocols import TrainingNet
 from sklearn_open._training.building import check_single_rows
 from sklearn_open._training.hardware import predict_batch_size
+from sklearn_open._warnings import warn_user
 from sklearn_open.augment._presets import check_augment
 from sklearn_open.batching._batches import EpochBatches, EvalBatches, LoaderBatches
 from sklearn_open.batching._dataset import ImageDataset, TrainSet, taken
@@ -55,12 +56,15 @@ class PlanningNet(TrainingNet, Protocol):
     image_shape: Any
     classes: Any
     batch_size: int
+    lr_milestones: Sequence[int | float]
     dataset: Any
     resampler_: Any
     classes_inferred_: np.ndarray
+    class_names_: np.ndarray
     image_shape_: tuple[int, ...]
     transform_: BatchTransform
     planner_: EpochPlanner
+    n_parts_: int
 
     @property
     def classes_(self) -> np.ndarray:
@@ -79,7 +83,7 @@ def take_in(
     Parameters
     ----------
     net : OPeNClassifier
-        Gets `resampler_`, `classes_inferred_`, `image_shape_`, `n_features_in_`.
+        Gets `resampler_`, `classes_inferred_`, `class_names_`, `image_shape_`, `n_features_in_`.
     X, y
         As given to `fit`.
     goes_on : bool
@@ -117,7 +121,10 @@ def take_in(
     _check_transforms(net, given.images.shape[1:])
     net.resampler_ = resampler
     net.classes_inferred_ = found
+    if not goes_on:
+        net.class_names_ = names_of(found, classes)
     net.image_shape_ = given.images.shape[1:]
+    _count_parts(net, goes_on, chunk)
     return ImageDataset(given.images, codes, labels)
 
 
@@ -126,6 +133,34 @@ def _in_own_dataset(net: PlanningNet, X: Any, y: Any = None) -> Any:
     if net.dataset is Dataset and not net.get_params_for("dataset"):
         return X
     return NeuralNet.get_dataset(net, X, y)
+
+
+def _count_parts(net: PlanningNet, goes_on: bool, chunk: bool) -> None:
+    """Note how many calls of `partial_fit` there were, if a training began with one."""
+    before = getattr(net, "n_parts_", 0) if goes_on else 0
+    net.n_parts_ = before + 1 if chunk and (before or not goes_on) else 0
+    if net.n_parts_ == 2:
+        _tell_of_shares(net)
+
+
+def _tell_of_shares(net: PlanningNet) -> None:
+    """Warn, in a loop of `partial_fit`, of a deferral or schedule that each call has for itself."""
+    start = resolve_epoch(net.start_epoch, net.max_epochs)
+    lost = []
+    if net.resampler_ is not None and isinstance(net.start_epoch, float) and net.start_epoch > 0:
+        lost.append(
+            f"start_epoch={net.start_epoch!r} (epochs are rebalanced from epoch {start} on)"
+        )
+    drops = [one for one in net.lr_milestones if isinstance(one, float)]
+    if drops and not any(resolve_epoch(one, net.max_epochs) for one in drops):
+        lost.append(f"lr_milestones={net.lr_milestones!r} (the learning rate never drops)")
+    if lost:
+        warn_user(
+            f"partial_fit trains for max_epochs={net.max_epochs} more each time, and shares are "
+            f"shares of that, not of all calls together: {', '.join(lost)}. Give numbers of "
+            "epochs, which count over all calls: start_epoch=160, lr_milestones=(160, 180), "
+            "warmup_epochs=5."
+        )
 
 
 def _check_transforms(net: PlanningNet, shape: tuple[int, ...]) -> None:
@@ -147,10 +182,13 @@ def held_out(net: PlanningNet, valid: Any) -> ImageDataset | None:
     """Return the rows that skorch's splitter holds out, if any."""
     if valid is None:
         return None
+    if isinstance(getattr(valid, "dataset", valid), ImageDataset):
+        return taken(valid)
+    # What skorch's predefined_split was given, which nobody has looked at yet: arrays in skorch's
+    # data set, or another data set.
     if isinstance(valid, Dataset) and not isinstance(valid, ImageDataset):
-        # What skorch's predefined_split was given: arrays that nobody has looked at yet.
         return labelled_rows(net, valid.X, valid.y)
-    return taken(valid)
+    return labelled_rows(net, valid, None)
 
 
 def labelled_rows(net: PlanningNet, X: Any, y: Any) -> ImageDataset:

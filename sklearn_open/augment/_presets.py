@@ -125,7 +125,9 @@ class _UserAugmentation:
         if len(batch) == 0:
             return batch
         with seeded_user_code(batch.device, draw_seed(generator)):
-            out = self.function(batch.clone())  # a copy, as the function may work in place
+            copy = batch.clone()  # as the function may work in place
+            one_by_one = _draws_once_per_call(self.function)
+            out = _stacked(self.function, copy) if one_by_one else self.function(copy)
         return self._check_output(out, batch)
 
     def _check_output(self, out: Any, batch: torch.Tensor) -> torch.Tensor:
@@ -145,6 +147,28 @@ class _UserAugmentation:
                 f"of shape {tuple(batch.shape)}: it must keep the shape."
             )
         return out.to(batch)  # its device and dtype
+
+
+def _draws_once_per_call(function: Any) -> bool:
+    """Whether it is of torchvision, whose transforms draw once for all images of a batch."""
+    parts = [function, *getattr(function, "transforms", ())]
+    if isinstance(function, torch.nn.Module):
+        parts += function.modules()
+    return any(type(part).__module__.startswith("torchvision.transforms") for part in parts)
+
+
+def _stacked(function: Callable[[torch.Tensor], torch.Tensor], batch: torch.Tensor) -> Any:
+    """Call a function on each image, so that each has draws of its own."""
+    images = [function(image) for image in batch]
+    if all(isinstance(image, torch.Tensor) and image.shape == batch.shape[1:] for image in images):
+        return torch.stack(images)
+    wrong = next(i for i in images if getattr(i, "shape", None) != batch.shape[1:])
+    if not isinstance(wrong, torch.Tensor):
+        return wrong
+    raise ValueError(
+        f"The augmentation {function!r} returned shape {tuple(wrong.shape)} for an image of shape "
+        f"{tuple(batch.shape[1:])}: it must keep the shape."
+    )
 
 
 def _check_batch(batch: torch.Tensor) -> None:

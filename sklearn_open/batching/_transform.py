@@ -27,7 +27,8 @@ def check_normalize(
     ----------
     normalize : "dataset", None or pair of array-likes
         "dataset" takes the statistics given, None changes nothing, a pair ``(mean, std)`` of one
-        number per channel is taken as it is.
+        number per channel is taken as it is, and so is that of a `Normalize` of torchvision or
+        kornia.
     mean, std : numpy.ndarray of shape (n_channels,)
         Channel statistics of the training set.
 
@@ -41,19 +42,26 @@ def check_normalize(
     if isinstance(normalize, str) and normalize == "dataset":
         return mean, np.where(_is_constant(mean, std), 1.0, std)  # which is only centred
     try:
-        given_mean, given_std = (np.asarray(part, dtype=float) for part in normalize)
+        pair = _pair_of(normalize) if isinstance(normalize, torch.nn.Module) else normalize
+        given_mean, given_std = (np.asarray(part, dtype=float) for part in pair)
         given_mean = np.broadcast_to(given_mean, mean.shape).copy()
         given_std = np.broadcast_to(given_std, std.shape).copy()
         usable = np.abs([given_mean, given_std]) <= np.finfo(np.float32).max
         if np.all(given_std >= SMALLEST) and usable.all():
             return given_mean, given_std
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, KeyError):
         pass
     raise ValueError(
         f"normalize={normalize!r} is not understood. Pass 'dataset' (statistics of the training "
         f"set), None, or a pair (mean, std) with one number for each of the {len(mean)} channels, "
         "in units where pixels lie in [0, 1], all of std positive."
     )
+
+
+def _pair_of(module: Any) -> Any:
+    """Return mean and deviation of a `Normalize` of torchvision or kornia."""
+    held = getattr(module, "flags", None) or vars(module) | dict(module.named_buffers())
+    return [np.asarray(held[name], dtype=float).reshape(-1) for name in ("mean", "std")]
 
 
 def _is_constant(mean: np.ndarray, std: np.ndarray) -> np.ndarray:

@@ -84,7 +84,7 @@ def batch_images(
     natural = "natural" if transform.augment is None else "augmented"
     return Bunch(
         images=transform.to_pixels(x, np.dtype(train.X.dtype)),
-        labels=classifier.classes_[codes.cpu().numpy()],
+        labels=classifier.class_names_[codes.cpu().numpy()],
         kinds=np.where(np.arange(len(x)) < n_natural, natural, "noise"),
         pixel_range=(float(transform.scale.low), float(transform.scale.high)),
     )

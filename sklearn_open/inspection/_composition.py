@@ -158,7 +158,7 @@ class RebalancedCompositionDisplay:
             index, is_noise = np.arange(len(planner.codes)), np.zeros(len(planner.codes), bool)
         else:
             index, is_noise = planner.draw(np.random.RandomState(0))
-        classes = classifier.classes_
+        classes = classifier.class_names_
         counts = rebalanced_composition(planner.codes, index, is_noise, len(classes))
         return cls(**counts, classes=classes).plot(ax=ax, **kwargs)
 

@@ -103,7 +103,7 @@ def class_gradients(
         magnitude=np.stack([spread.magnitude for spread in spreads]),
         direction_variance=np.stack([spread.direction_variance for spread in spreads]),
         class_sizes=np.bincount(train.planner.codes, minlength=n_classes),
-        classes=classifier.classes_,
+        classes=classifier.class_names_,
     )
 
 

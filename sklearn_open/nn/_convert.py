@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, TypeVar
 
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm, _LazyNormBase
+from torch.nn.modules.instancenorm import _InstanceNorm
 from torch.nn.utils.parametrize import is_parametrized
 
 from sklearn_open._warnings import warn_user
@@ -15,10 +17,12 @@ from sklearn_open.nn._dar_bn import DARNorm, check_noise_grad
 from sklearn_open.nn._routed import RoutedNorm, routed_class
 from sklearn_open.nn._standard_bn import StandardNorm
 
-__all__ = ["NORMS", "convert_norm", "revert_norm"]
+__all__ = ["NORMS", "convert_norm", "revert_norm", "warn_of_other_statistics"]
 
 M = TypeVar("M", bound=nn.Module)
 
+# What layers call the statistics of rows that they keep.
+STATISTICS = r"(running|moving|ema)_(\w+_)?(mean|var|std|avg|covariance)(_\w+)?"
 NORMS: dict[str, type[RoutedNorm]] = {"dar": DARNorm, "aux": AuxNorm, "standard": StandardNorm}
 
 
@@ -155,6 +159,21 @@ def _batch_norm_layers(module: nn.Module) -> list[Any]:
     return layers
 
 
+def warn_of_other_statistics(module: nn.Module) -> None:
+    """Name layers that normalise each row alone, but learn from noise what they do in eval mode."""
+    names = [
+        repr(path)
+        for path, layer in named_layers(module)
+        if isinstance(layer, _InstanceNorm) and layer.track_running_stats
+    ]
+    if names:
+        warn_user(
+            f"{', '.join(names)} of {type(module).__name__} is instance norm with running "
+            "statistics, which noise rows change as natural rows do: predictions use them. Make it "
+            "with track_running_stats=False."
+        )
+
+
 def _refuse_pruned(module: nn.Module) -> None:
     for path, layer in named_layers(module):
         computed = [name for name in ("weight", "bias") if name in vars(layer)]
@@ -168,8 +187,8 @@ def _refuse_pruned(module: nn.Module) -> None:
 
 def _mixes_rows(layer: nn.Module) -> bool:
     """Whether a layer that is not torch's batch norm keeps statistics over rows."""
-    per_row = isinstance(layer, nn.modules.instancenorm._InstanceNorm)
+    per_row = isinstance(layer, _InstanceNorm)
     # torchvision's and timm's frozen layers have the buffers but never compute statistics.
     frozen = type(layer).__name__.startswith("Frozen")
-    has_statistics = any(name in layer._buffers for name in ("running_mean", "running_var"))
+    has_statistics = any(re.fullmatch(STATISTICS, name) for name in layer._buffers)
     return has_statistics and not per_row and not frozen

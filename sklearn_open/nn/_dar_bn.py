@@ -77,6 +77,13 @@ class DARNorm(RoutedNorm):
                 return self._with_constants(x)
         return self._with_constants(x)
 
+    def _pass_noise(self, x: torch.Tensor) -> torch.Tensor:
+        # The values are those of the base class; what gets gradients is as in training mode.
+        if self.noise_grad == "head":
+            with torch.no_grad():
+                return super()._pass_noise(x)
+        return self.base_class.forward(_noise_view(self, keep_statistics=True), x)  # type: ignore[arg-type]
+
     def _with_constants(self, x: torch.Tensor) -> torch.Tensor:
         if is_single_value(x):
             return self._with_constants(torch.cat([x, x]))[:1]
@@ -95,13 +102,13 @@ def _constant(parameter: torch.Tensor | None) -> torch.Tensor | None:
     return None if parameter is None else parameter.detach()
 
 
-def _noise_view(layer: Any) -> nn.Module:
+def _noise_view(layer: Any, keep_statistics: bool = False) -> nn.Module:
     """Return the layer as its base class should see it for noise rows.
 
     For classes with a `forward` of their own. The view shares everything with the layer but holds
-    constant gamma and beta and no running statistics. Its base class's `forward` then does the
-    arithmetic of Eq. 11 and 13 together with whatever else that class does (an activation, a sync
-    across processes).
+    constant gamma and beta, and no running statistics unless they are kept. Its base class's
+    `forward` then does the arithmetic of Eq. 11 and 13 together with whatever else that class does
+    (an activation, a sync across processes).
     """
     view: nn.Module = object.__new__(layer.base_class)
     # Tensors that are plain attributes are weights as well where torch replaces parameters by
@@ -110,6 +117,8 @@ def _noise_view(layer: Any) -> nn.Module:
         view.__dict__[name] = value.detach() if isinstance(value, torch.Tensor) else value
     constants = {name: _constant(p) for name, p in layer._parameters.items()}
     view.__dict__["_parameters"] = constants
+    if keep_statistics:
+        return view
     view.__dict__["_buffers"] = {
         name: None if name in _RUNNING else b for name, b in layer._buffers.items()
     }

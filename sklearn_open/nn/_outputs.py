@@ -3,15 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import fields, is_dataclass, replace
 from typing import Any
 
 import torch
+
+LOGITS = ("logits", "out")  # "out": torchvision's segmentation networks, and many loops
 
 __all__ = ["main_output", "map_rows"]
 
 
 def main_output(output: Any) -> torch.Tensor:
-    """Return the logits of what a network returned: the first of several outputs."""
+    """Return the logits of what a network returned.
+
+    They are the output itself, what it calls "logits" (Hugging Face's outputs, mappings, data
+    classes), or the first of several.
+    """
+    for name in LOGITS:
+        if isinstance(output, Mapping) and name in output:
+            return output[name]
+        if not isinstance(output, torch.Tensor) and isinstance(
+            getattr(output, name, None), torch.Tensor
+        ):
+            return getattr(output, name)
     return output[0] if isinstance(output, (tuple, list)) else output
 
 
@@ -22,6 +36,9 @@ def map_rows(fn: Any, *outputs: Any) -> Any:
         return fn(list(outputs))
     if isinstance(first, Mapping):
         return type(first)({k: map_rows(fn, *(o[k] for o in outputs)) for k in first})  # type: ignore[call-arg]
+    if is_dataclass(first) and not isinstance(first, type):
+        names = [field.name for field in fields(first)]
+        return replace(first, **{n: map_rows(fn, *(getattr(o, n) for o in outputs)) for n in names})
     if isinstance(first, (tuple, list)):
         parts = [map_rows(fn, *group) for group in zip(*outputs, strict=True)]
         return type(first)(*parts) if hasattr(first, "_fields") else type(first)(parts)

@@ -29,9 +29,15 @@ class RoutedNorm:
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Normalise rows of one kind: natural rows, or noise rows on the noise route."""
-        if not (self.on_noise_route and self.training):  # type: ignore[attr-defined]
+        if not self.on_noise_route:
             return super().forward(x)  # type: ignore[misc]
+        if not self.training:  # type: ignore[attr-defined]
+            return self._pass_noise(x)
         return self._normalize_noise(x)
+
+    def _pass_noise(self, x: torch.Tensor) -> torch.Tensor:
+        """Normalise noise rows in eval mode: in prediction, or where the layer is held frozen."""
+        return super().forward(x)  # type: ignore[misc]
 
     def _normalize_noise(self, x: torch.Tensor) -> torch.Tensor:
         """Normalise noise rows in training mode."""

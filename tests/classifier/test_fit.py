@@ -120,7 +120,8 @@ def test_one_pixel_images_and_tiny_classes():
 def test_classes_may_name_codes(images):
     X, y = images
     clf = make(classes=["a", "b", "c"]).fit(X, y)
-    assert set(clf.predict(X)) <= set("abc")
+    assert set(clf.predict(X)) <= {0, 1, 2}
+    np.testing.assert_array_equal(clf.class_names_, ["a", "b", "c"])
     np.testing.assert_array_equal(clf.predict_proba(X), make().fit(X, y).predict_proba(X))
 
 

@@ -121,7 +121,7 @@ def test_functions_are_short():
 # What other libraries have no public name for.
 OF_OTHERS = {
     *("_buffers", "_dynamo", "_fields", "_getframe", "_modules", "_non_persistent_buffers_set"),
-    *("_is_avx512_bf16_supported", "_Loss", "_InstanceNorm", "_parameter_constraints"),
+    *("_is_avx512_bf16_supported", "_Loss", "_parameter_constraints"),
     *("_iterator", "_parameters", "_shutdown_workers"),
 }
 
