@@ -16,6 +16,7 @@ from sklearn.utils import check_random_state
 from torch.utils.data import Dataset, Sampler
 
 from sklearn_open._checks import check_one_of, check_whole
+from sklearn_open._inputs.door import image_and_label
 from sklearn_open._inputs.labels import encode_labels
 from sklearn_open._random import keyed_seed
 from sklearn_open._warnings import warn_user
@@ -43,11 +44,14 @@ class PlannedRow:
         Class of the row, 0 to n_classes - 1.
     noise_seed : int or None
         What the noise image is drawn from; None for a natural row.
+    n_rows : int or None
+        Rows of the training set, as far as the sampler knows; None for a row of one's own.
     """
 
     index: int
     code: int
     noise_seed: int | None
+    n_rows: int | None = None
 
     @property
     def is_noise(self) -> bool:
@@ -210,7 +214,7 @@ class PureNoiseBatchSampler(Sampler[list[PlannedRow]]):
                 index, seed = int(plan.index[position]), None
                 if plan.is_noise[position]:
                     seed = keyed_seed(self.seed_, "noise", epoch, position)
-                batch.append(PlannedRow(index, int(codes[index]), seed))
+                batch.append(PlannedRow(index, int(codes[index]), seed, len(codes)))
             yield batch
 
 
@@ -223,8 +227,9 @@ class PureNoiseDataset(Dataset):
     Parameters
     ----------
     dataset : torch.utils.data.Dataset
-        Returns ``(image, label)`` for an integer. Images are not yet normalised: torch tensors or
-        arrays of shape (n_channels, ...), uint8, or floats in [0, 1]; or PIL images.
+        Returns ``(image, label)`` for an integer, or a mapping with keys such as "image" and
+        "label"; what else an item holds is left out. Images are not yet normalised: torch tensors
+        or arrays of shape (n_channels, ...), uint8, or floats in [0, 1]; or PIL images.
     noise : pair of array-likes or NoiseFamily
         Mean and deviation of each channel over the training images, in units where pixels lie in
         [0, 1] (Eq. 2): the paper's clipped normal noise. Or a fitted family of another law; one
@@ -273,11 +278,17 @@ class PureNoiseDataset(Dataset):
         Raises
         ------
         ValueError
-            When `dataset` returns something else than images in pixel scale.
+            When `dataset` returns something else than images in pixel scale, or has another number
+            of rows than the sampler has labels.
         """
         if not isinstance(row, PlannedRow):
             row = PlannedRow(int(row), 0, None)
-        image, label = self.dataset[row.index]
+        if row.n_rows not in (None, len(self.dataset)):
+            raise ValueError(
+                f"PureNoiseBatchSampler was given {row.n_rows} labels, and the data set has "
+                f"{len(self.dataset)} rows. Pass one label for each row, in their order."
+            )
+        image, label = image_and_label(self.dataset[row.index], self.dataset)
         image = _pixels(image)
         if row.noise_seed is not None:
             generator = torch.Generator().manual_seed(row.noise_seed)

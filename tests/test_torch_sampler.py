@@ -317,3 +317,47 @@ def test_sampler_and_rows_can_be_pickled():
     sampler = PureNoiseBatchSampler(LABELS, batch_size=16)
     sampler.set_epoch(4)
     assert list(pickle.loads(pickle.dumps(sampler))) == list(sampler)
+
+
+class Forms(Dataset):
+    def __init__(self, form, n=12):
+        self.form, self.n = form, n
+
+    def __len__(self):
+        return self.n
+
+    def __getitem__(self, i):
+        return self.form(torch.rand(3, 4, 4), i % 2)
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        lambda x, y: (x, y, "a.png"),
+        lambda x, y: [x, y],
+        lambda x, y: {"image": x, "label": y},
+        lambda x, y: {"img": x, "target": torch.tensor(y), "id": 3},
+    ],
+    ids=["triple", "list", "mapping", "other keys"],
+)
+def test_items_of_any_form(form):
+    data = PureNoiseDataset(Forms(form), noise=([0.5] * 3, [0.3] * 3))
+    x, y, is_noise = data[3]
+    assert x.shape == (3, 4, 4)
+    assert int(y) == 1
+    assert not is_noise
+    assert data[PlannedRow(3, 1, 7)][2]
+
+
+@pytest.mark.parametrize("n", [11, 13])
+def test_labels_of_another_number_than_rows(n):
+    sampler = PureNoiseBatchSampler([0] * 9 + [1] * 3, batch_size=4)
+    data = PureNoiseDataset(Forms(lambda x, y: (x, y), n), noise=([0.5] * 3, [0.3] * 3))
+    with pytest.raises(ValueError, match=rf"given 12 labels, and the data set has {n} rows"):
+        next(iter(DataLoader(data, batch_sampler=sampler)))
+
+
+@pytest.mark.parametrize("y", [[0.0, np.nan, 1.0], ["a", None, "b"], [0, 0, 0], [[0], [1], [2.5]]])
+def test_labels_that_are_none(y):
+    with pytest.raises((ValueError, TypeError)):
+        PureNoiseBatchSampler(y, batch_size=2)

@@ -13,12 +13,12 @@ from typing import Any
 import numpy as np
 
 from sklearn_open._inputs.images import check_images, check_items
-from sklearn_open._inputs.items import find_labels, is_dataset
+from sklearn_open._inputs.items import find_labels, image_of, is_dataset, label_of
 from sklearn_open._inputs.known_labels import known_labels
 from sklearn_open._inputs.lazy import LazyImages
 from sklearn_open._inputs.pixels import PixelStatistics
 
-__all__ = ["Given", "in_memory", "own_labels", "read", "read_labelled"]
+__all__ = ["Given", "image_and_label", "in_memory", "own_labels", "read", "read_labelled"]
 
 
 @dataclass(frozen=True)
@@ -109,6 +109,11 @@ def read_labelled(
 def own_labels(X: Any, y: Any) -> Any:
     """Return labels as they were given; None stands for those of a data set."""
     return find_labels(X, y) if is_dataset(X) or is_dataset(y) else y
+
+
+def image_and_label(item: Any, dataset: Any) -> tuple[Any, Any]:
+    """Return what an item of a data set holds, in any of the forms that are read."""
+    return image_of(item, dataset), label_of(item, dataset)
 
 
 def in_memory(

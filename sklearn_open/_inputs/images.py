@@ -52,6 +52,8 @@ def check_images(
     _check_given(estimator, y)
     X = as_rows(X)
     check_kind(X)
+    if not reset and image_shape is not None:
+        _check_not_one_image(X, image_shape)
     is_table = getattr(X, "ndim", 2) <= 2
     if not is_table:
         _check_fitted_on_images(estimator, X, image_shape, reset)
@@ -112,6 +114,21 @@ def check_kind(X: Any) -> None:
         raise ValueError(
             f"X has dtype {X.dtype}, which holds no pixels: real numbers are needed. Convert X, "
             "with X.astype(float) if it holds numbers written as text."
+        )
+
+
+def _check_not_one_image(X: Any, image_shape: tuple[int, ...]) -> None:
+    channels, height, width = image_shape
+    shape = tuple(getattr(X, "shape", ()))
+    single: list[tuple[int, ...]] = []
+    if channels == 1 and height > 1:
+        single.append((height, width))
+    if channels > 1:
+        single += [(channels, height, width), (height, width, channels)]
+    if shape in single:
+        raise ValueError(
+            f"X has shape {shape}: that is one image, and images come as an array of several. Pass "
+            "X[None], or of many X[i : i + 1]."
         )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import Any
 
 import torch
@@ -15,6 +16,7 @@ from sklearn_open.plan import MIN_NATURAL_ROWS
 
 __all__ = ["ITERATORS", "check_resampling", "check_settings", "has_own_loader"]
 
+OF_HELD_OUT = ("valid_loss", "valid_acc")  # what skorch records of rows held out
 ITERATORS = ("iterator_train", "iterator_valid")
 # Settings of skorch's data loaders that leave it to the plan which rows a batch has.
 OF_READING = ("batch_size", "num_workers", "pin_memory", "persistent_workers", "prefetch_factor")
@@ -29,6 +31,27 @@ def check_settings(net: Parameterized) -> None:
         if check is not None and component(name) not in own_loaders:
             check(name, value)
     _check_lbfgs(params)
+    _check_monitors(params)
+
+
+def _check_monitors(params: dict[str, Any]) -> None:
+    """Refuse callbacks that watch rows held out, where none are."""
+    callbacks = params["callbacks"]
+    if params["train_split"] or not isinstance(callbacks, (list, tuple)):
+        return
+    for item in callbacks:
+        callback = item[1] if isinstance(item, (list, tuple)) else item
+        monitor = getattr(callback, "monitor", None)
+        if isinstance(callback, type):
+            known = inspect.signature(callback).parameters
+            monitor = known["monitor"].default if "monitor" in known else None
+        if isinstance(monitor, str) and monitor.startswith(OF_HELD_OUT):
+            kind = callback if isinstance(callback, type) else type(callback)
+            raise ValueError(
+                f"{kind.__name__} watches {monitor!r}, and train_split=None holds no rows out. "
+                "Pass train_split=skorch.dataset.ValidSplit(5, stratified=True), or let it watch "
+                "'train_loss'."
+            )
 
 
 def _check_lbfgs(params: dict[str, Any]) -> None:

@@ -99,9 +99,10 @@ def _check_can_be_set(name: str, own: dict[str, Any], reached: dict[str, Any]) -
     ]
     if changed:
         raise ValueError(
-            f"{name} differs from the one whose state was kept, in {', '.join(sorted(changed)[:3])}: "
-            "a callback has added, removed or replaced it, which memory= and checkpoint= cannot do "
-            "anew. Make the network so from the beginning, or train without memory= and checkpoint=."
+            f"{name} is not as when its state was kept ({', '.join(sorted(changed)[:3])}): a "
+            "callback has added, removed or replaced parts, which memory= and checkpoint= cannot "
+            "do anew. Make the network so from the beginning, or train without memory= and "
+            "checkpoint=."
         )
 
 

@@ -12,6 +12,7 @@ from torch import nn
 from torch.nn.parameter import UninitializedParameter
 
 from sklearn_open._random import seeded_global_rng
+from sklearn_open._training.heads import make_with_fresh_head
 from sklearn_open.backbones import SmallCNN, SmallMLP
 from sklearn_open.backbones._names import find_maker
 from sklearn_open.nn._outputs import main_output
@@ -21,7 +22,7 @@ __all__ = ["build_module", "check_output_width", "check_single_rows", "with_defa
 # What networks call the number of classes, of channels of images and of columns of tables.
 CLASS_NAMES = ("num_classes", "n_classes")
 CHANNEL_NAMES = ("in_channels", "in_chans", "input_channels")
-COLUMN_NAMES = ("in_features", "n_features")
+COLUMN_NAMES = ("in_features", "n_features", "input_dim")
 
 
 def build_module(
@@ -70,7 +71,13 @@ def build_module(
     if image_shape is not None:
         params = {**_facts_taken(module, image_shape, n_classes), **params}
     try:
-        made = module(**params)
+        made = make_with_fresh_head(module, params)
+    except OSError as error:
+        raise ValueError(
+            f"module {getattr(module, '__name__', module)} could not be made, as a file cannot be "
+            f"read: {error}. If it reads weights: an estimator that was saved has its own, so "
+            "pass what makes the network without reading any."
+        ) from error
     except TypeError as error:
         raise ValueError(
             f"module {getattr(module, '__name__', module)} could not be made with {params}. Pass "
@@ -130,9 +137,7 @@ def check_output_width(module: nn.Module, image_shape: tuple[int, ...], n_classe
     except (RuntimeError, ValueError, IndexError, TypeError, AssertionError) as error:
         raise ValueError(
             f"module {name} could not process rows of shape {image_shape} (channels, height, "
-            "width): use a network made for such images, set its number of channels "
-            "(module__in_channels, module__in_chans, or the parameter it has for that), or resize "
-            f"the images. It said: {error}"
+            f"width). {_advice(image_shape)} It said: {error}"
         ) from error
     finally:
         for layer, flag in training.items():
@@ -144,6 +149,18 @@ def check_output_width(module: nn.Module, image_shape: tuple[int, ...], n_classe
             f"(2, {n_classes}), one logit for each of the {n_classes} classes in y. Give its last "
             f"layer {n_classes} outputs (module__num_classes, or the parameter it has for that)."
         )
+
+
+def _advice(image_shape: tuple[int, ...]) -> str:
+    if len(image_shape) == 1:
+        return "Use a network made for such rows, or set the parameter for its number of inputs."
+    other = "Use a network made for such images, set the parameter it has for their number of "
+    other += "channels (as module__<name>), or resize the images."
+    if image_shape[0] != 1:
+        return other
+    _, height, width = image_shape
+    colour = f"numpy.repeat(X.reshape(-1, 1, {height}, {width}), 3, axis=1)"
+    return f"If it wants colour, repeat the gray channel: X = {colour}. {other}"
 
 
 def check_single_rows(module: nn.Module, image_shape: tuple[int, ...]) -> None:

@@ -15,6 +15,12 @@ __all__ = ["FedRows", "as_fed", "is_fed", "plain"]
 class FedRows(torch.Tensor):
     """A tensor that has been normalised; so is what is made of it: slices, copies."""
 
+    def __deepcopy__(self, memo: dict[int, Any]) -> FedRows:
+        """Copy; torch's own wants a subclass that can make others of its kind."""
+        copied = plain(self).detach().clone().as_subclass(FedRows)
+        memo[id(self)] = copied
+        return copied
+
 
 def as_fed(batch: Any, labels: Any = None) -> Any:
     """Return a batch whose rows say that they are normalised.

@@ -18,7 +18,7 @@ from skorch import NeuralNetClassifier
 from skorch.callbacks import Callback, EpochScoring, PassthroughScoring
 from skorch.history import History
 
-from sklearn_open._checks import is_number
+from sklearn_open._checks import is_number, near_names
 from sklearn_open._inputs.door import own_labels
 from sklearn_open._parameters.table import parameter
 from sklearn_open._protocols import Parts
@@ -141,6 +141,19 @@ class ScikitNet(NeuralNetClassifier):
                 self.__dict__.clear()
                 self.__dict__.update(before)
             raise
+
+    def _validate_params(self) -> None:
+        """Refuse parameters that there are not, with names of those that are near."""
+        known = {*self.get_params(deep=False), *self.prefixes_}
+        for name in sorted(self._params_to_validate):
+            if not name.endswith("_") and not name.startswith(tuple(self.prefixes_)):
+                near = near_names(name, known - {name})
+                raise ValueError(
+                    f"__init__() got unexpected argument(s) {name}: {type(self).__name__} has no "
+                    f"such parameter.{near} Parameters of parts are written module__<name>, "
+                    "optimizer__<name>, ..."
+                )
+        super()._validate_params()
 
     def initialize_criterion(self) -> ScikitNet:
         """Make the loss; arrays and numbers of double precision become what torch's losses take."""

@@ -106,7 +106,7 @@ class TwoRouteNet(ScikitNet):
 
     def __getstate__(self) -> dict[str, Any]:
         # Compiled code belongs to the process, and so does what is there while a fit runs.
-        of_the_process = ("_compiled_", "_run_")
+        of_the_process = ("_compiled_", "_run_", "batch_in_work_")
         state = super().__getstate__()
         return {name: value for name, value in state.items() if name not in of_the_process}
 
@@ -228,8 +228,11 @@ class TwoRouteNet(ScikitNet):
         with autocast(self.device_, dtype, share_casts=self.module_.training):
             output = forward_natural_first(self._network, x, n_noise, **fit_params)
         output = map_rows(lambda rows: rows[0].float(), output)
-        # Of several outputs skorch knows tuples only, whose first one are the logits.
-        return output if isinstance(output, (tuple, list)) else main_output(output)
+        # skorch knows plain tuples, whose first part are the logits. Those with names are for the
+        # loss in training (auxiliary heads); of all others the logits are what is wanted.
+        with_names = hasattr(output, "_fields")
+        keeps = self.module_.training if with_names else isinstance(output, (tuple, list))
+        return output if keeps else main_output(output)
 
     def forward_iter(self, *args: Any, **kwargs: Any) -> Generator[Any]:
         """Yield the network's output for each batch of the rows to predict on."""

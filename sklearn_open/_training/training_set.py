@@ -13,6 +13,7 @@ from typing import Any, Protocol
 import numpy as np
 import torch
 from skorch import NeuralNet
+from skorch.callbacks import InputShapeSetter
 from skorch.dataset import Dataset
 
 from sklearn_open._inputs.door import read, read_labelled
@@ -65,6 +66,7 @@ class PlanningNet(TrainingNet, Protocol):
     transform_: BatchTransform
     planner_: EpochPlanner
     n_parts_: int
+    callbacks: Any
 
     @property
     def classes_(self) -> np.ndarray:
@@ -125,6 +127,7 @@ def take_in(
         net.class_names_ = names_of(found, classes)
     net.image_shape_ = given.images.shape[1:]
     _count_parts(net, goes_on, chunk)
+    _set_input_shape(net)
     return ImageDataset(given.images, codes, labels)
 
 
@@ -133,6 +136,14 @@ def _in_own_dataset(net: PlanningNet, X: Any, y: Any = None) -> Any:
     if net.dataset is Dataset and not net.get_params_for("dataset"):
         return X
     return NeuralNet.get_dataset(net, X, y)
+
+
+def _set_input_shape(net: PlanningNet) -> None:
+    """Do what skorch's InputShapeSetter does, before the network is made and not afterwards."""
+    for item in net.callbacks if isinstance(net.callbacks, (list, tuple)) else ():
+        callback = item[1] if isinstance(item, (list, tuple)) else item
+        if isinstance(callback, InputShapeSetter) and callback.input_dim_fn is None:
+            setattr(net, f"{callback.module_name}__{callback.param_name}", net.image_shape_[-1])
 
 
 def _count_parts(net: PlanningNet, goes_on: bool, chunk: bool) -> None:
@@ -148,9 +159,7 @@ def _tell_of_shares(net: PlanningNet) -> None:
     start = resolve_epoch(net.start_epoch, net.max_epochs)
     lost = []
     if net.resampler_ is not None and isinstance(net.start_epoch, float) and net.start_epoch > 0:
-        lost.append(
-            f"start_epoch={net.start_epoch!r} (epochs are rebalanced from epoch {start} on)"
-        )
+        lost.append(f"start_epoch={net.start_epoch!r} (rebalanced from epoch {start} on)")
     drops = [one for one in net.lr_milestones if isinstance(one, float)]
     if drops and not any(resolve_epoch(one, net.max_epochs) for one in drops):
         lost.append(f"lr_milestones={net.lr_milestones!r} (the learning rate never drops)")

@@ -41,6 +41,11 @@ class ImageDataset(Dataset):
     def __len__(self) -> int:
         return len(self.X)
 
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of the rows: callbacks of skorch ask for it."""
+        return self.X.shape
+
     def __getitem__(self, i: int) -> tuple[np.ndarray, Any]:
         return self.X[i], self.codes[i]
 

@@ -14,7 +14,7 @@ import torch
 import torchvision
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
-from skorch.callbacks import EpochScoring, GradientNormClipping
+from skorch.callbacks import EpochScoring, Freezer, GradientNormClipping
 from skorch.dataset import Dataset, ValidSplit
 from torch import nn
 
@@ -670,3 +670,31 @@ def test_files_of_format_1_load():
     assert len(clf.history) == 3
     clf.partial_fit(X, y)
     assert SAVED_V1.stat().st_size < 20_000
+
+
+@pytest.mark.parametrize("frozen", ["features.0*", "features*", "fc*", "*bias"])
+def test_what_was_frozen_stays_frozen(images, tmp_path, frozen):
+    clf = OPeNClassifier(
+        SmallCNN, max_epochs=1, random_state=0, verbose=0, callbacks=[Freezer(frozen)]
+    ).fit(*images)
+    clf.save(tmp_path / "a.safetensors")
+    with pytest.warns(UserWarning, match="callbacks"):
+        again = OPeNClassifier.load(tmp_path / "a.safetensors")
+    flags = {name: p.requires_grad for name, p in clf.module_.named_parameters()}
+    assert set(flags.values()) == {False, True}
+    assert {name: p.requires_grad for name, p in again.module_.named_parameters()} == flags
+    before = {name: p.clone() for name, p in again.module_.named_parameters()}
+    again.partial_fit(*images)
+    for name, parameter in again.module_.named_parameters():
+        assert torch.equal(parameter, before[name]) != flags[name], name
+
+
+def test_a_network_frozen_before(images, tmp_path):
+    net = SmallCNN(num_classes=3, in_channels=3)
+    net.features.requires_grad_(False)
+    clf = OPeNClassifier(net, max_epochs=1, random_state=0, verbose=0).fit(*images)
+    clf.save(tmp_path / "a.safetensors")
+    for module in (SmallCNN(num_classes=3, in_channels=3), SmallCNN):
+        again = OPeNClassifier.load(tmp_path / "a.safetensors", module=module)
+        assert not any(p.requires_grad for p in again.module_.features.parameters())
+        assert all(p.requires_grad for p in again.module_.fc.parameters())

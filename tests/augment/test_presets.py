@@ -7,6 +7,8 @@ from functools import partial
 
 import pytest
 import torch
+from torchvision import transforms
+from torchvision.transforms import v2
 
 from sklearn_open.augment import (
     check_augment,
@@ -218,3 +220,38 @@ def test_on_gpu(augment):
     assert outs[0].device == batch.device
     assert torch.equal(*outs)
     assert torch.equal(torch.cuda.get_rng_state(), state)
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        v2.RandomHorizontalFlip(),
+        v2.Compose([v2.RandomHorizontalFlip(), v2.RandomVerticalFlip()]),
+        transforms.RandomCrop(32, padding=4),
+        transforms.Compose([transforms.RandomHorizontalFlip()]),
+        torch.nn.Sequential(v2.RandomHorizontalFlip(), v2.RandomCrop(32, padding=4)),
+    ],
+    ids=lambda function: type(function).__module__ + type(function).__name__,
+)
+def test_transforms_of_torchvision_draw_for_each_image(function):
+    one = images(1)
+    out = check_augment(function)(one.expand(40, -1, -1, -1), generator())
+    kinds = {tuple(image.flatten().tolist()) for image in out}
+    assert len(kinds) > 1
+    again = check_augment(function)(one.expand(40, -1, -1, -1), generator())
+    torch.testing.assert_close(out, again, rtol=0, atol=0)
+
+
+def test_modules_of_others_take_whole_batches():
+    class Flip(torch.nn.Module):
+        def forward(self, batch):
+            assert batch.ndim == 4
+            return batch.flip(3)
+
+    batch = images()
+    torch.testing.assert_close(check_augment(Flip())(batch, generator()), batch.flip(3))
+
+
+def test_transforms_that_change_the_shape_are_refused():
+    with pytest.raises(ValueError, match=r"returned shape \(3, 16, 16\)"):
+        check_augment(v2.CenterCrop(16))(images(), generator())

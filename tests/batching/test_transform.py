@@ -1,9 +1,14 @@
 """The order in which a batch is made: augment natural rows, draw noise, normalise all."""
 
+import kornia
 import numpy as np
 import pytest
 import torch
+from sklearn.base import clone
+from torchvision import transforms
+from torchvision.transforms import v2
 
+from sklearn_open import OPeNClassifier
 from sklearn_open._inputs.pixels import PixelStatistics
 from sklearn_open.augment import check_augment
 from sklearn_open.batching import BatchTransform, check_normalize
@@ -160,3 +165,25 @@ def test_floats_near_zero_stay_finite(smallest):
 def test_deviations_that_float32_cannot_divide_by(std):
     with pytest.raises(ValueError, match="is not understood"):
         check_normalize((0.5, std), np.zeros(3), np.ones(3))
+
+
+@pytest.mark.parametrize(
+    "module",
+    [
+        v2.Normalize([0.1, 0.2, 0.3], [0.4, 0.5, 0.6]),
+        transforms.Normalize([0.1, 0.2, 0.3], [0.4, 0.5, 0.6]),
+        kornia.enhance.Normalize(torch.tensor([0.1, 0.2, 0.3]), torch.tensor([0.4, 0.5, 0.6])),
+        kornia.augmentation.Normalize(torch.tensor([0.1, 0.2, 0.3]), torch.tensor([0.4, 0.5, 0.6])),
+    ],
+    ids=lambda module: type(module).__module__,
+)
+def test_modules_that_normalise(images, module):
+    clf = OPeNClassifier(normalize=module, max_epochs=1, random_state=0, verbose=0)
+    clf = clone(clf).set_params(normalize=module).fit(*images)
+    np.testing.assert_allclose(clf.transform_.mean, [0.1, 0.2, 0.3], rtol=1e-6)
+    np.testing.assert_allclose(clf.transform_.std, [0.4, 0.5, 0.6], rtol=1e-6)
+
+
+def test_modules_that_do_something_else_are_refused(images):
+    with pytest.raises(ValueError, match="normalize=ReLU.* is not understood"):
+        OPeNClassifier(normalize=torch.nn.ReLU(), max_epochs=1, verbose=0).fit(*images)

@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 import torch
 from imblearn.over_sampling import SMOTE, RandomOverSampler
+from skorch.callbacks import Checkpoint, EarlyStopping, InputShapeSetter, LRScheduler
+from skorch.dataset import ValidSplit
 from torch import nn
 
 from sklearn_open import OPeNClassifier, PureNoiseOverSampler
@@ -311,3 +313,54 @@ def test_ranges_of_any_size_are_one_to_the_network(scale):
     assert torch.isfinite(x).all()
     assert 0.5 < x.std() < 2
     assert np.isfinite(clf.predict_proba(X * scale)).all()
+
+
+@pytest.mark.parametrize(
+    ("callback", "message"),
+    [
+        (EarlyStopping(), "EarlyStopping watches 'valid_loss'"),
+        (("early", EarlyStopping), "EarlyStopping watches 'valid_loss'"),
+        (Checkpoint(monitor="valid_acc_best"), "Checkpoint watches 'valid_acc_best'"),
+        (LRScheduler("ReduceLROnPlateau", monitor="valid_loss"), "LRScheduler watches"),
+    ],
+)
+def test_callbacks_that_watch_rows_that_are_not_held_out(images, callback, message):
+    clf = make(callbacks=[callback])
+    with pytest.raises(ValueError, match=rf"{message}.*train_split=skorch.dataset.ValidSplit"):
+        clf.fit(*images)
+    assert not clf.initialized_
+    if isinstance(callback, EarlyStopping):
+        clf.set_params(train_split=ValidSplit(3)).fit(*images)
+
+
+@pytest.mark.parametrize("name", ["dleta", "start_epochs", "nrom", "Delta"])
+def test_mistyped_parameters_are_answered_with_near_ones(images, name):
+    near = {"dleta": "delta", "start_epochs": "start_epoch", "nrom": "norm", "Delta": "delta"}
+    with pytest.raises(ValueError, match=rf"unexpected argument.* {name}.*'{near[name]}'"):
+        make(**{name: 1}).fit(*images)
+
+
+def test_input_shape_setter(images):
+    X, y = images
+    table = X.reshape(60, -1)
+    callbacks = [InputShapeSetter(param_name="in_features")]
+    clf = make("SmallMLP", module__in_features=4, callbacks=callbacks).fit(table, y)
+    expected = make("SmallMLP").fit(table, y)
+    np.testing.assert_array_equal(clf.predict_proba(table), expected.predict_proba(table))
+    assert clf.get_params()["module__in_features"] == 192
+
+
+class TakesInputDim(nn.Module):
+    def __init__(self, input_dim=10, num_classes=2):
+        super().__init__()
+        self.fc = nn.Linear(input_dim, num_classes)
+
+    def forward(self, x):
+        return self.fc(x)
+
+
+@pytest.mark.filterwarnings("ignore::sklearn_open.exceptions.NoBatchNormWarning")
+@pytest.mark.parametrize("callbacks", [None, [InputShapeSetter()], [("shape", InputShapeSetter())]])
+def test_networks_that_take_their_input_s_width(images, callbacks):
+    X, y = images
+    make(TakesInputDim, callbacks=callbacks).fit(X.reshape(60, -1), y)

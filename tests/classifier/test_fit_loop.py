@@ -8,7 +8,7 @@ import pytest
 import torch
 from imblearn.over_sampling import SMOTE
 from imblearn.under_sampling import RandomUnderSampler
-from skorch.callbacks import Callback
+from skorch.callbacks import Callback, EarlyStopping
 from torch import nn
 from torch.nn import functional as F
 
@@ -139,3 +139,39 @@ def test_an_interrupt_leaves_a_usable_estimator(images):
     clf = make(callbacks=[Stops()], start_epoch=0).fit(*images)
     assert len(clf.history) == 2
     assert clf.predict(images[0]).shape == (60,)
+
+
+class StopAfter(Callback):
+    """Ends training as early stopping does."""
+
+    def __init__(self, n_epochs):
+        self.n_epochs = n_epochs
+
+    def on_epoch_end(self, net, **kwargs):
+        if len(net.history) == self.n_epochs:
+            raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("n_epochs", [1, 3])
+def test_training_that_ends_before_it_is_rebalanced_is_told_of(images, n_epochs):
+    clf = make(max_epochs=6, start_epoch=3, callbacks=[StopAfter(n_epochs)])
+    with pytest.warns(UserWarning, match=rf"ended after epoch {n_epochs}, .*start_epoch=3") as told:
+        clf.fit(*images)
+    assert len(told) == 1
+    assert not clf.interrupted_
+
+
+@pytest.mark.parametrize(
+    ("n_epochs", "params"),
+    [(4, {}), (2, {"resampler": None}), (2, {"start_epoch": 6}), (6, {})],
+)
+def test_training_that_lost_nothing_is_not_told_of(images, n_epochs, params):
+    make(**{"max_epochs": 6, "start_epoch": 3, "callbacks": [StopAfter(n_epochs)], **params}).fit(
+        *images
+    )
+
+
+def test_early_stopping_of_skorch_s(images):
+    stop = EarlyStopping(patience=1, threshold=1e9, threshold_mode="abs", monitor="train_loss")
+    with pytest.warns(UserWarning, match="before rebalancing sets in"):
+        make(max_epochs=6, start_epoch=5, callbacks=[stop]).fit(*images)

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from skorch.dataset import Dataset as SkorchDataset
 
 from sklearn_open import OPeNClassifier
@@ -53,3 +54,23 @@ def test_wrong_shape_at_predict(images):
         clf.predict(np.zeros((2, 3, 9, 8)))
     with pytest.raises(ValueError, match="NaN"):
         clf.predict(np.full((2, 3, 8, 8), np.nan))
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("last", [False, True])
+def test_one_image_is_told_from_many(images, channels, last):
+    X, y = images
+    X = X[:, :channels] if channels > 1 else X[:, 0]
+    clf = make().fit(X, y)
+    one = np.moveaxis(X[0], 0, -1) if last and channels > 1 else X[0]
+    with pytest.raises(ValueError, match=r"that is one image.*X\[None\]"):
+        clf.predict(one)
+    assert clf.predict(one[None]).shape == (1,)
+    assert clf.predict(X[:1]).shape == (1,)
+
+
+def test_one_photograph(images):
+    X, y = images
+    clf = make().fit(X, y)
+    with pytest.raises(ValueError, match="that is one image"):
+        clf.predict(Image.fromarray(X[0].transpose(1, 2, 0)))

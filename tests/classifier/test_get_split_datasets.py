@@ -7,6 +7,7 @@ from skorch.dataset import Dataset as SkorchDataset
 from skorch.dataset import ValidSplit
 from skorch.helper import predefined_split
 from torch import nn
+from torch.utils.data import Dataset, Subset, TensorDataset
 
 from sklearn_open import OPeNClassifier
 from sklearn_open.backbones import WideResNet
@@ -72,3 +73,39 @@ def test_batches_of_one_row(images):
         assert not hasattr(clf, "module_")
     group_norm = nn.Sequential(nn.Flatten(), nn.Linear(48, 4), nn.GroupNorm(2, 4), nn.Linear(4, 2))
     watched(group_norm, batch_size=1, resampler=None).fit(X[:6, :, :4, :4], [0, 1] * 3)
+
+
+@pytest.mark.parametrize("kind", ["tensors", "subset", "items", "skorch"])
+def test_rows_held_out_from_any_data_set(images, kind):
+    X, y = images
+    whole = TensorDataset(torch.from_numpy(X), torch.from_numpy(y))
+    held = {
+        "tensors": TensorDataset(torch.from_numpy(X[:20]), torch.from_numpy(y[:20])),
+        "subset": Subset(whole, range(20)),
+        "items": [(X[i], y[i]) for i in range(20)],
+        "skorch": SkorchDataset(X[:20], y[:20]),
+    }[kind]
+    if kind == "items":
+        held = Listed(held)
+    clf = make(train_split=predefined_split(held)).fit(X, y)
+    expected = make(train_split=predefined_split(SkorchDataset(X[:20], y[:20]))).fit(X, y)
+    assert clf.history[:, "valid_loss"] == expected.history[:, "valid_loss"]
+    assert clf.history[:, "valid_acc"] == expected.history[:, "valid_acc"]
+
+
+class Listed(Dataset):
+    def __init__(self, items):
+        self.items = items
+
+    def __len__(self):
+        return len(self.items)
+
+    def __getitem__(self, i):
+        return self.items[i]
+
+
+def test_rows_held_out_of_another_shape_are_refused(images):
+    X, y = images
+    held = TensorDataset(torch.from_numpy(X[:20, :, :4]), torch.from_numpy(y[:20]))
+    with pytest.raises(ValueError, match=r"shape \(3, 4, 8\)"):
+        make(train_split=predefined_split(held)).fit(X, y)

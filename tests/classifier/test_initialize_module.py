@@ -1,11 +1,14 @@
 """From `module` to a network that fits the data."""
 
 import copy
+from collections import OrderedDict, namedtuple
+from dataclasses import dataclass
 
 import numpy as np
 import pytest
 import torch
 import torchvision
+from skorch.dataset import ValidSplit
 from torch import nn
 
 from sklearn_open import OPeNClassifier
@@ -113,3 +116,47 @@ def test_a_network_for_other_images(images):
 def test_no_network_before_data():
     with pytest.raises(ValueError, match="Call fit, or pass a module"):
         OPeNClassifier().initialize()
+
+
+@dataclass
+class Output:
+    logits: torch.Tensor
+    hidden: torch.Tensor
+
+
+class ReturnsMore(SmallCNN):
+    form = None
+
+    def forward(self, x):
+        return self.form(super().forward(x))
+
+
+FORMS = {
+    "mapping": lambda out: {"hidden": out * 2, "logits": out},
+    "data class": lambda out: Output(logits=out, hidden=out * 2),
+    "named tuple": lambda out: namedtuple("Out", "logits hidden")(out, out * 2),
+    "ordered": lambda out: OrderedDict(loss=out.sum(1), logits=out),
+    "tuple": lambda out: (out, out * 2),
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_networks_that_return_more_than_logits(images, form):
+    X, y = images
+    cls = type("ReturnsMore", (ReturnsMore,), {"form": staticmethod(FORMS[form])})
+    settings = {"module__num_classes": 3, "module__in_channels": 3, "start_epoch": 0, "delta": 1}
+    clf = make(cls, train_split=ValidSplit(3), **settings).fit(X, y)
+    plain = make(SmallCNN, train_split=ValidSplit(3), **settings).fit(X, y)
+    np.testing.assert_array_equal(clf.predict_proba(X), plain.predict_proba(X))
+    assert clf.history[:, "valid_acc"] == plain.history[:, "valid_acc"]
+    raw = torch.from_numpy(X).float()
+    torch.testing.assert_close(clf.to_torch()(raw), plain.to_torch()(raw))
+
+
+@pytest.mark.parametrize("shape", [(60, 8, 8), (60, 1, 8, 8)])
+def test_a_network_for_colour_on_gray_images(images, shape):
+    X = images[0][:, 0].reshape(shape)
+    with pytest.raises(ValueError, match=r"repeat the gray channel: X = (numpy.repeat.*axis=1\))"):
+        make("resnet18").fit(X, images[1])
+    colour = np.repeat(X.reshape(-1, 1, 8, 8), 3, axis=1)
+    make("resnet18", max_epochs=0).fit(colour, images[1])

@@ -51,3 +51,45 @@ def test_partial_fit_learns_all_classes_named(images):
     clf.partial_fit(X, y)
     with pytest.raises(ValueError, match="not in classes"):
         clf.partial_fit(X, y + 1)
+
+
+@pytest.mark.parametrize(
+    ("params", "message"),
+    [
+        (
+            {"start_epoch": 0.8},
+            r"start_epoch=0.8 \(rebalanced from epoch 0 on\), lr_milestones=.*160",
+        ),
+        ({"start_epoch": 1, "lr_milestones": [0.5]}, r"lr_milestones=\[0.5\] .*never drops"),
+        ({"start_epoch": 0.8, "max_epochs": 2}, r"rebalanced from epoch 1 on"),
+    ],
+)
+def test_a_loop_with_shares_is_told_of_once(images, params, message):
+    clf = make(**{"max_epochs": 1, **params}).partial_fit(*images)
+    with pytest.warns(UserWarning, match=message) as told:
+        clf.partial_fit(*images)
+    assert len(told) == 1
+    clf.partial_fit(*images)
+
+
+def test_a_loop_with_numbers_of_epochs_is_one_training(images):
+    settings = {"start_epoch": 2, "lr_milestones": (3,), "warmup_epochs": 2}
+    whole = make(max_epochs=5, **settings).fit(*images)
+    parts = make(max_epochs=1, **settings)
+    for _ in range(5):
+        parts.partial_fit(*images)
+    assert torch.equal(weights(whole), weights(parts))
+    assert parts.history[:, "lr"] == whole.history[:, "lr"]
+    assert [parts.epoch_plan(e).is_noise.any() for e in range(5)] == [False] * 2 + [True] * 3
+
+
+@pytest.mark.parametrize("params", [{"resampler": None, "lr_milestones": ()}, {"start_epoch": 0}])
+def test_loops_that_lose_nothing_are_not_told_of(images, params):
+    clf = make(**{"max_epochs": 1, "lr_milestones": (), **params})
+    for _ in range(3):
+        clf.partial_fit(*images)
+
+
+def test_a_network_that_was_fitted_may_be_tuned(images):
+    clf = make(start_epoch=0.8).fit(*images)
+    clf.partial_fit(*images).partial_fit(*images)

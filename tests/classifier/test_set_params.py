@@ -1,7 +1,13 @@
 """Parameters that are set on a fitted estimator."""
 
+import pickle
+
+import numpy as np
 import pytest
 from imblearn.under_sampling import RandomUnderSampler
+from sklearn.base import clone
+from sklearn.model_selection import GridSearchCV
+from torchvision.transforms import v2
 
 from sklearn_open import OPeNClassifier, PureNoiseOverSampler
 
@@ -37,3 +43,20 @@ def test_a_changed_precision_counts_in_what_follows(images):
     assert clf.scaler_.is_enabled()
     clf.set_params(precision="float32").partial_fit(*images)
     assert not clf.scaler_.is_enabled()
+
+
+def test_parameters_may_be_modules(images, tmp_path):
+    X, y = images
+    flip, normalize = v2.RandomHorizontalFlip(), v2.Normalize([0.5], [0.2])
+    clf = make(augment=flip, normalize=normalize)
+    grid = {"augment": [None, flip], "normalize": ["dataset", normalize]}
+    GridSearchCV(clf, grid, cv=2, error_score="raise").fit(X, y)
+    clf.fit(X, y)
+    pickle.loads(pickle.dumps(clone(clf).set_params(augment=flip).fit(X, y)))
+    recipe = {"max_epochs": 1, "module": "SmallCNN", "normalize": normalize, "augment": flip}
+    OPeNClassifier.from_recipe("cifar10_lt_ir100", verbose=0, **recipe).fit(X, y)
+    assert clf.augment is flip
+    first, second = (
+        make(augment=flip, memory=tmp_path, checkpoint=None).fit(X, y) for _ in range(2)
+    )
+    np.testing.assert_array_equal(first.predict_proba(X), second.predict_proba(X))

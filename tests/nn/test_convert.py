@@ -9,6 +9,7 @@ import torchvision
 from torch import nn
 from torch.nn.utils import prune
 
+from sklearn_open import OPeNClassifier
 from sklearn_open.exceptions import NoBatchNormWarning, UnsupportedNormError
 from sklearn_open.nn import DARNorm, convert_norm, forward_mixed, noise_route, revert_norm
 
@@ -214,3 +215,25 @@ def test_a_lazy_network_can_be_converted_after_its_first_call():
 def test_bad_arguments(kwargs, message):
     with pytest.raises(ValueError, match=message):
         convert_norm(nn.BatchNorm2d(4), **kwargs)
+
+
+@pytest.mark.parametrize("name", ["running_std", "moving_mean", "ema_var", "running_mean"])
+def test_layers_with_statistics_of_their_own_are_refused(name):
+    layer = nn.Identity()
+    layer.register_buffer(name, torch.zeros(3))
+    with pytest.raises(UnsupportedNormError, match="'0' is a Identity: it keeps batch statistics"):
+        convert_norm(nn.Sequential(layer, nn.BatchNorm2d(3)))
+
+
+def test_instance_norm_with_statistics_is_named_at_fit(images):
+    norms = [nn.InstanceNorm2d(4, track_running_stats=True), nn.InstanceNorm2d(4)]
+    for norm in norms:
+        net = nn.Sequential(
+            nn.Conv2d(3, 4, 3), norm, nn.BatchNorm2d(4), nn.Flatten(), nn.Linear(144, 3)
+        )
+        clf = OPeNClassifier(net, max_epochs=1, start_epoch=0, random_state=0, verbose=0)
+        if norm.track_running_stats:
+            with pytest.warns(UserWarning, match="'1' of Sequential is instance norm"):
+                clf.fit(*images)
+        else:
+            clf.fit(*images)

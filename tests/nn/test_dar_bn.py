@@ -215,3 +215,40 @@ def test_layers_can_be_constructed():
     assert repr(layer).startswith("DARBatchNorm2d(5, eps=0.001")
     with noise_route(layer):
         assert not layer(torch.randn(2, 5, 3, 3)).requires_grad
+
+
+class Frozen(nn.Sequential):
+    """Batch norm is held in eval mode, as in fine-tuning."""
+
+    def train(self, mode=True):
+        super().train(mode)
+        for layer in self.modules():
+            if isinstance(layer, nn.modules.batchnorm._BatchNorm):
+                layer.eval()
+        return self
+
+
+@pytest.mark.parametrize("noise_grad", ["head", "all"])
+@pytest.mark.parametrize("own_forward", [False, True])
+def test_noise_trains_the_same_parts_where_batch_norm_is_held_in_eval_mode(noise_grad, own_forward):
+    class Scaled(nn.BatchNorm2d):
+        def forward(self, x):
+            return super().forward(x) * 2
+
+    torch.manual_seed(0)
+    norm = Scaled(4) if own_forward else nn.BatchNorm2d(4)
+    norm.running_mean.normal_()
+    net = Frozen(nn.Conv2d(3, 4, 3), norm, nn.Flatten(), nn.Linear(144, 2)).train()
+    plain = copy.deepcopy(net)
+    convert_norm(net, noise_grad=noise_grad)
+    x = torch.randn(5, 3, 8, 8)
+    with noise_route(net):
+        out = net(x)
+    torch.testing.assert_close(out, plain(x), rtol=0, atol=0)
+    before = norm.running_mean.clone()
+    out.sum().backward()
+    assert torch.equal(norm.running_mean, before)
+    assert norm.weight.grad is None
+    assert norm.bias.grad is None
+    assert (net[0].weight.grad is not None) == (noise_grad == "all")
+    assert net[3].weight.grad is not None
