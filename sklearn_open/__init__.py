@@ -1,11 +1,10 @@
 """Oversampling with pure noise images (OPeN) and DAR-BN, for scikit-learn."""
 
 from sklearn_open._persistence.pickles import explain_missing_modules
+from sklearn_open._version import __version__
 from sklearn_open.classifier import OPeNClassifier
 from sklearn_open.over_sampling._pure_noise import PureNoiseOverSampler
 
 __all__ = ["OPeNClassifier", "PureNoiseOverSampler", "__version__"]
-
-__version__ = "0.1.0.dev1"
 
 explain_missing_modules()

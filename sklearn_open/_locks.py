@@ -17,20 +17,36 @@ class ProcessLock:
     """
 
     def __init__(self) -> None:
+        self._of_thread = threading.local()
         self._renew()
         if hasattr(os, "register_at_fork"):
             os.register_at_fork(after_in_child=self._renew)
 
     def _renew(self) -> None:
         self._lock = threading.RLock()
+        self._process = os.getpid()
 
     def acquire(self, timeout: float = -1) -> bool:
         """Take the lock, after waiting `timeout` seconds at most (-1: for ever); say if it was."""
-        return self._lock.acquire(timeout=timeout)
+        taken = self._lock.acquire(timeout=timeout)
+        if taken:
+            self._depths.append(self._process)
+        return taken
 
     def release(self) -> None:
-        """Give the lock back, once for each time it was taken."""
-        self._lock.release()
+        """Give the lock back, once for each time it was taken.
+
+        What was taken before a fork is not the child's to give back.
+        """
+        if self._depths.pop() == self._process:
+            self._lock.release()
+
+    @property
+    def _depths(self) -> list[int]:
+        """Processes in which this thread has taken the lock, the last one last."""
+        if not hasattr(self._of_thread, "depths"):
+            self._of_thread.depths = []
+        return self._of_thread.depths
 
     def __enter__(self) -> None:
         self.acquire()

@@ -11,9 +11,9 @@ __all__ = ["warn_user"]
 
 # What a user's call passes through before it gets to a warning: this package, the libraries that
 # call it back, and what all of them use.
-PASSED = frozenset(
-    {"sklearn_open", "skorch", "sklearn", "imblearn", "joblib", "torch", "contextlib", "threading"}
-)
+OF_LIBRARIES = {"sklearn_open", "skorch", "sklearn", "imblearn", "joblib", "torch"}
+OF_PYTHON = {"contextlib", "threading", "concurrent", "multiprocessing"}
+PASSED = OF_LIBRARIES | OF_PYTHON
 
 
 def warn_user(message: str, category: type[Warning] = UserWarning) -> None:

@@ -253,13 +253,10 @@ class OPeNClassifier(TwoRouteNet):
         self.delta = delta
         self.resampler = resampler
         self.start_epoch = start_epoch
-        self.norm = norm
-        self.noise_grad = noise_grad
         self.composition = composition
         self.epoch_length = epoch_length
         self.augment = augment
         self.normalize = normalize
-        self.precision = precision
         self.memory = memory
         self.checkpoint = checkpoint
         self.checkpoint_every = checkpoint_every
@@ -366,10 +363,12 @@ class OPeNClassifier(TwoRouteNet):
     def _take_in(
         self, X: Any, y: Any, fit_params: dict[str, Any], *, goes_on: bool, **known: Any
     ) -> ImageDataset:
-        if not (goes_on := goes_on and hasattr(self, "image_shape_")):
-            self.__dict__.pop("transform_", None)  # it holds the statistics of earlier data
+        goes_on = goes_on and hasattr(self, "image_shape_")
+        data = take_in(self, X, y, goes_on=goes_on, **known)
         self._forward_takes_more_ = bool(fit_params)
-        return take_in(self, X, y, goes_on=goes_on, **known)
+        if not goes_on:
+            self.__dict__.pop("transform_", None)  # it holds the statistics of earlier data
+        return data
 
     def check_data(self, X: Any, y: Any = None) -> None:
         """Do nothing: data were checked before anything was initialised."""

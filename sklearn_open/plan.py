@@ -167,6 +167,17 @@ class EpochPlanner:
             return _plain(self, rng)
         return COMPOSITIONS[self.composition](self, self.draw, rng)
 
+    def pool(self, random_state: np.random.RandomState) -> tuple[np.ndarray, np.ndarray]:
+        """Return the rows that epochs are taken from: indices, and which of them are noise."""
+        if self.draw is None:
+            index = np.arange(len(self.codes))
+            return index, np.zeros(len(index), dtype=bool)
+        index, is_noise = self.draw(random_state)
+        if self.composition != "appended":
+            return index, is_noise
+        kept = is_noise | (np.arange(len(index)) < len(self.codes))  # no duplicates
+        return index[kept], is_noise[kept]
+
     def n_batches(self, n_rows: int) -> int:
         """Return how many batches a number of rows is dealt into."""
         n_batches = -(-n_rows // self.batch_size)

@@ -20,8 +20,7 @@ from sklearn_open._inputs.door import image_and_label
 from sklearn_open._inputs.labels import encode_labels
 from sklearn_open._random import keyed_seed
 from sklearn_open._warnings import warn_user
-from sklearn_open.noise._base import NoiseFamily
-from sklearn_open.noise._gaussian import GaussianNoise
+from sklearn_open.noise._names import fitted_noise
 from sklearn_open.over_sampling._epochs import LabelDraw
 from sklearn_open.over_sampling._pure_noise import DEFAULT_DELTA, PureNoiseOverSampler, check_delta
 from sklearn_open.plan import COMPOSITIONS, EPOCH_LENGTHS, EpochPlan, EpochPlanner
@@ -251,7 +250,7 @@ class PureNoiseDataset(Dataset):
         transform: Callable[[torch.Tensor], torch.Tensor] | None = None,
     ) -> None:
         self.dataset = dataset
-        self.noise = noise if isinstance(noise, NoiseFamily) else _gaussian(noise)
+        self.noise = fitted_noise(noise)
         self.transform = transform
 
     def __len__(self) -> int:
@@ -298,21 +297,6 @@ class PureNoiseDataset(Dataset):
             if self.noise.raw:
                 return image, label, True
         return image if self.transform is None else self.transform(image), label, row.is_noise
-
-
-def _gaussian(statistics: Any) -> GaussianNoise:
-    try:
-        mean, std = (np.atleast_1d(np.asarray(part, dtype=float)) for part in statistics)
-    except (TypeError, ValueError):
-        mean = std = np.full(1, np.nan)
-    if mean.shape != std.shape or not (np.all((mean >= 0) & (mean <= 1)) and np.all(std >= 0)):
-        raise ValueError(
-            f"noise={statistics!r} is not understood. Pass a pair (mean, std) with one number for "
-            "each channel, in units where pixels lie in [0, 1], or a fitted NoiseFamily."
-        )
-    family = GaussianNoise()
-    family.mean_, family.std_ = mean, std
-    return family
 
 
 def _pixels(image: Any) -> torch.Tensor:

@@ -357,7 +357,9 @@ def test_labels_of_another_number_than_rows(n):
         next(iter(DataLoader(data, batch_sampler=sampler)))
 
 
-@pytest.mark.parametrize("y", [[0.0, np.nan, 1.0], ["a", None, "b"], [0, 0, 0], [[0], [1], [2.5]]])
+@pytest.mark.parametrize(
+    "y", [[0.0, np.nan, 1.0], ["a", None, "b"], [0, 0, 0], [[0, 1], [1, 0], [1, 1]]]
+)
 def test_labels_that_are_none(y):
     with pytest.raises((ValueError, TypeError)):
         PureNoiseBatchSampler(y, batch_size=2)

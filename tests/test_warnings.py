@@ -1,10 +1,12 @@
 """Warnings name the line of the user, whatever lies between it and the library."""
 
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 from sklearn.base import clone
+from sklearn.exceptions import DataConversionWarning
 from sklearn.model_selection import cross_val_score
 from sklearn.pipeline import make_pipeline
 from torch import nn
@@ -79,3 +81,17 @@ def test_the_line_that_called_is_named(no_room, way):
 def test_functions_name_the_line_too():
     (found,) = caught(lambda: convert_norm(nn.Sequential(nn.Linear(2, 2))))
     assert found.filename == __file__
+
+
+def test_threads_of_python_s_pools_name_the_user_s_line():
+    with warnings.catch_warnings(record=True) as told, ThreadPoolExecutor(1) as pool:
+        warnings.simplefilter("always")
+        pool.submit(lambda: warn_user("told")).result()
+    assert told[0].filename == __file__
+
+
+def test_column_vectors_of_labels_name_the_user_s_line(images):
+    X, y = images
+    with pytest.warns(DataConversionWarning) as told:
+        OPeNClassifier(max_epochs=0, verbose=0).fit(X, y[:, None])
+    assert {warning.filename for warning in told} == {__file__}

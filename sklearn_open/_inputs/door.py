@@ -29,30 +29,31 @@ class Given:
     ----------
     images : numpy.ndarray or LazyImages of shape (n, n_channels, height, width) or (n, n_features)
         uint8, or else float32.
-    labels : array-like of shape (n,) or None
-        As the user has them (see `encode_labels`); None where none were asked for.
+    labels : array-like of shape (n,)
+        As the user has them (see `encode_labels`).
     """
 
     images: np.ndarray | LazyImages
     labels: Any
 
 
-def read(
-    estimator: Any, X: Any, *, image_shape: tuple[int, ...] | None, reset: bool = False
-) -> Given:
+def read(estimator: Any, X: Any, *, image_shape: tuple[int, ...] | None) -> np.ndarray | LazyImages:
     """Read rows to predict on.
 
     Parameters
     ----------
     estimator : estimator
-        Gets `n_features_in_` and, for data frames, `feature_names_in_`, or is compared with them.
+        Fitted: what rows are compared with.
     X : array-like, torch.Tensor, data frame or data set
         Images or a table.
     image_shape : tuple of int or None
         Shape (n_channels, height, width) that rows must have, and that a table is reshaped to.
-        None takes what comes.
-    reset : bool, default=False
-        Whether the features are those of new data, not compared with the ones fitted.
+        None for tables.
+
+    Returns
+    -------
+    numpy.ndarray or LazyImages of shape (n, n_channels, height, width) or (n, n_features)
+        uint8, or else float32.
 
     Raises
     ------
@@ -60,7 +61,7 @@ def read(
         For NaN or infinite values, wrong shapes and anything scikit-learn refuses.
     """
     check = check_items if is_dataset(X) else check_images
-    return Given(check(estimator, X, image_shape=image_shape, reset=reset), None)
+    return check(estimator, X, image_shape=image_shape)
 
 
 def read_labelled(
@@ -79,8 +80,14 @@ def read_labelled(
 
     Parameters
     ----------
-    estimator, X, image_shape, reset
-        As for `read`.
+    estimator : estimator
+        Gets `n_features_in_` and, for data frames, `feature_names_in_`, or is compared with them.
+    X : array-like, torch.Tensor, data frame or data set
+        Images or a table.
+    image_shape : tuple of int or None
+        As for `read`; None takes what comes.
+    reset : bool, default=False
+        Whether the features are those of new data, not compared with the ones fitted.
     y : array-like of shape (n,), SliceDataset or None
         Labels; None takes those of a data set: what its items say.
     num_workers : int, default=0

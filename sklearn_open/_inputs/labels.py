@@ -6,10 +6,12 @@ from typing import Any
 
 import numpy as np
 import torch
+from sklearn.exceptions import DataConversionWarning
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 from sklearn.utils.validation import column_or_1d
 
 from sklearn_open._inputs.containers import as_array
+from sklearn_open._warnings import warn_user
 
 __all__ = ["check_labels", "encode_labels", "names_of"]
 
@@ -153,7 +155,14 @@ def _one_label_per_row(y: Any) -> np.ndarray:
             "Multilabel and multioutput targets are not supported. Pass one label for each row, "
             f"an array of shape (n,); got an array of shape {np.shape(y)}."
         )
-    labels = column_or_1d(y, warn=True)
+    if isinstance(y, (list, tuple, np.ndarray)) and np.ndim(y) == 2:
+        # scikit-learn's warning, at the user's line
+        warn_user(
+            "A column-vector y was passed when a 1d array was expected. Please change the shape of "
+            "y to (n_samples, ), for example using ravel().",
+            DataConversionWarning,
+        )
+    labels = column_or_1d(y)
     check_classification_targets(labels)
     return labels
 

@@ -8,10 +8,10 @@ from typing import Any
 import torch
 from torch.utils.data import DataLoader
 
-from sklearn_open._parameters.table import component, parameter
+from sklearn_open._parameters.table import TABLE, component, parameter
 from sklearn_open._protocols import Parameterized
 from sklearn_open._warnings import warn_user
-from sklearn_open.over_sampling._pure_noise import PureNoiseOverSampler
+from sklearn_open.over_sampling._base import NoiseSampler
 from sklearn_open.plan import MIN_NATURAL_ROWS
 
 __all__ = ["ITERATORS", "check_resampling", "check_settings", "has_own_loader"]
@@ -19,7 +19,11 @@ __all__ = ["ITERATORS", "check_resampling", "check_settings", "has_own_loader"]
 OF_HELD_OUT = ("valid_loss", "valid_acc")  # what skorch records of rows held out
 ITERATORS = ("iterator_train", "iterator_valid")
 # Settings of skorch's data loaders that leave it to the plan which rows a batch has.
-OF_READING = ("batch_size", "num_workers", "pin_memory", "persistent_workers", "prefetch_factor")
+OF_READING = {"batch_size"} | {
+    row.name.partition("__")[2]
+    for row in TABLE
+    if row.name.startswith("iterator_train__") and not row.identity
+}
 
 
 def check_settings(net: Parameterized) -> None:
@@ -74,18 +78,24 @@ def has_own_loader(net: Parameterized, which: str) -> bool:
     given = net.get_params_for(which)
     if which == "iterator_train" and given.get("shuffle"):
         given.pop("shuffle")  # as plans are in any case
-    return getattr(net, which) is not DataLoader or not set(given) <= set(OF_READING)
+    return net.get_params(deep=False)[which] is not DataLoader or not set(given) <= OF_READING
 
 
 def check_resampling(net: Parameterized, resampler: Any) -> None:
     """Refuse a resampler that does not fit the composition; warn where no noise would be left."""
     params = net.get_params(deep=False)
-    ours = isinstance(resampler, PureNoiseOverSampler)
     composition, own = params["composition"], getattr(resampler, "composition", None)
-    if resampler is not None and not ours and composition not in ("even", own):
+    makes_plans = isinstance(resampler, NoiseSampler)
+    wanted = "even" if own is None else f"{own!r} or 'even'"
+    if own is not None and composition not in ("even", own):
         raise ValueError(
-            f"composition={composition!r} is a drawing of PureNoiseOverSampler, but resampler is "
-            f"{resampler!r}. Use composition='even' with it."
+            f"composition={composition!r} is a drawing of other samplers than "
+            f"resampler={resampler!r}: use {wanted}."
+        )
+    if resampler is not None and not makes_plans and composition != "even":
+        raise ValueError(
+            f"composition={composition!r} is a drawing of samplers that make noise, such as "
+            f"PureNoiseOverSampler, and resampler is {resampler!r}. Use composition='even' with it."
         )
     if resampler is not None and has_own_loader(net, "iterator_train"):
         raise ValueError(
@@ -93,7 +103,9 @@ def check_resampling(net: Parameterized, resampler: Any) -> None:
             f"resampler {resampler!r}. Set one: leave iterator_train out, or pass resampler=None."
         )
     batch_size = params["batch_size"]
-    if ours and resampler.makes_noise and 0 < batch_size <= MIN_NATURAL_ROWS:
+    appends = "appended" in (composition, own)  # natural rows are as many as without noise
+    noisy = makes_plans and resampler.makes_noise and not appends
+    if noisy and 0 < batch_size <= MIN_NATURAL_ROWS:
         warn_user(
             f"batch_size={batch_size} leaves no room for noise, because every batch keeps "
             f"{MIN_NATURAL_ROWS} natural rows for batch norm's statistics. Use larger batches."

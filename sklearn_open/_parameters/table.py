@@ -12,6 +12,7 @@ from typing import Any
 from sklearn_open._parameters import checks
 from sklearn_open.nn._convert import NORMS
 from sklearn_open.nn._dar_bn import check_noise_grad
+from sklearn_open.over_sampling._pure_noise import DEFAULT_DELTA
 from sklearn_open.plan import COMPOSITIONS, EPOCH_LENGTHS, check_epoch
 
 __all__ = ["PRECISIONS", "TABLE", "Parameter", "component", "names_where", "parameter"]
@@ -43,6 +44,8 @@ class Parameter:
         Whether it can be set on a fitted estimator and takes effect in the next fit.
     in_epochs : bool, default=False
         Whether it is a number of epochs, or a share of them.
+    unset : object, default=None
+        What None stands for, where that trains the same.
     check : callable or None, default=None
         Refuses values; see `sklearn_open._parameters.checks`.
     """
@@ -54,6 +57,7 @@ class Parameter:
     predicts: bool = False
     at_fit: bool = False
     in_epochs: bool = False
+    unset: Any = None
     check: checks.Check | None = None
 
 
@@ -81,7 +85,7 @@ TABLE = (
     _later("module__pretrained", kept="fetched", predicts=True),
     _later("module__checkpoint_path", kept="fetched", predicts=True),
     # --- rebalancing and noise ---
-    _later("delta", check=checks.share),
+    _later("delta", unset=DEFAULT_DELTA, check=checks.share),
     _later("resampler", at_fit=True),
     _later("resampler__", at_fit=True),
     _later("start_epoch", in_epochs=True, check=check_epoch),

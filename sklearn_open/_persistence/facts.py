@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import inspect
 import platform
-import sys
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import version
@@ -24,6 +23,7 @@ from sklearn_open._inputs.pixels import PixelScale
 from sklearn_open._parameters.table import names_where
 from sklearn_open._persistence.plain import decode, decode_array, encode, encode_array
 from sklearn_open._protocols import FittedNet
+from sklearn_open._version import __version__
 from sklearn_open.backbones._names import find_maker, network_names
 
 __all__ = ["OF_THE_MACHINE", "PRETRAINED", "SavedFacts", "facts_of", "fetches_weights"]
@@ -142,8 +142,8 @@ def facts_of(net: FittedNet) -> dict[str, Any]:
 
 
 def _versions() -> dict[str, str]:
-    modules = (sys.modules["sklearn_open"], torch, skorch, np)
-    versions = {module.__name__: str(module.__version__) for module in modules}
+    versions = {module.__name__: str(module.__version__) for module in (torch, skorch, np)}
+    versions["sklearn_open"] = __version__
     return {**versions, "torchvision": version("torchvision"), "python": platform.python_version()}
 
 

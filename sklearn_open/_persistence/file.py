@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ import safetensors.torch
 import torch
 
 from sklearn_open._persistence.atomic import write_atomically
+from sklearn_open._version import __version__
 from sklearn_open.exceptions import SavedFileError
 
 __all__ = ["read_file", "write_file"]
@@ -152,7 +152,7 @@ def _facts(path: Path, metadata: dict[str, Any]) -> Facts:
         writer = versions.get("sklearn_open") if isinstance(versions, dict) else None
         raise SavedFileError(
             f"{path} has format {number}, which sklearn_open {writer} wrote. This is sklearn_open "
-            f"{sys.modules['sklearn_open'].__version__}, which reads formats up to {FORMAT}. "
+            f"{__version__}, which reads formats up to {FORMAT}. "
             "Update sklearn_open to that version or a later one."
         )
     return facts

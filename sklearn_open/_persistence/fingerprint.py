@@ -6,7 +6,6 @@ import functools
 import hashlib
 import inspect
 import pickle
-import sys
 from collections.abc import Mapping
 from functools import cache
 from importlib.metadata import version
@@ -23,6 +22,7 @@ from sklearn_open._inputs.lazy import chunks
 from sklearn_open._parameters.settings import ITERATORS, has_own_loader
 from sklearn_open._parameters.table import component, parameter
 from sklearn_open._protocols import Parameterized
+from sklearn_open._version import __version__
 from sklearn_open.batching._dataset import ImageDataset
 
 __all__ = [
@@ -83,9 +83,10 @@ def compared_params(net: Parameterized, meaning: str) -> dict[str, Any]:
         What for; see `Parameter`.
     """
     # How a loader of the user's own reads, its workers say, may decide what its rows are.
-    own_loaders = [which for which in ITERATORS if has_own_loader(net, which)]
+    shared = meaning == "shared"
+    own_loaders = [which for which in ITERATORS if shared and has_own_loader(net, which)]
     return {
-        name: comparable(value)
+        name: comparable(parameter(name).unset if value is None else value)
         for name, value in net.get_params(deep=False).items()
         if getattr(parameter(name), meaning) or component(name) in own_loaders
     }
@@ -146,8 +147,8 @@ def rows_digest(data: ImageDataset, n_rows: int | None = None) -> str:
 
 def machine_facts(device: torch.device) -> dict[str, Any]:
     """Return what rounding depends on besides the numbers."""
-    package = sys.modules["sklearn_open"]  # which imports this module
-    facts = {part.__name__: part.__version__ for part in (package, torch, skorch, np)}
+    facts = {part.__name__: part.__version__ for part in (torch, skorch, np)}
+    facts["sklearn_open"] = __version__
     facts |= {name: version(name) for name in ("torchvision", "kornia")}  # of augmentations
     return {
         **facts,

@@ -14,7 +14,10 @@ from types import ModuleType
 __all__ = ["explain_missing_modules"]
 
 PACKAGE = "sklearn_open"
-FORMERLY_PUBLIC = (f"{PACKAGE}.appending", f"{PACKAGE}.batch_transform")
+FORMERLY_PUBLIC = {
+    f"{PACKAGE}.appending": f"{PACKAGE}.over_sampling",
+    f"{PACKAGE}.batch_transform": f"{PACKAGE}.batching",
+}
 
 
 class _Explanation:
@@ -26,10 +29,12 @@ class _Explanation:
     ) -> ModuleSpec | None:
         """Raise ModuleNotFoundError for a private module that is not there (any more)."""
         if name.startswith(f"{PACKAGE}._") or name in FORMERLY_PUBLIC:
+            now = FORMERLY_PUBLIC.get(name)
+            instead = f" What was in it is in {now}." if now else ""
             raise ModuleNotFoundError(
-                f"{PACKAGE} has no module {name!r}. If this came from a pickle (pickle, joblib or "
-                "a cluster's worker): pickles are read by the version that wrote them only. Fit "
-                "again; or install that version, write the estimator to a file with "
+                f"{PACKAGE} has no module {name!r}.{instead} If this came from a pickle (pickle, "
+                "joblib or a cluster's worker): pickles are read by the version that wrote them "
+                "only. Fit again; or install that version, write the estimator to a file with "
                 "clf.save(path), and read it here with OPeNClassifier.load(path).",
                 name=name,
             )

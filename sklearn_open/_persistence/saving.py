@@ -107,6 +107,8 @@ def _parameters(saved: SavedFacts, path: Path, given: dict[str, Any]) -> dict[st
             "to load if you go on training."
         )
     kept = {name: value for name, value in saved.params.items() if name not in left | made}
+    if getattr(given.get("resampler"), "delta", None) is not None:
+        kept.pop("delta", None)  # whoever brings a sampler brings its delta
     params = kept | given
     if fetches_weights(params.get("module")):
         for name in set(PRETRAINED) - given.keys():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -84,9 +83,10 @@ def _alike(layer: Any, width: int) -> nn.Module:
 
 
 def _of_timm(maker: Callable[..., Any], params: dict[str, Any]) -> Any:
-    load = sys.modules["timm"].models.load_state_dict
+    from timm.models import load_state_dict
+
     made = maker(**{name: value for name, value in params.items() if name != "checkpoint_path"})
-    weights = load(params["checkpoint_path"])
+    weights = load_state_dict(params["checkpoint_path"])
     own = made.state_dict()
     other = [n for n in weights if n in own and weights[n].shape != own[n].shape]
     heads = {n for n, layer in made.named_modules() if layer is made.get_classifier()}

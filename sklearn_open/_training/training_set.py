@@ -196,13 +196,16 @@ def held_out(net: PlanningNet, valid: Any) -> ImageDataset | None:
     # What skorch's predefined_split was given, which nobody has looked at yet: arrays in skorch's
     # data set, or another data set.
     if isinstance(valid, Dataset) and not isinstance(valid, ImageDataset):
-        return labelled_rows(net, valid.X, valid.y)
-    return labelled_rows(net, valid, None)
+        return _labelled(net, valid.X, valid.y)
+    return _labelled(net, valid, None)
 
 
 def labelled_rows(net: PlanningNet, X: Any, y: Any) -> ImageDataset:
     """Return more rows with labels, checked against those that the estimator was fitted on."""
-    X = _in_own_dataset(net, X, y)
+    return _labelled(net, _in_own_dataset(net, X, y), y)
+
+
+def _labelled(net: PlanningNet, X: Any, y: Any) -> ImageDataset:
     given = read_labelled(net, X, y, image_shape=shape_of_images(net))
     _, codes, labels = encode_labels(given.labels, net.classes_, one_class=True)
     return ImageDataset(given.images, codes, labels)
@@ -250,9 +253,9 @@ def _make_transform(net: PlanningNet, data: ImageDataset) -> BatchTransform:
 
 def rows_to_predict(net: PlanningNet, X: Any) -> ImageDataset:
     """Return rows, checked against those that the estimator was fitted on."""
-    given = read(net, _in_own_dataset(net, X), image_shape=shape_of_images(net))
-    net.transform_.scale.warn_of_other_units(given.images)
-    return ImageDataset(given.images)
+    images = read(net, _in_own_dataset(net, X), image_shape=shape_of_images(net))
+    net.transform_.scale.warn_of_other_units(images)
+    return ImageDataset(images)
 
 
 # --- batches ---

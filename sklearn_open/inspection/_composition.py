@@ -154,10 +154,8 @@ class RebalancedCompositionDisplay:
         if epoch is not None:
             plan = classifier.epoch_plan(epoch)
             index, is_noise = plan.index, plan.is_noise
-        elif planner.draw is None:  # plain training
-            index, is_noise = np.arange(len(planner.codes)), np.zeros(len(planner.codes), bool)
         else:
-            index, is_noise = planner.draw(np.random.RandomState(0))
+            index, is_noise = planner.pool(np.random.RandomState(0))
         classes = classifier.class_names_
         counts = rebalanced_composition(planner.codes, index, is_noise, len(classes))
         return cls(**counts, classes=classes).plot(ax=ax, **kwargs)

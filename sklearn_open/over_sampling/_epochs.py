@@ -48,6 +48,8 @@ def build_resampler(resampler: Any, delta: float | None, params: dict[str, Any])
             f"resampler={resampler!r} has no fit_resample. Pass a sampler of imbalanced-learn "
             "(class or instance), PureNoiseOverSampler, or None for plain training."
         )
+    if params.get("delta", 0) is None:  # not set, as everywhere
+        params = {name: value for name, value in params.items() if name != "delta"}
     if isinstance(resampler, type):
         if issubclass(resampler, PureNoiseOverSampler):
             params = {"delta": DEFAULT_DELTA if delta is None else delta, **params}
@@ -68,7 +70,7 @@ def _one_delta(resampler: PureNoiseOverSampler, delta: float | None) -> float:
     if delta is not None and delta != resampler.delta:
         raise ValueError(
             f"delta={delta} contradicts resampler={resampler!r}, whose delta is {resampler.delta}. "
-            "Set one of them: leave delta out, or pass a resampler without it."
+            "Set one of them: pass delta=None (the default), or a resampler without it."
         )
     return resampler.delta
 

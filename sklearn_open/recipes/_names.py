@@ -87,6 +87,8 @@ def recipe_parameters(name: str, overrides: Mapping[str, Any]) -> dict[str, Any]
             groups = f"{component}__param_groups"
             own = [p for p in parameters if p.startswith(f"{component}__") and p != groups]
             parameters = {p: v for p, v in parameters.items() if p not in own}
+    if getattr(overrides.get("resampler"), "delta", None) is not None:
+        parameters = {**parameters, "delta": None}  # whoever brings a sampler brings its delta
     return {**parameters, **overrides}
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from sklearn_open._inputs.labels import encode_labels
+from sklearn_open._inputs.labels import encode_labels, names_of
 
 
 @pytest.mark.parametrize(
@@ -76,7 +76,9 @@ def test_nullable_integers_stay_integers():
 
 
 def test_numbers_name_no_codes():
-    assert encode_labels([0, 1], classes=["a", "b"])[0].tolist() == ["a", "b"]
+    found = encode_labels([0, 1], classes=["a", "b"])[0]
+    assert found.tolist() == [0, 1]
+    assert names_of(found, ["a", "b"]).tolist() == ["a", "b"]
     with pytest.raises(ValueError, match=r"labels \[0, 1\], which are not in classes=\[5, 7\]"):
         encode_labels([0, 1], classes=[5, 7])
 

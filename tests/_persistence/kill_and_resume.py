@@ -1,6 +1,6 @@
 """Kill trainings at random moments, resume them, and compare with one that was left alone.
 
-    python tests/kill_and_resume.py --kills 30
+    python tests/_persistence/kill_and_resume.py --kills 30
 
 Every training runs in a process of its own, forked from this one, which has imported everything.
 Moments are drawn from all epochs and from the time that one takes, so that they fall into steps,

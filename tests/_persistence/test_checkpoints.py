@@ -16,6 +16,7 @@ import torch
 from sklearn.model_selection import GroupKFold
 from skorch.callbacks import Callback, EarlyStopping, LRScheduler
 from skorch.dataset import ValidSplit
+from torch.utils.data import DataLoader
 
 from sklearn_open import OPeNClassifier
 from sklearn_open._persistence import checkpoints as _checkpoints
@@ -445,3 +446,19 @@ def test_thirty_killed_trainings_go_on_bit_by_bit(driver):
     print(json.dumps(found))
     assert found["same"] == found["trainings"]
     assert len(set(found["resumed_from"])) > 5
+
+
+class OwnLoader(DataLoader):
+    pass
+
+
+def test_how_a_loader_reads_is_not_part_of_a_training(images, tmp_path):
+    settings = {"resampler": None, "iterator_train": OwnLoader}
+    first = make(tmp_path, **settings).fit(*images)
+    again = make(tmp_path, iterator_train__num_workers=1, **settings).fit(*images)
+    assert_same(again, first, images[0])
+
+
+def test_a_delta_that_is_written_out_is_the_same_training(images, tmp_path):
+    first = make(tmp_path).fit(*images)
+    assert_same(make(tmp_path, delta=1 / 3).fit(*images), first, images[0])

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sklearn_open import OPeNClassifier
+from sklearn_open import OPeNClassifier, PureNoiseOverSampler
 from sklearn_open.backbones import SmallMLP
 from sklearn_open.exceptions import CheckpointError
 
@@ -76,3 +76,18 @@ def test_folders_of_shared_epochs_are_told_of(tmp_path):
     old.mkdir(parents=True)
     with pytest.warns(UserWarning, match="To free the room, delete"):
         make(memory=tmp_path).fit(*table())
+
+
+def test_saved_files_go_on_with_a_sampler_of_another_delta():
+    sampler = PureNoiseOverSampler(delta=0.5)
+    clf = OPeNClassifier.load(OLD / "saved.safetensors", resampler=sampler)
+    clf.partial_fit(*table())
+    assert clf.resampler_.delta == 0.5
+
+
+@pytest.mark.parametrize(
+    ("old", "new"), [("appending", "over_sampling"), ("batch_transform", "batching")]
+)
+def test_public_modules_that_have_moved_are_named(old, new):
+    with pytest.raises(ModuleNotFoundError, match=rf"in it is in sklearn_open\.{new}\."):
+        importlib.import_module(f"sklearn_open.{old}")

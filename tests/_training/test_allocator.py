@@ -9,6 +9,7 @@ import threading
 
 import pytest
 
+from sklearn_open._locks import ProcessLock
 from sklearn_open._training import allocator as _allocator
 from sklearn_open._training.allocator import keep_freed_memory
 
@@ -92,3 +93,28 @@ def test_contexts_of_threads_end_with_the_last(monkeypatch):
     assert begun == 2  # nothing was ended by the context that ended first
     assert len(calls) == 5
     assert _allocator._inside == 0
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_a_fork_leaves_a_lock_that_its_parent_holds():
+    lock = ProcessLock()
+    with lock, lock:
+        pid = os.fork()
+        if pid == 0:
+            try:
+                with lock:  # which is free here
+                    pass
+                lock.release()
+                lock.release()
+            except BaseException:
+                os._exit(1)
+            os._exit(7)
+        assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 7
+        held = []
+        thread = threading.Thread(target=lambda: held.append(lock.acquire(timeout=0.01)))
+        thread.start()
+        thread.join()
+        assert held == [False]
+    assert lock.acquire(timeout=0)
+    lock.release()

@@ -185,5 +185,5 @@ def test_modules_that_normalise(images, module):
 
 
 def test_modules_that_do_something_else_are_refused(images):
-    with pytest.raises(ValueError, match="normalize=ReLU.* is not understood"):
+    with pytest.raises(ValueError, match=r"normalize=ReLU.* is not understood"):
         OPeNClassifier(normalize=torch.nn.ReLU(), max_epochs=1, verbose=0).fit(*images)

@@ -69,7 +69,8 @@ def test_group_accuracy_of_chunks_that_lack_classes(images):
     """Classes without a row count as the smallest, the later label first."""
     X, y = images
     callback = GroupAccuracy(X, y, n_groups=3)
-    clf = OPeNClassifier(max_epochs=1, callbacks=[callback], random_state=0, verbose=0)
+    settings = {"max_epochs": 1, "start_epoch": 0, "lr_milestones": ()}
+    clf = OPeNClassifier(**settings, callbacks=[callback], random_state=0, verbose=0)
     y = np.asarray(y)
     for rows, smallest_first in (
         (y == 2, [1, 0, 2]),

@@ -76,7 +76,7 @@ class RatesOfAllGroups(Callback):
 
 @pytest.mark.parametrize("calls", [1, 5])
 def test_every_group_follows_the_schedule_from_its_own_rate(images, calls):
-    clf = three_groups(max_epochs=5 // calls, callbacks=[RatesOfAllGroups()])
+    clf = three_groups(max_epochs=5 // calls, start_epoch=4, callbacks=[RatesOfAllGroups()])
     for _ in range(calls):
         clf.partial_fit(*images)
     rates = np.array(clf.history[:, "rates"])
@@ -129,6 +129,7 @@ def test_a_group_by_number_is_refused_before_fit(images):
 
 
 def test_partial_fit_goes_on_with_the_schedule(images):
-    clf = OPeNClassifier(max_epochs=2, lr_milestones=(3,), random_state=0, verbose=0)
+    settings = {"max_epochs": 2, "start_epoch": 3, "lr_milestones": (3,)}
+    clf = OPeNClassifier(**settings, random_state=0, verbose=0)
     clf.partial_fit(*images).partial_fit(*images)
     assert clf.history[:, "lr"] == pytest.approx([0.1, 0.1, 0.1, 0.001])

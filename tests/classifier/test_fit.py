@@ -7,6 +7,7 @@ from imblearn.over_sampling import SMOTE, RandomOverSampler
 from skorch.callbacks import Checkpoint, EarlyStopping, InputShapeSetter, LRScheduler
 from skorch.dataset import ValidSplit
 from torch import nn
+from torch.utils.data import Dataset
 
 from sklearn_open import OPeNClassifier, PureNoiseOverSampler
 from sklearn_open.backbones import WideResNet
@@ -364,3 +365,31 @@ class TakesInputDim(nn.Module):
 def test_networks_that_take_their_input_s_width(images, callbacks):
     X, y = images
     make(TakesInputDim, callbacks=callbacks).fit(X.reshape(60, -1), y)
+
+
+class InterruptedItems(Dataset):
+    def __init__(self, images):
+        self.images = images
+
+    def __len__(self):
+        return 60
+
+    def __getitem__(self, i):
+        if i == 30:
+            raise KeyboardInterrupt
+        return self.images[0][i], int(self.images[1][i])
+
+
+def test_ctrl_c_while_data_are_checked_leaves_a_fitted_estimator(images):
+    X, y = images
+    clf = make().fit(X, y)
+    expected = clf.predict_proba(X)
+
+    def interrupted(batch):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        clf.fit(InterruptedItems(images))
+    with pytest.raises(KeyboardInterrupt):
+        clf.set_params(augment=interrupted).fit(X, y)
+    np.testing.assert_array_equal(clf.predict_proba(X), expected)

@@ -109,3 +109,16 @@ def test_rows_held_out_of_another_shape_are_refused(images):
     held = TensorDataset(torch.from_numpy(X[:20, :, :4]), torch.from_numpy(y[:20]))
     with pytest.raises(ValueError, match=r"shape \(3, 4, 8\)"):
         make(train_split=predefined_split(held)).fit(X, y)
+
+
+@pytest.mark.parametrize("instance", [True, False])
+def test_rows_held_out_are_not_those_of_a_data_set_of_one_s_own(images, instance):
+    X, y = images
+
+    class Own(SkorchDataset):
+        pass
+
+    held = predefined_split(SkorchDataset(255 - X[::3], y[::3]))
+    clf = make(dataset=Own(X, y) if instance else Own, train_split=held).fit(X, y)
+    expected = make(train_split=held).fit(X, y)
+    assert clf.history[:, "valid_loss"] == expected.history[:, "valid_loss"]

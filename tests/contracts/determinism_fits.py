@@ -1,6 +1,6 @@
 """Fits in a process of its own, and what came of them as hashes; see test_determinism.py.
 
-python tests/determinism_fits.py --workers 0 1 --global-seed 3 --after-others
+python tests/contracts/determinism_fits.py --workers 0 1 --global-seed 3 --after-others
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 On another processor or torch, where rounding differs, they end near them. To make the record anew,
 which only a change does that is meant to change results, and says so:
 
-    python tests/test_bits_of_fits.py > tests/data/bits_of_fits.json
+    python tests/contracts/test_bits_of_fits.py > tests/data/bits_of_fits.json
 """
 
 import hashlib

@@ -4,13 +4,16 @@ import pytest
 from imblearn.utils import estimator_checks as imblearn_checks
 from sklearn.utils import estimator_checks
 
-from sklearn_open import OPeNClassifier, PureNoiseOverSampler
+from sklearn_open import OPeNClassifier, over_sampling
 from sklearn_open.over_sampling import PureNoiseAppender
 
 ESTIMATORS = [
     OPeNClassifier(max_epochs=20, batch_size=32, lr=0.05, random_state=0, verbose=0),
-    PureNoiseOverSampler(random_state=0),
-    PureNoiseAppender(random_state=0),
+    *(
+        sampler(random_state=0)
+        for name in sorted(over_sampling.__all__, reverse=True)
+        if isinstance(sampler := getattr(over_sampling, name), type)
+    ),
 ]
 # They want classes balanced, and a sampling_strategy that says which: PureNoiseAppender appends in
 # one ratio, whatever the classes.

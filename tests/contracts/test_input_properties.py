@@ -7,7 +7,7 @@ words before a step was made, and leaves the estimator as it was; else it trains
 labels that are those given.
 
 The parts are those of the tables in docs/inputs.md. The default run draws few cases, the slow one
-draws many: ``pytest -m slow tests/test_input_properties.py``.
+draws many: ``pytest -m slow tests/contracts/test_input_properties.py``.
 """
 
 import functools

@@ -45,22 +45,22 @@ def test_rows_are_of_parameters_that_there_are():
     assert len(ROWS) == len(TABLE)
 
 
-class WithTemperature(OPeNClassifier):
+class WithOneMore(OPeNClassifier):
     """A throw-away parameter: of a subclass."""
 
-    def __init__(self, module=None, *, temperature=1.0, **kwargs):
+    def __init__(self, module=None, *, thrown_away=1.0, **kwargs):
         super().__init__(module, **kwargs)
-        self.temperature = temperature
+        self.thrown_away = thrown_away
 
 
 def test_a_new_parameter_needs_a_row(monkeypatch):
-    net = make(WithTemperature, temperature=-1)
-    assert without_row(net) == {"temperature"}
+    net = make(WithOneMore, thrown_away=-1)
+    assert without_row(net) == {"thrown_away"}
     check_settings(net)  # what has no row has no check
 
-    row = Parameter("temperature", shared=False, check=checks.decay)
-    monkeypatch.setitem(parameter.__globals__["_ROWS"], "temperature", row)
-    with pytest.raises(ValueError, match="temperature=-1 is not a factor"):
+    row = Parameter("thrown_away", shared=False, check=checks.decay)
+    monkeypatch.setitem(parameter.__globals__["_ROWS"], "thrown_away", row)
+    with pytest.raises(ValueError, match="thrown_away=-1 is not a factor"):
         check_settings(net)
 
 

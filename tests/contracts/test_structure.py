@@ -61,6 +61,17 @@ def imported(name):
                 yield next(one for one in known if one in FILES)
 
 
+def test_nothing_is_imported_by_its_name_as_text():
+    """Such imports would go past the list."""
+    for name in FILES:
+        for node in ast.walk(parsed(name)):
+            called = ast.unparse(node.func) if isinstance(node, ast.Call) else ""
+            assert called not in ("__import__", "exec", "eval"), name
+            assert called.rpartition(".")[2] != "import_module", name
+            if isinstance(node, ast.Subscript) and ast.unparse(node.value) == "sys.modules":
+                raise AssertionError(f"{name} looks into sys.modules")
+
+
 def test_the_list_names_every_module_once():
     assert sorted(name for name, _ in listed()) == sorted(FILES)
 
@@ -110,7 +121,8 @@ def test_the_classifier_is_a_table_of_contents():
 def test_functions_are_short():
     for name in FILES:
         for node in ast.walk(parsed(name)):
-            if isinstance(node, ast.FunctionDef) and node.name != "__init__":
+            is_function = isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))
+            if is_function and node.name != "__init__":
                 body = node.body[1:] if ast.get_docstring(node) else node.body
                 length = body[-1].end_lineno - body[0].lineno + 1 if body else 0
                 assert length <= 50, f"{name}.{node.name} has {length} lines"
@@ -139,11 +151,20 @@ def test_only_the_door_asks_for_data_sets():
     for name in FILES:
         if name.partition(".")[0] != "_inputs":
             assert "_inputs.items" not in set(imported(name)), name
+            assert "is_dataset" not in FILES[name].read_text(), name
+
+
+def test_only_noise_asks_what_kind_of_a_family_it_is():
+    for name in FILES:
+        if name.partition(".")[0] != "noise":
+            assert not re.search(r"isinstance\(.*Noise(Family)?\b", FILES[name].read_text()), name
 
 
 def test_warnings_find_their_line_by_themselves():
     for name, path in FILES.items():
         assert "stacklevel" not in path.read_text(), name
+        if name != "_warnings":
+            assert not re.search(r"warnings\.warn\b|import warn\b", path.read_text()), name
 
 
 # --- tests mirror the tree ---
@@ -155,6 +176,7 @@ OF_THE_WHOLE = ("contracts", "docs", "examples")
 WITH_ANOTHER = {
     "__main__": "test_demo",
     "_checks": "contracts/test_parameters",
+    "_version": "contracts/test_structure",
     "_locks": "_training/test_allocator",
     "_protocols": "contracts/test_structure",
     "exceptions": "classifier/test_fit",

@@ -13,6 +13,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
 
 from sklearn_open import OPeNClassifier, PureNoiseOverSampler
+from sklearn_open.inspection import RebalancedCompositionDisplay
 from sklearn_open.noise import AdditiveGaussianNoise
 from sklearn_open.over_sampling import PureNoiseAppender
 from sklearn_open.over_sampling._epochs import LabelDraw
@@ -187,3 +188,19 @@ def test_other_refusals(images):
         make(composition="bernoulli").fit(*images)
     with pytest.raises(ValueError, match="noise='pink' is unknown"):
         make(resampler__noise="pink").fit(*images)
+
+
+def test_the_composition_alone(images):
+    """Noise on top of batches of any size, from the oversampler's own draws."""
+    settings = {"max_epochs": 2, "start_epoch": 1, "batch_size": 2, "random_state": 0}
+    clf = OPeNClassifier(composition="appended", **settings, verbose=0).fit(*images)
+    plan = clf.epoch_plan(1)
+    assert plan.is_noise.any()
+    np.testing.assert_array_equal(np.sort(plan.index[~plan.is_noise]), np.arange(60))
+    display = RebalancedCompositionDisplay.from_estimator(clf)
+    assert display.duplicated.sum() == 0
+    assert display.noise.sum() == plan.is_noise.sum()
+    with pytest.raises(
+        ValueError, match=r"of other samplers than resampler=.*use 'appended' or 'even'"
+    ):
+        OPeNClassifier(composition="bernoulli", resampler=PureNoiseAppender()).fit(*images)

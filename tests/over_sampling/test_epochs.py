@@ -83,3 +83,9 @@ def test_one_delta(own, given, params, delta):
 def test_two_deltas_are_refused(own, given):
     with pytest.raises(ValueError, match=rf"delta={given} contradicts.* delta is {own}\."):
         build_resampler(PureNoiseOverSampler(delta=own), given, {})
+
+
+def test_a_delta_of_none_is_not_set():
+    for resampler in (PureNoiseOverSampler, PureNoiseOverSampler()):
+        assert build_resampler(resampler, 0.9, {"delta": None}).delta == 0.9
+    assert build_resampler(PureNoiseOverSampler(delta=0.2), None, {"delta": None}).delta == 0.2

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from sklearn_open import OPeNClassifier
+from sklearn_open import OPeNClassifier, PureNoiseOverSampler
 from sklearn_open.backbones import resnet152_cosine
 from sklearn_open.recipes import get_recipe, list_recipes, recipe_parameters
 
@@ -64,3 +64,13 @@ def test_a_subclass_makes_one_of_its_own():
         pass
 
     assert type(Mine.from_recipe("celeba5")) is Mine
+
+
+def test_a_sampler_brings_its_delta(images):
+    sampler = PureNoiseOverSampler(delta=0.5)
+    clf = OPeNClassifier.from_recipe(
+        "cifar10_lt_ir100", resampler=sampler, module="SmallCNN", max_epochs=1, verbose=0
+    ).fit(*images)
+    assert clf.resampler_.delta == 0.5
+    with pytest.raises(ValueError, match="pass delta=None"):
+        clf.set_params(delta=0.3).fit(*images)
