@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path, PurePath, PurePosixPath
 
@@ -73,7 +73,9 @@ def check_classes(classes: Iterable[str] | None) -> list[str] | None:
     """
     if classes is None:
         return None
-    names = list(classes) if isinstance(classes, Iterable) and not isinstance(classes, str) else []
+    # A set has no order, and that of a text's letters is not meant.
+    ordered = isinstance(classes, Iterable) and not isinstance(classes, (str, Set))
+    names = list(classes) if ordered else []
     twice = [name for name, n in Counter(map(str, names)).items() if n > 1]
     if not names or twice or not all(isinstance(name, str) for name in names):
         got = f"{twice[0]!r} more than once" if twice else repr(classes)
@@ -147,18 +149,33 @@ class _Tree:
 
     def __init__(self, names: Sequence[str], inside: Name, pattern: Pattern) -> None:
         self.inside, self.pattern = inside, pattern
-        visible = [name for name in names if not is_hidden(name)]
+        images: set[Name] = set()
+        others: set[Name] = set()
+        self.folders: set[Name] = set()
+        for name in names:
+            parts = _parts(name)
+            if is_image(name):
+                images.add(parts)
+            elif name[-1:] != "/" and not is_hidden(name):
+                others.add(parts)
+            folder = parts if name[-1:] == "/" else parts[:-1]
+            if folder and folder not in self.folders and not is_hidden("/".join(folder)):
+                self._add_folders(folder)
         # Sorted as tuples: in a string, the "/" after "cat" would come after the " " of "cat 2".
-        self.all_images = sorted({_parts(name) for name in visible if is_image(name)})
-        self.folders = _all_folders(visible)
+        self.all_images = sorted(images)
         self.images = [image for image in self.all_images if self._is_meant(image)]
         self.classes = {name[-1] for name in self.folders if name[:-1] == inside}
-        others = {_parts(name) for name in visible if not is_image(name) and name[-1:] != "/"}
         self._ignored = [
             name
             for name in sorted(others)
             if self._is_meant(name) and name[-1].lower() not in _OF_FILE_MANAGERS
         ]
+
+    def _add_folders(self, folder: Name) -> None:
+        """Add a folder, and those that it lies in."""
+        while folder and folder not in self.folders:
+            self.folders.add(folder)
+            folder = folder[:-1]
 
     def class_of(self, file: Name) -> str:
         return file[len(self.inside)]
@@ -228,17 +245,6 @@ class _Tree:
 
 def _parts(name: str) -> Name:
     return tuple(name.removesuffix("/").split("/"))
-
-
-def _all_folders(names: Iterable[str]) -> set[Name]:
-    """Return all folders: those that are named, and those that something lies in."""
-    folders: set[Name] = set()
-    for name in names:
-        folder = _parts(name) if name[-1:] == "/" else _parts(name)[:-1]
-        while folder and folder not in folders:
-            folders.add(folder)
-            folder = folder[:-1]
-    return folders
 
 
 def _by_suffix(files: Sequence[Name]) -> str:

@@ -56,6 +56,7 @@ def decode_image(
         has pixels of 32 bits, of 16 bits in colour or with a sign, or is no image of a format that
         is read; a ValueError.
     """
+    content = b""
     try:
         content = read(name)
         try:
@@ -69,7 +70,8 @@ def decode_image(
         raise
     except Exception as error:  # damaged files raise about anything: OSError, SyntaxError, ...
         raise UnusableFileError(
-            f"{name!r} cannot be read as an image ({_reason(error)}); replace or remove the file."
+            f"{name!r} cannot be read as an image ({_reason(error, content)}); replace or remove "
+            "the file."
         ) from error
 
 
@@ -104,8 +106,12 @@ def _tags(image: Image.Image) -> dict[int, Any]:
     return {tag: found.get(tag) for tag in (_BITS, _PHOTOMETRIC, _SAMPLE_FORMAT)}
 
 
-def _reason(error: Exception) -> str:
+def _reason(error: Exception, content: bytes) -> str:
     if isinstance(error, UnidentifiedImageError):  # its own words name an object in memory
+        if content.startswith((b"II*\0", b"MM\0*")):
+            return (
+                "it is a TIFF of a kind that is not read, as 16 bits with transparency, or damaged"
+            )
         return f"it is none of {', '.join(_FORMATS)}, or damaged"
     return f"{type(error).__name__}: {error}"
 

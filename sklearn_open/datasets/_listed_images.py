@@ -168,6 +168,11 @@ def _checked_targets(targets: Any) -> np.ndarray:
             "integers, one for each image. Names of classes become numbers by "
             "numpy.unique(names, return_inverse=True)[1]."
         )
+    if targets.size and int(targets.max()) > np.iinfo(np.int64).max:  # would become negative
+        raise ValueError(
+            f"targets go up to {targets.max()}, which 64 bits with a sign cannot hold; number the "
+            "classes from 0."
+        )
     return targets.astype(np.int64)
 
 

@@ -62,10 +62,11 @@ def test_all_empty(tree, source):
         load_image_folder(source(tree("ant/", "bee/")), allow_empty=True)
 
 
-def test_a_zip_file_without_entries_of_folders(tree, tmp_path):
-    tree("ant/1.png", "bird/notes.txt", "cat/1.png")
+@pytest.mark.parametrize("other", ["bird/notes.txt", "bird/.DS_Store"])
+def test_a_zip_file_without_entries_of_folders(tree, tmp_path, other):
+    tree("ant/1.png", other, "cat/1.png")
     with zipfile.ZipFile(tmp_path / "x.zip", "w") as archive:
-        for name in ("ant/1.png", "bird/notes.txt", "cat/1.png"):
+        for name in ("ant/1.png", other, "cat/1.png"):
             archive.write(tmp_path / "data" / name, name)
     with pytest.raises(ValueError, match=r"'bird' .* has no images"):
         load_image_folder(tmp_path / "x.zip")
@@ -231,7 +232,7 @@ def test_classes_are_asked_of_this_subset_alone(tree, source):
     assert codes(load_image_folder(folder, subset="test", classes=["dog"])) == {"dog": 0}
 
 
-@pytest.mark.parametrize("classes", ["cat", [], [1, 2], ["a", "b", "a"], [None], 3, [["a"]]])
+@pytest.mark.parametrize("classes", ["cat", [], [1, 2], ["a", "b", "a"], [None], 3, [["a"]], {"a"}])
 def test_bad_classes(tree, classes):
     with pytest.raises(ValueError, match=r"classes must be the names of the class folders as text"):
         load_image_folder(tree("a/1.png"), classes=classes)

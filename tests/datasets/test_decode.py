@@ -191,6 +191,14 @@ def test_colour_of_16_bits_is_refused(tmp_path, write_deep, kind):
         ListedImages(tmp_path, [f"a/2{suffix}"], [0])[0]
 
 
+def test_kinds_of_tiff_that_pillow_does_not_know(tmp_path, write_deep):
+    write_deep(tmp_path / "1.tif", deep(shape=(4, 5, 2)))
+    with pytest.raises(
+        ValueError, match=r"'1.tif' cannot be .*TIFF of a kind that is not read, as"
+    ):
+        decoded(tmp_path / "1.tif")
+
+
 @pytest.mark.parametrize("suffix", [".png", ".tif", ".ppm"])
 def test_colour_of_8_bits_is_read(tmp_path, write_deep, suffix):
     pixels = deep(shape=(4, 5, 3), highest=255, dtype=np.uint8)

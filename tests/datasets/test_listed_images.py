@@ -228,6 +228,11 @@ def test_targets(targets):
         ListedImages("", ["a.jpg", "b.jpg"], targets)
 
 
+def test_targets_do_not_wrap_around():
+    with pytest.raises(ValueError, match=r"targets go up to 9223372036854775808, which 64 bits"):
+        ListedImages("", ["a.jpg", "b.jpg"], np.array([0, 2**63], np.uint64))
+
+
 def test_default_transforms():
     wide = Image.fromarray(np.tile(np.arange(200, dtype=np.uint8), (100, 1)))
     cropped = np.asarray(resize_and_crop(28)(wide))  # to 32 x 64, then the middle
