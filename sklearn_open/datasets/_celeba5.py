@@ -81,8 +81,9 @@ def load_celeba5(
         Height and width that images are resized to, for the default of `transform`. The paper has
         64; the code of [1]_ trains on 32.
     transform : callable, default=None
-        From a PIL image in RGB to a PIL image, array or tensor, of one shape for all images. By
-        default images are resized to squares of `image_size`.
+        From a PIL image, upright and in RGB (see :class:`~sklearn_open.datasets.ListedImages`), to
+        a PIL image, array or tensor, of one shape for all images. By default images are resized to
+        squares of `image_size`.
     check_images : bool, default=True
         Whether to look up that all images are there. If False, a missing image is an error when it
         is read.

@@ -18,6 +18,7 @@ __all__ = [
     "IMAGE_SUFFIXES",
     "Refuse",
     "UnusableFileError",
+    "is_hidden",
     "is_image",
     "leads_out",
     "open_source",
@@ -26,6 +27,8 @@ __all__ = [
 
 IMAGE_SUFFIXES = (".bmp", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
 
+# What operating systems and programs put beside the files of users.
+_OF_SYSTEMS = {"__MACOSX", "$RECYCLE.BIN", "@eaDir", "System Volume Information", "lost+found"}
 # 24-bit pixels of the largest image that Pillow opens without a warning (Image.MAX_IMAGE_PIXELS).
 MAX_FILE_BYTES = 2**28
 # ImageNet-21k has 21,841 classes. Links to folders of links can make billions of a few.
@@ -36,18 +39,30 @@ ZIP_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 
 
 class UnusableFileError(ValueError):
-    """A file cannot be used; the message is a sentence that names it."""
+    """A file cannot be used; the message is a sentence that names it.
+
+    Parameters
+    ----------
+    message : str
+        The sentence.
+    folder : str or None, default=None
+        The folder's name, if all files of a folder cannot be used.
+    """
+
+    def __init__(self, message: str, folder: str | None = None) -> None:
+        super().__init__(message)
+        self.folder = folder
 
 
 Refuse = Callable[[UnusableFileError], None]
-"""What is told of a file that is not even listed: raises the error, or counts it."""
+"""What is told of a file or folder that is not even listed: raises the error, or counts it."""
 
 
 @contextmanager
 def open_source(
     path: Path, follow_links: bool, refuse: Refuse
 ) -> Iterator[tuple[list[str], Callable[[str], bytes]]]:
-    """Open a folder or zip file: the names of the files in it, and a function that reads one.
+    """Open a folder or zip file: the names of what is in it, and a function that reads a file.
 
     Parameters
     ----------
@@ -56,13 +71,13 @@ def open_source(
     follow_links : bool
         Whether links may lead out of the folder.
     refuse : callable
-        Is called with an error for each link to a folder that is not followed, and for each image
-        whose name leads out of the zip file.
+        Is called with an error for each folder that is not entered (a link that is not followed,
+        or what cannot be listed), and for each image whose name leads out of the zip file.
 
     Yields
     ------
     names : list of str
-        Relative to `path`, separated by "/".
+        Files and folders, relative to `path` and separated by "/"; those of folders end with one.
     read : callable
         From a name to the file's content. Raises UnusableFileError, or what zipfile raises.
 
@@ -86,9 +101,13 @@ def open_source(
 
 def is_image(name: str) -> bool:
     """Tell whether a file is an image to load, by its name."""
+    return not is_hidden(name) and name.lower().endswith(IMAGE_SUFFIXES)
+
+
+def is_hidden(name: str) -> bool:
+    """Tell whether a file or folder is hidden, or lies in what is."""
     parts = name.split("/")
-    hidden = any((part[:1] == "." and part != "..") or part == "__MACOSX" for part in parts)
-    return not hidden and name.lower().endswith(IMAGE_SUFFIXES)
+    return any((part[:1] == "." and part != "..") or part in _OF_SYSTEMS for part in parts)
 
 
 def leads_out(name: str) -> bool:
@@ -134,12 +153,31 @@ class _Folder:
     def names(self, refuse: Refuse) -> list[str]:
         names: list[str] = []
         n_folders = 0
+
+        def unlisted(error: OSError) -> None:
+            name = self._name(Path(error.filename))
+            reason = error.strerror or type(error).__name__
+            refuse(
+                UnusableFileError(
+                    f"{name!r} cannot be listed ({reason}): give yourself the right to read it, or "
+                    "remove it.",
+                    folder=name,
+                )
+            )
+
         # Data sets are often assembled from links to folders, so links are followed.
-        for folder, folders, files in os.walk(self._path, followlinks=True):
+        for folder, folders, files in os.walk(self._path, onerror=unlisted, followlinks=True):
             here = Path(folder)
             inside = here.relative_to(self._path).as_posix()
-            names += [name if inside == "." else f"{inside}/{name}" for name in files]
-            folders[:] = [name for name in sorted(folders) if self._is_entered(here / name, refuse)]
+            before = "" if inside == "." else f"{inside}/"
+            # A link that leads nowhere is told of if it is called an image; else it is no file.
+            names += [
+                before + name for name in files if is_image(name) or os.path.exists(here / name)
+            ]
+            folders[:] = [name for name in sorted(folders) if not is_hidden(name)]
+            # What is not entered is a folder all the same: a class keeps its place.
+            names += [f"{before}{name}/" for name in folders]
+            folders[:] = [name for name in folders if self._is_entered(here / name, refuse)]
             n_folders += len(folders)
             if n_folders > MAX_FOLDERS:
                 raise ValueError(
@@ -149,8 +187,6 @@ class _Folder:
         return names
 
     def _is_entered(self, folder: Path, refuse: Refuse) -> bool:
-        if folder.name.startswith(".") or folder.name == "__MACOSX":
-            return False
         if not folder.is_symlink():
             return True
         real = Path(os.path.realpath(folder))
@@ -158,7 +194,8 @@ class _Folder:
         if real in around:
             refuse(
                 UnusableFileError(
-                    f"{self._name(folder)!r} is a link to a folder that it lies in; remove it."
+                    f"{self._name(folder)!r} is a link to a folder that it lies in; remove it.",
+                    folder=self._name(folder),
                 )
             )
             return False
@@ -179,7 +216,8 @@ class _Folder:
         if not (self._follow_links or real.is_relative_to(self._real)):
             raise UnusableFileError(
                 f"{self._name(link)!r} is a link out of the folder, to {str(real)!r}; pass "
-                "follow_links=True if you trust it, or remove it."
+                "follow_links=True if you trust it, or remove it.",
+                folder=self._name(link) if link.is_dir() else None,
             )
 
     def _name(self, file: Path) -> str:
@@ -219,7 +257,7 @@ class _Members:
                         "separated by '/' and without '..'. Pack the folder again."
                     )
                 )
-            else:
+            elif not leads_out(name):
                 names.append(name)
         return names
 

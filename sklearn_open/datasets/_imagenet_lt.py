@@ -53,9 +53,10 @@ def load_imagenet_lt(
     image_size : int, default=224
         Height and width of the images, for the default of `transform`.
     transform : callable, default=None
-        From a PIL image in RGB to a PIL image, array or tensor, of one shape for all images. By
-        default the one that papers evaluate with: the shorter side resized to 256/224 of
-        `image_size`, then a centre crop of `image_size`. Train with a random one, as
+        From a PIL image, upright and in RGB (see :class:`~sklearn_open.datasets.ListedImages`), to
+        a PIL image, array or tensor, of one shape for all images. By default the one that papers
+        evaluate with: the shorter side resized to 256/224 of `image_size`, then a centre crop of
+        `image_size`. Train with a random one, as
         ``torchvision.transforms.v2.RandomResizedCrop(224)``.
     check_images : bool, default=True
         Whether to look up that all images are there. If False, the paths are taken as the list has

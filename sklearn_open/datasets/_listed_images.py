@@ -30,7 +30,8 @@ class ListedImages(Dataset):
     ``train_test_split(data, data.targets)``, ``cross_val_score(clf, data, data.targets)``.
 
     Files are refused, when they are read, as :func:`~sklearn_open.datasets.load_image_folder`
-    refuses them: what cannot be decoded, and what is too large. Links are followed.
+    refuses them: what cannot be decoded or would lose levels, and what is too large. Links are
+    followed.
 
     Parameters
     ----------
@@ -41,13 +42,18 @@ class ListedImages(Dataset):
     targets : array-like of shape (n_samples,)
         Their labels, integers.
     transform : callable or None, default=None
-        From a PIL image in RGB to what an item holds: a PIL image, an array or a tensor. Random
+        From a PIL image to what an item holds: a PIL image, an array or a tensor. The image is in
+        RGB, but 16-bit grey comes in Pillow's mode "I;16", with every value of its file. Random
         transforms draw from torch's or NumPy's global generator, which the classifier seeds for
         every image it reads. None leaves images as they are.
+    exif_transpose : bool, default=True
+        Whether images that a camera stored turned or mirrored are upright, as their EXIF
+        orientation says; see :func:`PIL.ImageOps.exif_transpose`. One that cannot be read counts as
+        none. If False, rows are as they are stored.
 
     Attributes
     ----------
-    root, filenames, transform
+    root, filenames, transform, exif_transpose
         As given.
     targets : ndarray of shape (n_samples,), dtype int64
         The labels.
@@ -78,11 +84,13 @@ class ListedImages(Dataset):
         filenames: Sequence[str],
         targets: Any,
         transform: Callable[[Any], Any] | None = None,
+        exif_transpose: bool = True,
     ) -> None:
         self.root = Path(root)
         self.filenames = list(filenames)
         self.targets = _checked_targets(targets)
         self.transform = transform
+        self.exif_transpose = exif_transpose
         if len(self.filenames) != len(self.targets):
             raise ValueError(
                 f"There are {len(self.filenames)} filenames and {len(self.targets)} targets; pass "
@@ -147,7 +155,7 @@ class ListedImages(Dataset):
                 f"Image {name!r} is not in {str(self.root)!r}. Put it there, or pass the folder "
                 "that has it as image_root."
             )
-        image = decode_image(self._read, name)
+        image = decode_image(self._read, name, exif_transpose=self.exif_transpose)
         return image if self.transform is None else self.transform(image), int(self.targets[i])
 
     def _read(self, name: str) -> bytes:
@@ -161,6 +169,11 @@ def _checked_targets(targets: Any) -> np.ndarray:
             f"targets have the shape {targets.shape} and dtype {targets.dtype}; needed are "
             "integers, one for each image. Names of classes become numbers by "
             "numpy.unique(names, return_inverse=True)[1]."
+        )
+    if targets.size and int(targets.max()) > np.iinfo(np.int64).max:  # would become negative
+        raise ValueError(
+            f"targets go up to {targets.max()}, which 64 bits with a sign cannot hold; number the "
+            "classes from 0."
         )
     return targets.astype(np.int64)
 

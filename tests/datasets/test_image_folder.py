@@ -7,7 +7,7 @@ import pytest
 from numpy.testing import assert_array_equal
 from PIL import Image
 
-from sklearn_open.datasets import load_image_folder
+from sklearn_open.datasets import _image_folder, load_image_folder
 
 
 def pixels(seed, shape=(6, 5, 3)):
@@ -97,7 +97,14 @@ def test_size(tmp_path):
     assert_array_equal(data[0], np.asarray(resized))
 
 
-@pytest.mark.parametrize("size", [64, (0, 4), (1, 2, 3)])
+@pytest.mark.parametrize("size", [5, np.int64(5), [5, 5], (5, np.int32(5))])
+def test_one_size_for_both(animals, size):
+    assert_array_equal(
+        load_image_folder(animals, size=size).data, load_image_folder(animals, size=(5, 5)).data
+    )
+
+
+@pytest.mark.parametrize("size", [0, -3, True, 64.0, "64", (0, 4), (1, 2, 3), (64.5, 3), (None, 8)])
 def test_bad_size(animals, size):
     with pytest.raises(ValueError, match="size must be a tuple"):
         load_image_folder(animals, size=size)
@@ -109,7 +116,8 @@ def test_subset(split, source):
     bunch = load_image_folder(path, subset="train")
     assert bunch.filenames == ["train/cat/1.png", "train/dog/1.png"]
     assert bunch.target_names == ["cat", "dog"]
-    assert load_image_folder(path, subset="test/").data.shape == (1, 6, 5, 3)
+    with pytest.warns(UserWarning, match="Other subsets have the class 'dog'"):
+        assert load_image_folder(path, subset="test/").data.shape == (1, 6, 5, 3)
     for subset in (None, "val", "train/cat"):
         with pytest.raises(ValueError, match=r"one of \['test', 'train'\]"):
             load_image_folder(path, subset=subset)
@@ -127,12 +135,16 @@ def test_folders_of_images_beside_images(split):
 
 
 def test_other_files_are_ignored(animals):
-    for name in (".git/a.png", "__MACOSX/cat/a.png", "cat/._10.png", "cat/notes.txt", "top.png"):
+    for name in (".git/a.png", "__MACOSX/cat/a.png", "cat/._10.png", "cat/Thumbs.db", "top.png"):
         (animals / name).parent.mkdir(parents=True, exist_ok=True)
         (animals / name).write_bytes(b"no image")
-    (animals / "empty").mkdir()
+    (animals / ".empty").mkdir()
     assert load_image_folder(animals).filenames == SORTED
     assert load_image_folder(zipped(animals)).filenames == SORTED
+    (animals / "cat/notes.txt").write_bytes(b"no image")
+    for path in (animals, zipped(animals)):
+        with pytest.warns(UserWarning, match="1 file .txt, the first of them 'cat/notes.txt'"):
+            assert load_image_folder(path).filenames == SORTED
 
 
 @pytest.mark.parametrize("source", [Path, zipped])
@@ -170,9 +182,15 @@ def test_real_zip():
     assert 110 < bunch.data.mean() < 130
 
 
-def test_sixteen_bit_images_are_scaled_not_cut_off(tmp_path):
+def test_sixteen_bit_images_keep_their_values(tmp_path):
     folder = tmp_path / "a"
     folder.mkdir()
     Image.fromarray(np.full((4, 4), 40000, dtype=np.uint16)).save(folder / "0.png")
     data = load_image_folder(tmp_path, mode="L").data
-    np.testing.assert_array_equal(data, np.full((1, 4, 4), 40000 // 257))
+    np.testing.assert_array_equal(data, np.full((1, 4, 4), 40000))
+    assert data.dtype == np.uint16
+
+
+def test_memory_is_asked_for_by_the_size_of_a_value():
+    with pytest.raises(ValueError, match=r"pixels need 301749 GiB"):
+        _image_folder._allocate(10**9, (9000, 18), np.uint16)

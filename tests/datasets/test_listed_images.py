@@ -189,9 +189,11 @@ def test_pixels_of_an_unknown_range(listed, dtype):
 
 
 @pytest.mark.parametrize("suffix", ["PNG", "TIFF", "PPM"])
-def test_sixteen_bits_are_scaled(listed, suffix):
+def test_sixteen_bits_keep_their_values(listed, suffix):
     Image.fromarray(np.full((8, 8), 40000, np.uint16)).save(listed.root / "a/3.jpg", suffix)
-    assert_array_equal(listed[3][0], np.full((8, 8, 3), 40000 // 257))
+    image, _ = listed[3]
+    assert image.mode == "I;16"
+    assert_array_equal(image, np.full((8, 8), 40000))
 
 
 def test_a_portable_float_map(listed):
@@ -224,6 +226,11 @@ def test_lengths():
 def test_targets(targets):
     with pytest.raises(ValueError, match=r"needed are integers, one for each image"):
         ListedImages("", ["a.jpg", "b.jpg"], targets)
+
+
+def test_targets_do_not_wrap_around():
+    with pytest.raises(ValueError, match=r"targets go up to 9223372036854775808, which 64 bits"):
+        ListedImages("", ["a.jpg", "b.jpg"], np.array([0, 2**63], np.uint64))
 
 
 def test_default_transforms():
