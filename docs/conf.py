@@ -20,15 +20,18 @@ release = sklearn_open.__version__
 
 extensions = [
     "sphinx.ext.autodoc",
-    "sphinx.ext.mathjax",
     "numpydoc",
     "myst_parser",
+    "formulas",
     "sphinx_gallery.gen_gallery",
 ]
-exclude_patterns = ["_build", "_gallery"]
+# Tables of times, which builds used to leave here, load scripts from other hosts.
+exclude_patterns = ["_build", "_gallery", "sg_execution_times.rst", "*/sg_execution_times.rst"]
 html_theme = "furo"
 html_title = f"sklearn_open {release}"
 
+# MathJax would be fetched from another host whenever a page is read.
+html_math_renderer = "mathml"
 myst_enable_extensions = ["dollarmath"]
 myst_heading_anchors = 3
 
@@ -54,4 +57,5 @@ sphinx_gallery_conf = {
     "download_all_examples": False,
     "show_signature": False,
     "min_reported_time": 1000,  # how long they took differs from machine to machine
+    "write_computation_times": False,  # see exclude_patterns
 }

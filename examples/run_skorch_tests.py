@@ -31,7 +31,7 @@ READ = "labels are read from the data set, where skorch gives up"
 ACCEPTED = {
     "test_error_when_classes_could_not_be_inferred": READ,
     "test_fit_with_dataset_stratified_without_explicit_y_raises": READ,
-    "test_repr_": "the class is another one: its path is in the repr",
+    "test_repr_": "the parameters that differ from their defaults are printed, as by scikit-learn",
     "test_predefined_split": DATASET,
     "test_custom_module_is_init_when_default_module_already_is": COPIED,
     "test_modules_reinit_when_both_initialized_but_custom_module_changed": COPIED,

@@ -52,7 +52,7 @@ def run(method: str, seed: int, verbose: int = 0) -> tuple[float, np.ndarray]:
     seed : int
         Fixes test split, long-tailed subset and training; the same for every method.
     verbose : int, default=0
-        2 shows a progress bar.
+        2 shows a progress bar, on a terminal.
 
     Returns
     -------
@@ -124,8 +124,8 @@ def _import_pyplot() -> Any:
         import matplotlib
     except ImportError as error:
         raise SystemExit(
-            "The demonstration draws a chart with matplotlib, which is not installed. Run "
-            "pip install 'sklearn-open[plot]' (from a checkout: pip install '.[plot]')."
+            "The demonstration draws a chart with matplotlib, which is not installed. Run pip "
+            "install matplotlib."
         ) from error
     matplotlib.use("agg")
     from matplotlib import pyplot

@@ -31,6 +31,7 @@ from sklearn_open._training.training_set import (
 from sklearn_open._warnings import warn_user
 from sklearn_open.batching._dataset import ImageDataset, TrainSet, taken
 from sklearn_open.batching._transform import BatchTransform
+from sklearn_open.callbacks._epoch_log import EpochLog
 from sklearn_open.callbacks._progress import TrainingProgress
 from sklearn_open.callbacks._schedules import StepSchedule
 from sklearn_open.over_sampling._pure_noise import PureNoiseOverSampler
@@ -143,9 +144,11 @@ class OPeNClassifier(TwoRouteNet):
         reports: predictions are of the kind that `y` holds.
     **kwargs : dict
         What else `skorch.NeuralNetClassifier` takes, among it ``module__...``, ``optimizer__...``,
-        ``resampler__...``, ``callbacks``, ``warm_start`` and ``verbose`` (0: silent, 1: a line per
-        epoch, 2: also a progress bar with the time left). Batches come from the plan of each epoch;
-        an ``iterator_train`` of your own needs ``resampler=None``.
+        ``resampler__...``, ``callbacks``, ``warm_start`` and ``verbose`` (0: silent; 1: a line per
+        epoch, but none in the fits of scikit-learn's searches and cross-validation, only in the
+        refit; 2: lines everywhere, and on a terminal a progress bar with the time left). Batches
+        come from the plan of each epoch; an ``iterator_train`` of your own needs
+        ``resampler=None``.
 
     Attributes
     ----------
@@ -404,9 +407,10 @@ class OPeNClassifier(TwoRouteNet):
 
     @property
     def _default_callbacks(self) -> list[tuple[str, Any]]:
-        *recorders, print_log = super()._default_callbacks
+        *recorders, (print_log, _) = super()._default_callbacks
         schedule = StepSchedule(self.warmup_epochs, self.lr_milestones, self.lr_decay)
-        return [*recorders, ("lr_schedule", schedule), ("progress", TrainingProgress()), print_log]
+        shown = [("progress", TrainingProgress()), (print_log, EpochLog())]
+        return [*recorders, ("lr_schedule", schedule), *shown]
 
     # --- data: plan -> batches -> what the network is fed ---
 

@@ -20,6 +20,7 @@ import torch
 
 import sklearn_open.backbones as backbones
 from sklearn_open._inputs.pixels import PixelScale
+from sklearn_open._parameters.signature import defaults
 from sklearn_open._parameters.table import names_where
 from sklearn_open._persistence.plain import decode, decode_array, encode, encode_array
 from sklearn_open._protocols import FittedNet
@@ -180,7 +181,7 @@ def _plain_numbers(epoch: dict[str, Any]) -> dict[str, Any]:
 def _parameters_of(net: FittedNet) -> tuple[dict[str, str], dict[str, Any], dict[str, str]]:
     """Return the parameters that have names, those that are plain, and what the others are."""
     names, params, not_stored = {}, {}, {}
-    defaults = _defaults(type(net))
+    usual = defaults(type(net))
     for param, value in _parameters_to_save(net).items():
         if (name := _name_of(param, value)) is not None:
             names[param] = name
@@ -188,7 +189,7 @@ def _parameters_of(net: FittedNet) -> tuple[dict[str, str], dict[str, Any], dict
         try:
             params[param] = encode(value)
         except TypeError:
-            if value is not defaults.get(param, inspect.Parameter.empty):
+            if value is not usual.get(param, inspect.Parameter.empty):
                 not_stored[param] = _described(value)
     return names, params, not_stored
 
@@ -201,17 +202,6 @@ def _parameters_to_save(net: FittedNet) -> dict[str, Any]:
         decided = [name for name in DECIDED_BY_WEIGHTS if hasattr(net.module_, name)]
         params |= {f"module__{name}": getattr(net.module_, name) for name in decided}
     return {name: value for name, value in params.items() if name not in PRETRAINED}
-
-
-def _defaults(cls: type) -> dict[str, Any]:
-    """Return the parameters that a class and its bases take by name, with their defaults."""
-    defaults: dict[str, Any] = {}
-    for base in reversed(cls.__mro__[:-1]):
-        if "__init__" in vars(base):
-            parameters = inspect.signature(vars(base)["__init__"]).parameters.values()
-            named = [p for p in parameters if p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL)]
-            defaults |= {p.name: p.default for p in named if p.name != "self"}
-    return defaults
 
 
 # --- what is believed ---
@@ -405,4 +395,4 @@ def _is_network(name: str) -> bool:
 def _is_parameter(estimator: type, name: str) -> bool:
     if name in OF_THE_MACHINE or name.startswith("_") or name.endswith("_"):
         return False
-    return name in _defaults(estimator) or "__" in name  # which has to begin with a component
+    return name in defaults(estimator) or "__" in name  # which has to begin with a component

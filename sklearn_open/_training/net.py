@@ -1,29 +1,34 @@
 """skorch's classifier with scikit-learn's manners.
 
 What skorch's `NeuralNetClassifier` does otherwise than scikit-learn's users expect is mended here,
-in one place: labels, the "auto" device, parameters, attributes set before `fit`, pickling.
+in one place: labels, the "auto" device, parameters, what is printed, attributes set before `fit`,
+pickling.
 """
 
 from __future__ import annotations
 
 import copy
+import inspect
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from fnmatch import fnmatch
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
+from sklearn.base import BaseEstimator
 from skorch import NeuralNetClassifier
 from skorch.callbacks import Callback, EpochScoring, PassthroughScoring
 from skorch.history import History
 
 from sklearn_open._checks import is_number, near_names
 from sklearn_open._inputs.door import own_labels
+from sklearn_open._parameters.signature import complete_signature
 from sklearn_open._parameters.table import parameter
 from sklearn_open._protocols import Parts
 from sklearn_open._training.fed import as_fed
 from sklearn_open._training.hardware import resolve_device
+from sklearn_open._training.search import is_one_of_many
 from sklearn_open.batching._batches import Batch
 from sklearn_open.callbacks._progress import TrainingProgress
 from sklearn_open.exceptions import TrainingDivergedError
@@ -56,9 +61,14 @@ class ScikitNet(NeuralNetClassifier):
 
     scaler_: torch.amp.GradScaler
     batch_in_work_: Batch | None = None  # while callbacks look at it
+    __signature__: ClassVar[inspect.Signature]
     history_ = _UnlessSet(lambda: None)
     initialized_ = _UnlessSet(lambda: False)
     virtual_params_ = _UnlessSet(dict)
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        complete_signature(cls)
 
     def __init__(self, module: Any, **kwargs: Any) -> None:
         super().__init__(module, **kwargs)
@@ -87,6 +97,19 @@ class ScikitNet(NeuralNetClassifier):
     @device.setter
     def device(self, given: Any) -> None:
         self.__dict__["device"] = given
+
+    @property
+    def verbose(self) -> int:
+        """How much is printed now: 1 prints nothing in the fits of a search or cross-validation.
+
+        `get_params`, and so `clone`, returns what was given.
+        """
+        given: int = self.__dict__["verbose"]
+        return 0 if given == 1 and is_one_of_many() else given
+
+    @verbose.setter
+    def verbose(self, given: int) -> None:
+        self.__dict__["verbose"] = given
 
     @property
     def device_(self) -> torch.device:
@@ -265,7 +288,20 @@ class ScikitNet(NeuralNetClassifier):
         params = super().get_params(deep=deep, **kwargs)
         # skorch answers with its default callbacks, whatever was set on them.
         given = {name: v for name, v in self.__dict__.items() if name.startswith("callbacks__")}
-        return {**params, **given, "device": self.__dict__["device"]}
+        return {**params, **given, **{name: self.__dict__[name] for name in ("device", "verbose")}}
+
+    def __repr__(self, N_CHAR_MAX: int = 700) -> str:
+        """Return the class and the parameters that differ from their defaults."""
+        # scikit-learn lays out what has the `__repr__` of its base class: a stand-in.
+        of_this = {
+            "__init__": type(self).__init__,
+            "get_params": lambda _, deep=True: self.get_params(deep),
+        }
+        stand_in = type(type(self).__name__, (BaseEstimator,), of_this)
+        try:
+            return BaseEstimator.__repr__(object.__new__(stand_in), N_CHAR_MAX)
+        except Exception:  # a value that cannot be shown, an estimator that is half made
+            return f"{type(self).__name__}(...)"
 
     def set_params(self, **params: Any) -> ScikitNet:
         """Set parameters; they last, also where skorch would forget or refuse them once fitted."""

@@ -68,8 +68,7 @@ def _of_timm(name: str, shown: str) -> Callable[..., Any]:
         import timm
     except ImportError as error:
         raise ImportError(
-            f"module={shown!r} needs timm, which is not installed. Install it with "
-            "'pip install sklearn-open[timm]', or pip install timm."
+            f"module={shown!r} needs timm, which is not installed. Run pip install timm."
         ) from error
     if not timm.is_model(name):
         raise _unknown(shown, name, timm.list_models(), "of timm", prefix="timm:")

@@ -1,7 +1,8 @@
-"""Callbacks: the paper's learning rates, a progress bar, accuracy by class size."""
+"""Callbacks: the paper's learning rates, what is shown of a training, accuracy by class size."""
 
+from sklearn_open.callbacks._epoch_log import EpochLog
 from sklearn_open.callbacks._group_accuracy import GroupAccuracy
 from sklearn_open.callbacks._progress import TrainingProgress
 from sklearn_open.callbacks._schedules import StepSchedule
 
-__all__ = ["GroupAccuracy", "StepSchedule", "TrainingProgress"]
+__all__ = ["EpochLog", "GroupAccuracy", "StepSchedule", "TrainingProgress"]

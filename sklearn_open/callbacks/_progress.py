@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 from skorch.callbacks import Callback
+from tqdm.asyncio import tqdm as console_tqdm
 from tqdm.auto import tqdm
+
+from sklearn_open.callbacks._terminal import is_terminal
 
 __all__ = ["TrainingProgress"]
 
 
 class TrainingProgress(Callback):
-    """A progress bar with the time left for the whole training, at ``verbose=2`` and above."""
+    """A progress bar with the time left for the whole training, at ``verbose=2`` and above.
 
-    bar_: Any = None  # not there unless training with verbose=2 is going on
+    It is drawn on a terminal or in a notebook, not into files and pipes, where every move would be
+    one more line of control characters.
+    """
+
+    bar_: Any = None  # not there unless training with a bar is going on
 
     def on_train_begin(self, net: Any, **kwargs: Any) -> None:
         """Open the bar."""
-        if net.verbose >= 2:
+        if net.verbose >= 2 and _is_seen():
             self.first_epoch_ = len(net.history)
             self.last_epoch_ = self.first_epoch_ + net.max_epochs
             self.bar_ = tqdm(
@@ -57,3 +65,8 @@ class TrainingProgress(Callback):
     def __getstate__(self) -> dict[str, Any]:
         # A bar that an error in training left open holds on to the terminal.
         return {name: value for name, value in self.__dict__.items() if name != "bar_"}
+
+
+def _is_seen() -> bool:
+    in_notebook = tqdm is not console_tqdm  # where it is a widget
+    return in_notebook or is_terminal(sys.stderr)

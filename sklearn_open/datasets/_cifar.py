@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -297,7 +300,8 @@ def _download(cls: Any, root: Path, train: bool) -> Any:
     try:
         return cls(root, train=train)
     except RuntimeError:  # not there, or damaged
-        utils.download_url(cls.url, root, cls.filename, cls.tgz_md5)
+        with _bar_on_terminals_only(utils):
+            utils.download_url(cls.url, root, cls.filename, cls.tgz_md5)
         archive = root / cls.filename
         if (found := _sha256(archive)) != _SHA256[cls.__name__]:
             raise OSError(
@@ -305,6 +309,17 @@ def _download(cls: Any, root: Path, train: bool) -> Any:
                 "published archive, and was not unpacked; delete it"
             ) from None
         return cls(root, train=train, download=True)  # finds the archive, and unpacks it
+
+
+@contextmanager
+def _bar_on_terminals_only(utils: Any) -> Iterator[None]:
+    """Keep torchvision's progress bar, which cannot be switched off, out of files and pipes."""
+    tqdm = utils.tqdm
+    utils.tqdm = partial(tqdm, disable=None)
+    try:
+        yield
+    finally:
+        utils.tqdm = tqdm
 
 
 def _sha256(file: Path) -> str:

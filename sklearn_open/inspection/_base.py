@@ -96,8 +96,7 @@ def _pyplot(name: str) -> Any:
         from matplotlib import pyplot
     except ImportError as error:
         raise ImportError(
-            f"{name} draws with matplotlib, which is not installed. Run "
-            "pip install 'sklearn-open[plot]'."
+            f"{name} draws with matplotlib, which is not installed. Run pip install matplotlib."
         ) from error
     return pyplot
 

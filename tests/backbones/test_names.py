@@ -45,7 +45,7 @@ def test_fit_clone_and_pickle_keep_the_name(images, name):
     copy = clone(clf.fit(*images))
     assert copy.get_params()["module"] == name
     assert pickle.loads(pickle.dumps(clf)).module == name
-    assert f"module={name}" in repr(copy)
+    assert f"module={name!r}" in repr(copy)
     assert clf.predict_proba(images[0]).shape == (60, 3)
     assert clf.epoch_plan(0).is_noise.any()
 
@@ -105,7 +105,7 @@ def test_unknown_names_of_timm():
 
 def test_without_timm(monkeypatch):
     monkeypatch.setitem(sys.modules, "timm", None)
-    with pytest.raises(ImportError, match=r"needs timm.* 'pip install sklearn-open\[timm\]'"):
+    with pytest.raises(ImportError, match=r"needs timm, .*\. Run pip install timm\.$"):
         find_maker("timm:resnet18")
 
 

@@ -2,6 +2,7 @@ import hashlib
 import http.server
 import io
 import pickle
+import sys
 import tarfile
 import threading
 import urllib.error
@@ -186,6 +187,21 @@ def test_download(served, monkeypatch):
     assert fetch(subset="test", data_home=data_home).data.shape == (20, 32, 32, 3)
     archive.unlink()
     assert fetch(subset="test", data_home=data_home).data.shape == (20, 32, 32, 3)
+
+
+@unpacks
+@pytest.mark.parametrize("terminal", [False, True])
+def test_a_download_draws_its_bar_on_a_terminal_only(served, monkeypatch, terminal):
+    fetch, cls, data_home, archive = served
+    pack(cls, data_home / "sklearn_open", archive)
+    publish(monkeypatch, cls, archive)
+    tqdm, stream = utils.tqdm, io.StringIO()
+    stream.isatty = lambda: terminal
+    with monkeypatch.context() as patch:
+        patch.setattr(sys, "stderr", stream)
+        fetch(subset="test", data_home=data_home)
+    assert ("100%" in stream.getvalue()) is terminal
+    assert utils.tqdm is tqdm
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,7 @@ import tabular_comparison as comparison  # noqa: E402
 def load_example(name):
     pytest.importorskip(
         NAMES[name],
-        reason=f"needs {NAMES[name]}: pip install 'sklearn-open[tabular]'",
+        reason=f"needs {NAMES[name]}: pip install '.[tabular]'",
         exc_type=ImportError,
     )
     path = ROOT / "examples" / f"tabular_to_image_{name}.py"

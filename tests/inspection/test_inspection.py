@@ -273,7 +273,7 @@ def test_matplotlib_is_imported_for_drawing_only():
 
 def test_without_matplotlib_it_says_what_to_install(kind, display, monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib", None)
-    with pytest.raises(ImportError, match=r"pip install 'sklearn-open\[plot\]'"):
+    with pytest.raises(ImportError, match=r"Run pip install matplotlib\.$"):
         display.plot()
 
 

@@ -1,0 +1,41 @@
+"""The table of epochs, a line for each, coloured on a terminal only."""
+
+from __future__ import annotations
+
+import re
+import sys
+from typing import Any
+
+from skorch.callbacks import PrintLog
+
+from sklearn_open.callbacks._terminal import takes_colours
+
+__all__ = ["EpochLog"]
+
+COLOUR = re.compile(r"\x1b\[\d*m")
+
+
+class EpochLog(PrintLog):
+    """The table of epochs: skorch's `PrintLog`, with colours on a terminal only.
+
+    What goes to a file, a pipe or a notebook is plain text, and so is what a ``sink`` of your own
+    gets. The environment variable ``NO_COLOR`` keeps a terminal plain, too. Parameters are those of
+    `skorch.callbacks.PrintLog`, set by ``callbacks__print_log__...``; `OPeNClassifier` has one as
+    its callback ``print_log``.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from sklearn_open import OPeNClassifier
+    >>> X, y = load_digits(return_X_y=True)
+    >>> lines = []
+    >>> clf = OPeNClassifier(max_epochs=1, callbacks__print_log__sink=lines.append).fit(X, y)
+    >>> len(lines)  # a head of two lines, and a line for the epoch
+    3
+    """
+
+    def table(self, row: Any) -> str:
+        """Return the table of one epoch, of which one line or all are printed."""
+        text = str(super().table(row))
+        coloured = self.sink is print and takes_colours(sys.stdout)
+        return text if coloured else COLOUR.sub("", text)
