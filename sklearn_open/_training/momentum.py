@@ -16,6 +16,9 @@ def begin_momentum(optimizer: Optimizer) -> None:
     """
     if not isinstance(optimizer, SGD):
         return
+    n_weights = sum(len(group["params"]) for group in optimizer.param_groups)
+    if len(optimizer.state) in (0, n_weights):  # none has momentum yet, or all have
+        return
     for group in optimizer.param_groups:
         if not group.get("fused") or not group["momentum"] or group["dampening"]:
             continue

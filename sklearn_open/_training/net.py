@@ -36,6 +36,14 @@ from sklearn_open.exceptions import TrainingDivergedError
 __all__ = ["ScikitNet"]
 
 
+LOOK_AT_NO_BATCH = (
+    Callback.on_batch_begin,
+    Callback.on_batch_end,
+    PassthroughScoring.on_batch_end,
+    TrainingProgress.on_batch_end,
+)
+
+
 class _UnlessSet:
     """Default of an attribute that skorch sets in ``__init__``, where scikit-learn wants none.
 
@@ -193,23 +201,22 @@ class ScikitNet(NeuralNetClassifier):
     def notify(self, method_name: str, **cb_kwargs: Any) -> None:
         """Call the callbacks; scorers get the user's labels, not codes, and rows marked as fed."""
         batch = cb_kwargs.get("batch")
-        if not isinstance(batch, Batch):
+        if not isinstance(batch, Batch) or not self._is_looked_at(method_name, **cb_kwargs):
             super().notify(method_name, **cb_kwargs)
             return
-        labels = None
-        if method_name == "on_batch_end" and self._reads_labels(cb_kwargs["training"]):
-            labels = self.classes_[batch[1].cpu().numpy()]
+        has_ended = method_name == "on_batch_end"
+        labels = self.classes_[batch[1].cpu().numpy()] if has_ended else None
         self.batch_in_work_ = batch
         try:
             super().notify(method_name, **{**cb_kwargs, "batch": as_fed(batch, labels)})
         finally:
             del self.batch_in_work_
 
-    def _reads_labels(self, training: bool) -> bool:
+    def _is_looked_at(self, method_name: str, training: bool, **_: Any) -> bool:
         """Whether a callback looks at batches; on a GPU, fetching their labels would wait."""
-        if type(self).on_batch_end is not NeuralNetClassifier.on_batch_end:
+        if getattr(type(self), method_name) is not getattr(NeuralNetClassifier, method_name):
             return True
-        return any(_looks_at_batch(callback, training) for _, callback in self.callbacks_)
+        return any(_looks(callback, method_name, training) for _, callback in self.callbacks_)
 
     def predict(self, X: Any) -> np.ndarray:
         """Return the most probable label of each row.
@@ -359,14 +366,11 @@ def _first_parts(names: list[str]) -> list[str]:
     return list(dict.fromkeys(name.split(".")[0] for name in names))
 
 
-def _looks_at_batch(callback: Callback, training: bool) -> bool:
-    if isinstance(callback, EpochScoring):
+def _looks(callback: Callback, method_name: str, training: bool) -> bool:
+    method = getattr(type(callback), method_name, None)
+    if isinstance(callback, EpochScoring) and method is EpochScoring.on_batch_end:
         return training == callback.on_train
-    return getattr(type(callback), "on_batch_end", None) not in (
-        Callback.on_batch_end,
-        PassthroughScoring.on_batch_end,
-        TrainingProgress.on_batch_end,
-    )
+    return method not in LOOK_AT_NO_BATCH
 
 
 def _is_auto(value: Any) -> bool:
