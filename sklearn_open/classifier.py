@@ -19,7 +19,7 @@ from sklearn_open._random import keyed_seed, seeded_user_code
 from sklearn_open._training.building import build_module, check_output_width, with_defaults
 from sklearn_open._training.fed import is_fed, plain
 from sklearn_open._training.fit_params import check_fit_params, those_taken_by
-from sklearn_open._training.run import NO_RUN, running_fit
+from sklearn_open._training.run import NO_RUN, running_fit, tell_if_best_is_early
 from sklearn_open._training.step import TwoRouteNet
 from sklearn_open._training.training_set import (
     held_out,
@@ -202,7 +202,6 @@ class OPeNClassifier(TwoRouteNet):
     prefixes_: ClassVar[list[str]] = [*TwoRouteNet.prefixes_, "resampler"]
     planner_: EpochPlanner
     transform_: BatchTransform
-    _forward_takes_more_ = False  # whether the network's forward needs parameters of fit
 
     def __init__(
         self,
@@ -403,7 +402,7 @@ class OPeNClassifier(TwoRouteNet):
     def get_params_for_optimizer(self, prefix: str, named_parameters: Any) -> Any:
         """Return the optimiser's arguments, with the paper's defaults for SGD."""
         args, kwargs = super().get_params_for_optimizer(prefix, named_parameters)
-        return args, with_defaults(self.optimizer, kwargs, self.device_)
+        return args, with_defaults(self.optimizer, kwargs, self.device_, self.module_)
 
     @property
     def _default_callbacks(self) -> list[tuple[str, Any]]:
@@ -574,3 +573,5 @@ class OPeNClassifier(TwoRouteNet):
         super().notify(method_name, **kwargs)
         if method_name == "on_epoch_end":
             self._run_.after_epoch()
+        if method_name == "on_train_end":
+            tell_if_best_is_early(self)

@@ -16,7 +16,7 @@ from sklearn.utils import check_random_state
 from torch.utils.data import Dataset, Sampler
 
 from sklearn_open._checks import check_one_of, check_whole
-from sklearn_open._inputs.door import image_and_label
+from sklearn_open._inputs.door import image_and_label, own_labels
 from sklearn_open._inputs.labels import encode_labels
 from sklearn_open._random import keyed_seed
 from sklearn_open._warnings import warn_user
@@ -65,8 +65,8 @@ class PureNoiseBatchSampler(Sampler[list[PlannedRow]]):
 
     Parameters
     ----------
-    y : array-like of shape (n_samples,)
-        Labels of the rows of the data set, of any kind.
+    y : array-like of shape (n_samples,) or data set
+        Labels of the rows of the data set, of any kind; or the data set, whose items are asked.
     batch_size : int
         Largest number of rows in a batch; batches of an epoch differ by one row at most.
     delta : float, default=1/3
@@ -139,7 +139,8 @@ class PureNoiseBatchSampler(Sampler[list[PlannedRow]]):
         check_delta(delta)
         check_one_of("composition", composition, COMPOSITIONS)
         check_one_of("epoch_length", epoch_length, EPOCH_LENGTHS)
-        self.classes_, codes, labels = encode_labels(y)
+        given = own_labels(y, None)  # of a data set
+        self.classes_, codes, labels = encode_labels(y if given is None else given)
         draw = LabelDraw(
             PureNoiseOverSampler(sampling_strategy=sampling_strategy, delta=delta), labels
         )
@@ -252,10 +253,21 @@ class PureNoiseDataset(Dataset):
         self.dataset = dataset
         self.noise = fitted_noise(noise)
         self.transform = transform
+        self._labels: dict[int, str] = {}  # of the sampler's codes, as far as rows were read
 
     def __len__(self) -> int:
         """Return the number of natural images."""
         return len(self.dataset)
+
+    def _check_label(self, row: PlannedRow, label: Any) -> None:
+        """Refuse items whose labels are not those that the sampler was given."""
+        known = self._labels.setdefault(row.code, str(label))
+        if known != str(label):
+            raise ValueError(
+                f"item {row.index} has the label {label!r}, and another row that "
+                f"PureNoiseBatchSampler was given the same label for has {known}. Pass the labels "
+                "of the items, in their order."
+            )
 
     def __getitem__(self, row: PlannedRow | int) -> tuple[torch.Tensor, Any, bool]:
         """Return one row.
@@ -288,6 +300,8 @@ class PureNoiseDataset(Dataset):
                 f"{len(self.dataset)} rows. Pass one label for each row, in their order."
             )
         image, label = image_and_label(self.dataset[row.index], self.dataset)
+        if row.n_rows is not None:
+            self._check_label(row, label)
         image = _pixels(image)
         if row.noise_seed is not None:
             generator = torch.Generator().manual_seed(row.noise_seed)

@@ -363,3 +363,17 @@ def test_labels_of_another_number_than_rows(n):
 def test_labels_that_are_none(y):
     with pytest.raises((ValueError, TypeError)):
         PureNoiseBatchSampler(y, batch_size=2)
+
+
+def test_labels_of_another_order_than_the_items():
+    data = PureNoiseDataset(Forms(lambda x, y: (x, y)), noise=([0.5] * 3, [0.3] * 3))
+    sampler = PureNoiseBatchSampler([0] * 6 + [1] * 6, batch_size=12)
+    with pytest.raises(ValueError, match="Pass the labels of the items, in their order"):
+        next(iter(DataLoader(data, batch_sampler=sampler)))
+
+
+def test_labels_of_a_data_set():
+    data = Forms(lambda x, y: (x, y))
+    sampler = PureNoiseBatchSampler(data, batch_size=6)
+    np.testing.assert_array_equal(sampler.classes_, [0, 1])
+    assert len(sampler.epoch_plan(0).index) == 12

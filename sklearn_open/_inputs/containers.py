@@ -11,7 +11,10 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader
 
-__all__ = ["as_array", "as_rows", "check_alike", "naming_item", "to_array"]
+# What mappings call an image.
+IMAGE_KEYS = ("image", "img", "pixel_values", "images", "x", "X")
+
+__all__ = ["IMAGE_KEYS", "as_array", "as_rows", "check_alike", "naming_item", "to_array"]
 
 
 def as_rows(X: Any) -> Any:
@@ -119,17 +122,22 @@ def naming_item(i: int) -> Iterator[None]:
 
 def _image_in(images: Sequence[Any], i: int) -> Any:
     with naming_item(i):  # a PIL image is decoded now
-        image = images[i]
-        return to_array(image[0] if _is_pair(image) else image)
+        return to_array(_without_label(images[i]))
 
 
-def _is_pair(item: Any) -> bool:
-    """Whether an item is an image with its label: scikit-learn makes lists of data sets' items."""
-    if not isinstance(item, (tuple, list)) or len(item) != 2:
-        return False
-    image, label = item
-    is_image = hasattr(image, "getbands") or getattr(image, "ndim", 0) >= 2
-    return is_image and (isinstance(label, str) or np.ndim(label) == 0)
+def _without_label(item: Any) -> Any:
+    """Return the image of an item: scikit-learn makes lists of the items of data sets."""
+    if isinstance(item, Mapping):
+        return next((item[key] for key in IMAGE_KEYS if key in item), item)
+    if isinstance(item, (tuple, list)) and len(item) > 1:
+        n_axes, others = _n_axes(item[0]), _n_axes(item[1])
+        return item[0] if n_axes > max(others, 0) else item
+    return item
+
+
+def _n_axes(value: Any) -> int:
+    """Return how many axes an image or array has; 0 for a label, and for nested lists."""
+    return 3 if hasattr(value, "getbands") else int(getattr(value, "ndim", 0))
 
 
 def _stacked(images: list[np.ndarray]) -> np.ndarray:

@@ -122,9 +122,9 @@ def _check_not_one_image(X: Any, image_shape: tuple[int, ...]) -> None:
     shape = tuple(getattr(X, "shape", ()))
     single: list[tuple[int, ...]] = []
     if channels == 1 and height > 1:
-        single.append((height, width))
+        single += [(height, width), (height, width, 1)]
     if channels > 1:
-        single += [(channels, height, width), (height, width, channels)]
+        single += [(channels, height, width), (height, width, channels), (height, width)]
     if shape in single:
         raise ValueError(
             f"X has shape {shape}: that is one image, and images come as an array of several. Pass "

@@ -11,13 +11,11 @@ from skorch.dataset import unpack_data
 from skorch.helper import SliceDataset
 from torch.utils.data import Dataset, IterableDataset
 
-from sklearn_open._inputs.containers import as_array, naming_item
+from sklearn_open._inputs.containers import IMAGE_KEYS, as_array, naming_item
 from sklearn_open._inputs.known_labels import known_labels
 from sklearn_open._random import seeded_user_code
 
 __all__ = ["as_pixels", "find_labels", "image_of", "is_dataset", "label_of", "n_items"]
-
-IMAGE_KEYS = ("image", "img", "pixel_values", "images", "x", "X")
 
 
 LABEL_KEYS = ("label", "labels", "target", "targets", "y", "class", "fine_label")

@@ -17,7 +17,7 @@ __all__ = ["check_labels", "encode_labels", "names_of"]
 
 
 def encode_labels(
-    y: Any, classes: Any = None, *, one_class: bool = False
+    y: Any, classes: Any = None, *, one_class: bool = False, may_be_names: bool = False
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Turn labels of any kind into codes.
 
@@ -27,10 +27,12 @@ def encode_labels(
         Labels.
     classes : array-like or None, default=None
         All labels there are, in the order of the columns of `predict_proba`; None takes the
-        sorted labels of `y`. It may name the classes of a `y` of codes 0, 1, ... (not by other
-        numbers, which would be mistaken for labels); the classes are the codes then.
+        sorted labels of `y`.
     one_class : bool, default=False
         Whether `y` may hold a single one of several `classes`, as a chunk of more data.
+    may_be_names : bool, default=False
+        Whether `classes` may name the classes of a `y` of codes 0, 1, ... (not by other numbers,
+        which would be mistaken for labels); the classes are the codes then.
 
     Returns
     -------
@@ -50,8 +52,8 @@ def encode_labels(
     if classes is not None:
         known = _check_classes(classes)
         matches = np.equal(found[:, None], known, dtype=object).astype(bool)
-        if not matches.any() and _are_codes_of(known, found):
-            known = np.arange(len(known))
+        if may_be_names and not matches.any() and _are_codes_of(known, found):
+            known = np.arange(len(known)).astype(found.dtype)
             matches = found[:, None] == known
         if not matches.any(axis=1).all():
             unknown = found[~matches.any(axis=1)].tolist()
@@ -179,6 +181,9 @@ def _check_classes(classes: Any) -> np.ndarray:
 
 def _are_codes_of(names: np.ndarray, labels: np.ndarray) -> bool:
     """Whether labels are codes of classes that are called something else than numbers."""
-    if names.dtype.kind in "biufc" or labels.dtype.kind not in "iu":
+    if names.dtype.kind in "biufc" or labels.dtype.kind not in "biuf":
         return False
-    return bool(labels.min() >= 0 and labels.max() < len(names))
+    codes = labels.astype(float)
+    if labels.dtype.kind == "b" and len(names) > 2:
+        return False
+    return bool((codes == np.rint(codes)).all() and codes.min() >= 0 and codes.max() < len(names))

@@ -16,7 +16,8 @@ from sklearn_open.plan import MIN_NATURAL_ROWS
 
 __all__ = ["ITERATORS", "check_resampling", "check_settings", "has_own_loader"]
 
-OF_HELD_OUT = ("valid_loss", "valid_acc")  # what skorch records of rows held out
+# What skorch records of rows held out.
+OF_HELD_OUT = ("valid_loss", "valid_loss_best", "valid_acc", "valid_acc_best")
 ITERATORS = ("iterator_train", "iterator_valid")
 # Settings of skorch's data loaders that leave it to the plan which rows a batch has.
 OF_READING = {"batch_size"} | {
@@ -44,12 +45,14 @@ def _check_monitors(params: dict[str, Any]) -> None:
     if params["train_split"] or not isinstance(callbacks, (list, tuple)):
         return
     for item in callbacks:
-        callback = item[1] if isinstance(item, (list, tuple)) else item
+        name, callback = item if isinstance(item, (list, tuple)) else (None, item)
+        if f"callbacks__{name}__monitor" in params:
+            continue
         monitor = getattr(callback, "monitor", None)
         if isinstance(callback, type):
             known = inspect.signature(callback).parameters
             monitor = known["monitor"].default if "monitor" in known else None
-        if isinstance(monitor, str) and monitor.startswith(OF_HELD_OUT):
+        if isinstance(monitor, str) and monitor in OF_HELD_OUT:
             kind = callback if isinstance(callback, type) else type(callback)
             raise ValueError(
                 f"{kind.__name__} watches {monitor!r}, and train_split=None holds no rows out. "

@@ -6,13 +6,22 @@ are no part of a state dict, and training depends on them.
 
 from __future__ import annotations
 
+import inspect
+import io
 import pickle
 from typing import Any
 
 import torch
 from torch import nn
 
-__all__ = ["attributes_of", "buffers_of", "others_of", "set_attributes", "set_buffers"]
+__all__ = [
+    "all_attributes",
+    "buffers_of",
+    "kept_attributes",
+    "other_attributes",
+    "set_attributes",
+    "set_buffers",
+]
 
 Path = tuple[str, str]  # of a layer, and the name of its attribute
 
@@ -20,49 +29,64 @@ Path = tuple[str, str]  # of a layer, and the name of its attribute
 OF_TORCH = frozenset(vars(nn.Module())) | {"on_noise_route"}
 
 
-def attributes_of(module: nn.Module) -> dict[Path, Any]:
-    """Return the attributes of all layers that are plain values: numbers, text, arrays, tensors."""
+def all_attributes(module: nn.Module) -> dict[Path, Any]:
+    """Return the attributes of all layers, without weights, buffers, layers and what is torch's."""
     return {
         (path, name): value
         for path, layer in module.named_modules()
         for name, value in vars(layer).items()
-        if name not in OF_TORCH and _is_plain(value)
+        if name not in OF_TORCH
     }
 
 
-def others_of(module: nn.Module) -> dict[Path, str]:
-    """Return what the attributes are that are no plain values: functions and other objects."""
-    return {
-        (path, name): f"{type(value).__module__}.{getattr(value, '__qualname__', type(value))}"
-        for path, layer in module.named_modules()
-        for name, value in vars(layer).items()
-        if name not in OF_TORCH and not _is_plain(value)
+def kept_attributes(module: nn.Module) -> dict[Path, Any]:
+    """Return the attributes that a file can hold: whatever pickles, but no code and no layers."""
+    return {at: value for at, value in all_attributes(module).items() if _can_be_kept(value)}
+
+
+def other_attributes(module: nn.Module) -> dict[Path, str]:
+    """Return what the other attributes are, and how many hooks there are: what must not change."""
+    others = {
+        at: getattr(value, "__qualname__", "") or type(value).__qualname__
+        for at, value in all_attributes(module).items()
+        if not _can_be_kept(value)
     }
+    for path, layer in module.named_modules():
+        for name, hooks in vars(layer).items():
+            if name.endswith("_hooks") and isinstance(hooks, dict) and hooks:
+                others[path, name] = str(len(hooks))
+    for path, parameter in module.named_parameters():
+        if hooks := getattr(parameter, "_backward_hooks", None):
+            others[path, "hooks"] = str(len(hooks))
+    return others
 
 
 def set_attributes(module: nn.Module, reached: dict[Path, Any]) -> None:
     """Set attributes to what they were; those that were not there are removed."""
+    own = kept_attributes(module)
     for (path, name), value in reached.items():
-        layer = module.get_submodule(path)
-        if name not in vars(layer) or not _is_same(vars(layer)[name], value):
-            setattr(layer, name, value)
-    for path, name in attributes_of(module).keys() - reached.keys():
+        if (path, name) not in own or not _is_same(own[path, name], value):
+            setattr(module.get_submodule(path), name, value)
+    for path, name in own.keys() - reached.keys():
         delattr(module.get_submodule(path), name)
 
 
-def _is_plain(value: Any) -> bool:
-    if isinstance(value, (tuple, list, set, frozenset)):
-        return all(map(_is_plain, value))
-    if isinstance(value, dict):
-        return all(map(_is_plain, value)) and all(map(_is_plain, value.values()))
-    if isinstance(value, (torch.Tensor, torch.device, torch.dtype, torch.Size)):
-        return not isinstance(value, nn.Parameter)
-    module = type(value).__module__
-    return value is None or (module == "builtins" and _pickles(value)) or module == "numpy"
+class _Probe(pickle.Pickler):
+    """Refuses parts of a network."""
+
+    def persistent_id(self, obj: Any) -> None:
+        if isinstance(obj, (nn.Module, nn.Parameter)):
+            raise pickle.PicklingError
 
 
-def _pickles(value: Any) -> bool:
-    return isinstance(value, (bool, int, float, complex, str, bytes, range, slice))
+def _can_be_kept(value: Any) -> bool:
+    if isinstance(value, type) or inspect.isroutine(value):  # code, which is where it is written
+        return False
+    try:
+        _Probe(io.BytesIO()).dump(value)
+    except Exception:  # pickling raises about anything
+        return False
+    return True
 
 
 def _is_same(one: Any, other: Any) -> bool:

@@ -21,6 +21,7 @@ from skorch.callbacks import Callback
 from sklearn_open._inputs.lazy import chunks
 from sklearn_open._parameters.settings import ITERATORS, has_own_loader
 from sklearn_open._parameters.table import component, parameter
+from sklearn_open._persistence.attributes import all_attributes
 from sklearn_open._protocols import Parameterized
 from sklearn_open._version import __version__
 from sklearn_open.batching._dataset import ImageDataset
@@ -72,6 +73,28 @@ def structure(module: torch.nn.Module) -> Any:
     return repr(module), sorted(_source(kind) for kind in kinds)
 
 
+def content_of(module: torch.nn.Module) -> dict[str, Any]:
+    """Return what the layers of a module hold besides weights and layers, in `comparable` form."""
+    return {
+        ".".join(at): comparable(value) if isinstance(value, CONTAINERS) else _hashable(value)
+        for at, value in all_attributes(module).items()
+    }
+
+
+CONTAINERS = (torch.nn.Module, Mapping, list, tuple)
+
+
+def _hashable(value: Any) -> Any:
+    """Return something that hashes: a function that cannot be pickled goes by its code."""
+    try:
+        hash_of(value)
+    except ValueError:
+        code: Any = getattr(value, "__code__", None)
+        content = (code.co_code, repr(code.co_consts)) if code is not None else repr(value)
+        return type(value).__qualname__, content
+    return value
+
+
 def compared_params(net: Parameterized, meaning: str) -> dict[str, Any]:
     """Return the parameters that fits are told apart by, in `comparable` form.
 
@@ -95,7 +118,7 @@ def compared_params(net: Parameterized, meaning: str) -> dict[str, Any]:
 def comparable(value: Any) -> Any:
     """Return something whose pickle is the same whenever the value is."""
     if isinstance(value, torch.nn.Module):
-        return structure(value), dict(value.state_dict())
+        return structure(value), dict(value.state_dict()), content_of(value)
     if isinstance(value, np.generic):
         return value.item()
     if isinstance(value, Mapping):

@@ -46,6 +46,13 @@ def save_net(net: FittedNet, path: Any) -> None:
             f"this {type(net).__name__} has the networks {modules}, and a file keeps only "
             "`module_`. Pickle the estimator instead."
         )
+    learnt = [name for loss in net.parts_.criteria.values() for name, _ in loss.named_parameters()]
+    if learnt:
+        warn_user(
+            f"the loss has learnt weights ({', '.join(learnt[:3])}), which a file does not keep: "
+            "predictions do without, and training that goes on begins them anew. Pickle the "
+            "estimator to keep them."
+        )
     # Second norm layers go with norm="aux"; training on under another norm drops them.
     left_out = set() if net.norm == "aux" else auxiliary_keys(net.module_)
     weights = net.module_.state_dict()

@@ -13,9 +13,9 @@ from typing import Any
 import torch
 
 from sklearn_open._persistence.attributes import (
-    attributes_of,
     buffers_of,
-    others_of,
+    kept_attributes,
+    other_attributes,
     set_attributes,
     set_buffers,
 )
@@ -43,7 +43,7 @@ def dump_state(net: TrainingNet) -> bytes:
     buffer = io.BytesIO()
     try:
         callbacks = _pickled(net, [item for item in net.callbacks_ if item[0] not in ON_SCREEN])
-        torch.save((networks, others, net.history, callbacks), buffer)
+        torch.save((_structure(net), networks, others, net.history, callbacks), buffer)
     except (pickle.PicklingError, AttributeError, TypeError, RuntimeError) as error:
         raise ValueError(
             "memory= and checkpoint= keep the state of callbacks and optimizer in a file, and one "
@@ -59,12 +59,13 @@ def restore_state(net: TrainingNet, state: bytes) -> None:
     Its objects stay the same ones: callbacks and hooks that hold on to network or optimiser go on
     doing so.
     """
-    networks, others, history, callbacks = torch.load(
+    structure, networks, others, history, callbacks = torch.load(
         io.BytesIO(state), map_location=net.device_, weights_only=False
     )
+    _check_structure(_structure(net), structure)
     parts = net.parts_
     for name, reached in networks.items():
-        _set_network_state(name, parts.networks[name], reached)
+        _set_network_state(parts.networks[name], reached)
     for name, part in _with_states(net).items():
         part.load_state_dict(others[name])
     net.history = history
@@ -85,29 +86,42 @@ def _network_state(module: torch.nn.Module) -> dict[str, Any]:
         "weights": {name: p.detach() for name, p in module.named_parameters()},
         "trained": {name: p.requires_grad for name, p in module.named_parameters()},
         "buffers": buffers_of(module),
-        "attributes": attributes_of(module),
-        "others": others_of(module),
-        "layers": dict.fromkeys(path for path, _ in module.named_modules()),
+        "attributes": kept_attributes(module),
     }
 
 
-def _check_can_be_set(name: str, own: dict[str, Any], reached: dict[str, Any]) -> None:
-    changed = [
-        *(own["weights"].keys() ^ reached["weights"].keys()),
-        *(own["layers"].keys() ^ reached["layers"].keys()),
-        *(".".join(at) for at, _ in own["others"].items() ^ reached["others"].items()),
-    ]
-    if changed:
-        raise ValueError(
-            f"{name} is not as when its state was kept ({', '.join(sorted(changed)[:3])}): a "
-            "callback has added, removed or replaced parts, which memory= and checkpoint= cannot "
-            "do anew. Make the network so from the beginning, or train without memory= and "
-            "checkpoint=."
-        )
+def _structure(net: TrainingNet) -> dict[str, dict[Any, str]]:
+    """Return, by network and optimiser, what training must have left as it was made."""
+    found: dict[str, dict[Any, str]] = {}
+    for name, network in net.parts_.networks.items():
+        layers = {path: _kind(layer) for path, layer in network.named_modules()}
+        weights = {f"{path} (weights)": str(p.shape) for path, p in network.named_parameters()}
+        others = {".".join(at): what for at, what in other_attributes(network).items()}
+        found[name] = {**layers, **weights, **others}
+    for name, optimizer in net.parts_.optimizers.items():
+        groups = [str(len(group["params"])) for group in optimizer.param_groups]
+        found[name] = {"": _kind(optimizer), "param_groups": ", ".join(groups)}
+    return found
 
 
-def _set_network_state(name: str, module: torch.nn.Module, reached: dict[str, Any]) -> None:
-    _check_can_be_set(name, _network_state(module), reached)
+def _kind(value: Any) -> str:
+    return f"{type(value).__module__}.{type(value).__qualname__}"
+
+
+def _check_structure(own: dict[str, dict[Any, str]], reached: dict[str, dict[Any, str]]) -> None:
+    for name in own:
+        changed = {str(key) for key, _ in own[name].items() ^ reached.get(name, {}).items()}
+        if changed:
+            parts = ", ".join(sorted(changed)[:3]).strip(", ")
+            raise ValueError(
+                f"{name} is not as when its state was kept{f' ({parts})' if parts else ''}: a "
+                "callback has added, removed or replaced it, or parts of it, which memory= and "
+                "checkpoint= cannot do anew. Make it so from the beginning, or train without "
+                "memory= and checkpoint=."
+            )
+
+
+def _set_network_state(module: torch.nn.Module, reached: dict[str, Any]) -> None:
     with torch.no_grad():
         for key, parameter in module.named_parameters():
             parameter.copy_(reached["weights"][key])

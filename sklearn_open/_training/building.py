@@ -185,13 +185,16 @@ def check_single_rows(module: nn.Module, image_shape: tuple[int, ...]) -> None:
         ) from error
 
 
-def with_defaults(optimizer: Any, given: dict[str, Any], device: torch.device) -> dict[str, Any]:
+def with_defaults(
+    optimizer: Any, given: dict[str, Any], device: torch.device, module: Any
+) -> dict[str, Any]:
     """Return an optimiser's arguments, with the paper's values for SGD where none are given."""
     if optimizer is not torch.optim.SGD:
         return given
     arguments = {"momentum": 0.9, "weight_decay": 2e-4, **given}
     # With dampening, momentum does not begin at zero (see `begin_momentum`).
     one_pass = not {"foreach", "differentiable", "dampening"} & arguments.keys()
-    if one_pass and device.type in ("cpu", "cuda"):
+    is_sparse = any(getattr(layer, "sparse", False) is True for layer in module.modules())
+    if one_pass and not is_sparse and device.type in ("cpu", "cuda"):
         arguments.setdefault("fused", True)
     return arguments

@@ -12,8 +12,23 @@ from sklearn_open.batching._batches import Batch
 __all__ = ["FedRows", "as_fed", "is_fed", "plain"]
 
 
+# What leaves the values of rows as they are.
+KEEPS_VALUES = frozenset(
+    "__getitem__ clone detach to cpu cuda float double contiguous cat stack unbind split chunk "
+    "index_select narrow view reshape flatten select __iter__ requires_grad_ expand".split()
+)
+
+
 class FedRows(torch.Tensor):
-    """A tensor that has been normalised; so is what is made of it: slices, copies."""
+    """A tensor that has been normalised; so are slices and copies of it, but no other values."""
+
+    @classmethod
+    def __torch_function__(cls, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        """Call a function of torch; what it computes is an ordinary tensor."""
+        out = super().__torch_function__(func, types, args, kwargs or {})
+        if getattr(func, "__name__", "") in KEEPS_VALUES:
+            return out
+        return plain(out)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> FedRows:
         """Copy; torch's own wants a subclass that can make others of its kind."""
@@ -44,18 +59,23 @@ def is_fed(X: Any, batch: Any) -> bool:
     X : object
         As given to `predict`.
     batch : Batch or None
-        The one in work: an array may share its memory.
+        The one in work: an array may share its memory, or hold the same numbers.
     """
     if isinstance(X, FedRows):
         return True
+    if isinstance(X, (list, tuple)) and len(X):
+        return all(isinstance(row, FedRows) for row in X)
     if batch is None or not isinstance(X, (np.ndarray, torch.Tensor)):
         return False
-    rows = torch.as_tensor(batch[0])
-    if isinstance(X, torch.Tensor):
-        return X.untyped_storage().data_ptr() == rows.untyped_storage().data_ptr()
-    return rows.device.type == "cpu" and np.may_share_memory(X, rows.detach().numpy())
+    rows = plain(batch[0]).detach().cpu().numpy()
+    X = X.detach().cpu().numpy() if isinstance(X, torch.Tensor) else X
+    if np.may_share_memory(X, rows):
+        return True
+    return X.dtype.kind == "f" and X.shape == rows.shape and np.array_equal(X, rows)
 
 
 def plain(X: Any) -> Any:
     """Return rows as an ordinary tensor or array."""
+    if isinstance(X, (list, tuple)) and len(X) and isinstance(X[0], FedRows):
+        return torch.stack([plain(row) for row in X])
     return X.as_subclass(torch.Tensor) if isinstance(X, FedRows) else X

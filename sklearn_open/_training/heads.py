@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
 from torch import nn
 
+from sklearn_open._checks import listed
 from sklearn_open._warnings import warn_user
 
 __all__ = ["make_with_fresh_head"]
@@ -30,6 +32,8 @@ def make_with_fresh_head(maker: Callable[..., Any], params: dict[str, Any]) -> A
     UserWarning
         With the names of layers whose weights are fresh.
     """
+    if isinstance(maker, partial) and not maker.args:
+        params, maker = {**maker.keywords, **params}, maker.func
     function = getattr(maker, "func", maker)
     home = getattr(function, "__module__", None) or ""
     if home.startswith("torchvision.models"):
@@ -63,9 +67,15 @@ def _classes_of_weights(maker: Any, weights: Any) -> int | None:
 
     try:
         known = models.get_model_weights(maker)
+    except (AttributeError, TypeError, ValueError):  # a network without weights of its own
+        return None
+    try:
+        names = [*known.__members__, "DEFAULT"]
+        if isinstance(weights, str) and weights.rpartition(".")[2] not in names:
+            raise ValueError(f"weights={weights!r} are not known. Use one of {listed(names)}.")
         entry = known[weights.rpartition(".")[2]] if isinstance(weights, str) else weights
         return len(entry.meta["categories"])
-    except (AttributeError, KeyError, TypeError, ValueError):  # torchvision has a word on that
+    except (AttributeError, KeyError, TypeError):  # weights that are for something else
         return None
 
 

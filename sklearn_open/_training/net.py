@@ -21,7 +21,7 @@ from skorch import NeuralNetClassifier
 from skorch.callbacks import Callback, EpochScoring, PassthroughScoring
 from skorch.history import History
 
-from sklearn_open._checks import is_number, near_names
+from sklearn_open._checks import near_names
 from sklearn_open._inputs.door import own_labels
 from sklearn_open._parameters.signature import complete_signature
 from sklearn_open._parameters.table import parameter
@@ -188,8 +188,11 @@ class ScikitNet(NeuralNetClassifier):
 
     def initialize_criterion(self) -> ScikitNet:
         """Make the loss; arrays and numbers of double precision become what torch's losses take."""
-        params = {name: _as_weights(v) for name, v in self.get_params_for("criterion").items()}
-        self.criterion_ = self.initialized_instance(self.criterion, params)
+        given, criterion = self.get_params_for("criterion"), self.criterion
+        params = {name: _as_weights(name, value) for name, value in given.items()}
+        if isinstance(criterion, torch.nn.Module) and not params:
+            criterion = copy.deepcopy(criterion)  # never trained in place, as networks are not
+        self.criterion_ = self.initialized_instance(criterion, params)
         return self
 
     def initialize_history(self) -> ScikitNet:
@@ -200,6 +203,19 @@ class ScikitNet(NeuralNetClassifier):
 
     def notify(self, method_name: str, **cb_kwargs: Any) -> None:
         """Call the callbacks; scorers get the user's labels, not codes, and rows marked as fed."""
+        try:
+            self._notify(method_name, **cb_kwargs)
+        except KeyError as error:
+            if "was not found in history" not in str(error):
+                raise
+            recorded = ", ".join(name for name in self.history[-1] if name != "batches")
+            raise ValueError(
+                f"a callback watches what is not recorded: {error.args[0]} There are {recorded}. "
+                "What begins with valid_ needs rows held out (train_split=), or a scoring callback "
+                "before the one that watches."
+            ) from error
+
+    def _notify(self, method_name: str, **cb_kwargs: Any) -> None:
         batch = cb_kwargs.get("batch")
         if not isinstance(batch, Batch) or not self._is_looked_at(method_name, **cb_kwargs):
             super().notify(method_name, **cb_kwargs)
@@ -271,7 +287,10 @@ class ScikitNet(NeuralNetClassifier):
         float
             Share of the rows whose label is predicted.
         """
-        return float(super().score(X, own_labels(X, y), sample_weight))
+        labels = own_labels(X, y)
+        if labels is None:
+            raise ValueError("score requires y to be passed, but the target y is None.")
+        return float(super().score(X, labels, sample_weight))
 
     @property
     def predict_nonlinearity_(self) -> Callable[[torch.Tensor], torch.Tensor]:
@@ -288,11 +307,15 @@ class ScikitNet(NeuralNetClassifier):
         return super()._get_predict_nonlinearity()
 
     def _get_param_names(self) -> list[str]:
-        return [name for name in super()._get_param_names() if not name.startswith("_")]
+        names = [name for name in super()._get_param_names() if not name.startswith("_")]
+        return [name for name in names if not isinstance(vars(self).get(name), torch.nn.Module)]
 
     def get_params(self, deep: bool = True, **kwargs: Any) -> dict[str, Any]:
         """Return the parameters as they were given."""
-        params = super().get_params(deep=deep, **kwargs)
+        # scikit-learn asks values for their own; transforms of torchvision answer otherwise.
+        names = super()._get_param_names()
+        modules = {n: v for n in names if isinstance(v := vars(self)[n], torch.nn.Module)}
+        params = {**super().get_params(deep=deep, **kwargs), **modules}
         # skorch answers with its default callbacks, whatever was set on them.
         given = {name: v for name, v in self.__dict__.items() if name.startswith("callbacks__")}
         return {**params, **given, **{name: self.__dict__[name] for name in ("device", "verbose")}}
@@ -327,6 +350,18 @@ class ScikitNet(NeuralNetClassifier):
         if "optimizer" in at_fit and self.initialized_:
             self._initialize_optimizer()
         return self
+
+    def __sklearn_clone__(self) -> Any:
+        """Return an estimator with the same parameters; modules among them are copied."""
+        params = self.get_params(deep=False)
+        modules = {n: copy.deepcopy(v) for n, v in params.items() if isinstance(v, torch.nn.Module)}
+        bare = copy.copy(self)
+        for name in modules:
+            object.__setattr__(bare, name, None)
+        made: Any = super(ScikitNet, bare).__sklearn_clone__()
+        for name, value in modules.items():
+            setattr(made, name, value)
+        return made
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         given = state["device"]
@@ -382,14 +417,15 @@ def softmax(logits: torch.Tensor) -> torch.Tensor:
     return torch.softmax(logits, dim=-1)
 
 
-def _as_weights(value: Any) -> Any:
-    """Return float32 for an array, or list, of floats: ``weight`` of classes, and the like."""
-    if isinstance(value, (list, tuple)) and value and all(is_number(one) for one in value):
+def _as_weights(name: str, value: Any) -> Any:
+    """Return float32 for arrays and tensors of floats, and for whatever is given as ``weight``."""
+    is_weight = name in ("weight", "pos_weight") and value is not None
+    if is_weight and not isinstance(value, (torch.Tensor, str)):
         value = np.asarray(value, dtype=float)
-    if isinstance(value, np.ndarray) and value.dtype.kind in "iuf":
+    if isinstance(value, np.ndarray) and value.dtype.kind == "f":
         value = torch.as_tensor(value.astype(float))
-    is_double = isinstance(value, torch.Tensor) and value.dtype == torch.float64
-    return value.float() if is_double else value
+    converts = isinstance(value, torch.Tensor) and (is_weight or value.dtype == torch.float64)
+    return value.float() if converts else value
 
 
 def _checked(proba: np.ndarray) -> np.ndarray:

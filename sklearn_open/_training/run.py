@@ -15,7 +15,7 @@ from sklearn_open._warnings import warn_user
 from sklearn_open.batching._dataset import ImageDataset, TrainSet
 from sklearn_open.callbacks._progress import TrainingProgress
 
-__all__ = ["NO_RUN", "RunningFit", "running_fit"]
+__all__ = ["NO_RUN", "RunningFit", "running_fit", "tell_if_best_is_early"]
 
 
 class RunningFit:
@@ -98,6 +98,22 @@ class RunningFit:
                 f"(start_epoch={planner.start_epoch}): no noise or repeated row was trained on. "
                 "Let early stopping wait (more patience), set start_epoch lower, or set "
                 "resampler=None for plain training."
+            )
+
+
+def tell_if_best_is_early(net: Any) -> None:
+    """Warn if a callback has put back the weights of an epoch before rebalancing sets in."""
+    planner = getattr(net, "planner_", None)
+    if planner is None or planner.draw is None:
+        return
+    for _, callback in net.callbacks_:
+        best = getattr(callback, "best_epoch_", None) if hasattr(callback, "load_best") else None
+        if best is not None and callback.load_best and best <= planner.start_epoch:
+            warn_user(
+                f"{type(callback).__name__} has put back the weights of epoch {best}, before "
+                f"rebalancing sets in (start_epoch={planner.start_epoch}): no noise or repeated "
+                "row was trained on. Let it watch a score that small classes count in (balanced "
+                "accuracy), or set start_epoch lower."
             )
 
 

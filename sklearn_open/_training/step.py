@@ -24,6 +24,7 @@ from sklearn_open.nn import convert_norm
 from sklearn_open.nn._aux_groups import add_auxiliary, convert_in_training, without_auxiliary
 from sklearn_open.nn._outputs import main_output, map_rows
 from sklearn_open.nn._routing import forward_natural_first
+from sklearn_open.nn._unrouted import warn_of_unrouted
 
 __all__ = ["TwoRouteNet"]
 
@@ -40,6 +41,8 @@ class TwoRouteNet(ScikitNet):
     seed_: int
     resampler_: Any
     _run_: RunningFit = NO_RUN
+    image_shape_: tuple[int, ...]
+    _forward_takes_more_ = False  # whether the network's forward needs parameters of fit
     _noise_rows_ = 0  # how many of the last rows of the batch in work are noise
     _compiled_: Any = None  # the network as torch.compile returned it; training steps use it
 
@@ -73,6 +76,8 @@ class TwoRouteNet(ScikitNet):
         if self._uses_noise:
             optimizers = list(self.parts_.optimizers.values())
             convert_in_training(self.module_, optimizers, self.norm, self.noise_grad)
+            if hasattr(self, "image_shape_") and not self._forward_takes_more_:
+                warn_of_unrouted(self.module_, self.image_shape_)
         self._compile()
 
     def _initialize_scaler(self) -> None:
@@ -232,7 +237,9 @@ class TwoRouteNet(ScikitNet):
         # loss in training (auxiliary heads); of all others the logits are what is wanted.
         with_names = hasattr(output, "_fields")
         keeps = self.module_.training if with_names else isinstance(output, (tuple, list))
-        return output if keeps else main_output(output)
+        if keeps:
+            return tuple(output) if isinstance(output, list) else output
+        return main_output(output)
 
     def forward_iter(self, *args: Any, **kwargs: Any) -> Generator[Any]:
         """Yield the network's output for each batch of the rows to predict on."""

@@ -66,6 +66,7 @@ class PlanningNet(TrainingNet, Protocol):
     transform_: BatchTransform
     planner_: EpochPlanner
     n_parts_: int
+    in_parts_: bool
     callbacks: Any
 
     @property
@@ -119,7 +120,9 @@ def take_in(
     given = read_labelled(
         net, X, y, image_shape=image_shape, reset=not goes_on, num_workers=workers
     )
-    found, codes, labels = encode_labels(given.labels, classes, one_class=chunk)
+    found, codes, labels = encode_labels(
+        given.labels, classes, one_class=chunk, may_be_names=not goes_on
+    )
     _check_transforms(net, given.images.shape[1:])
     net.resampler_ = resampler
     net.classes_inferred_ = found
@@ -148,9 +151,15 @@ def _set_input_shape(net: PlanningNet) -> None:
 
 def _count_parts(net: PlanningNet, goes_on: bool, chunk: bool) -> None:
     """Note how many calls of `partial_fit` there were, if a training began with one."""
-    before = getattr(net, "n_parts_", 0) if goes_on else 0
-    net.n_parts_ = before + 1 if chunk and (before or not goes_on) else 0
-    if net.n_parts_ == 2:
+    net.n_parts_ = getattr(net, "n_parts_", 0) + 1 if goes_on else 1
+    if net.n_parts_ > 1:
+        net.in_parts_ = net.in_parts_ or not chunk  # warm_start
+    else:
+        net.in_parts_ = chunk
+    start = resolve_epoch(net.start_epoch, net.max_epochs)
+    # A network that was trained for long and is tuned now has lost nothing.
+    in_a_loop = len(net.history) == net.max_epochs if net.n_parts_ == 2 else False
+    if in_a_loop and (net.in_parts_ or start == 0):
         _tell_of_shares(net)
 
 

@@ -126,9 +126,16 @@ class _UserAugmentation:
             return batch
         with seeded_user_code(batch.device, draw_seed(generator)):
             copy = batch.clone()  # as the function may work in place
-            one_by_one = _draws_once_per_call(self.function)
+            one_by_one = self._draws_once_per_call(batch)
             out = _stacked(self.function, copy) if one_by_one else self.function(copy)
         return self._check_output(out, batch)
+
+    def _draws_once_per_call(self, batch: torch.Tensor) -> bool:
+        """Whether all images of a batch get the same draws; found out once."""
+        if "one_by_one" not in self.__dict__:
+            known = _is_of_torchvision(self.function) or _seen_to_draw_once(self.function, batch)
+            object.__setattr__(self, "one_by_one", known)
+        return bool(self.__dict__["one_by_one"])
 
     def _check_output(self, out: Any, batch: torch.Tensor) -> torch.Tensor:
         if not isinstance(out, torch.Tensor):
@@ -149,26 +156,37 @@ class _UserAugmentation:
         return out.to(batch)  # its device and dtype
 
 
-def _draws_once_per_call(function: Any) -> bool:
-    """Whether it is of torchvision, whose transforms draw once for all images of a batch."""
+def _is_of_torchvision(function: Any) -> bool:
+    """Whether it is a transform of torchvision, which draws once for all images of a batch."""
     parts = [function, *getattr(function, "transforms", ())]
     if isinstance(function, torch.nn.Module):
         parts += function.modules()
     return any(type(part).__module__.startswith("torchvision.transforms") for part in parts)
 
 
+def _seen_to_draw_once(
+    function: Callable[[torch.Tensor], torch.Tensor], batch: torch.Tensor
+) -> bool:
+    """Whether copies of one image always end alike, and not always in the same way."""
+    image = torch.rand((1, *batch.shape[1:]), generator=torch.Generator().manual_seed(0)).to(batch)
+    ends = []
+    for seed in range(6):
+        with seeded_user_code(batch.device, seed):
+            try:
+                out = function(image.expand(4, -1, -1, -1).clone())
+            except Exception:  # it comes up again where it is called in earnest
+                return False
+        if not isinstance(out, torch.Tensor) or out.shape[:1] != (4,) or (out != out[:1]).any():
+            return False
+        ends.append(out[0])
+    return any(not torch.equal(end, ends[0]) for end in ends)
+
+
 def _stacked(function: Callable[[torch.Tensor], torch.Tensor], batch: torch.Tensor) -> Any:
-    """Call a function on each image, so that each has draws of its own."""
-    images = [function(image) for image in batch]
-    if all(isinstance(image, torch.Tensor) and image.shape == batch.shape[1:] for image in images):
-        return torch.stack(images)
-    wrong = next(i for i in images if getattr(i, "shape", None) != batch.shape[1:])
-    if not isinstance(wrong, torch.Tensor):
-        return wrong
-    raise ValueError(
-        f"The augmentation {function!r} returned shape {tuple(wrong.shape)} for an image of shape "
-        f"{tuple(batch.shape[1:])}: it must keep the shape."
-    )
+    """Call a function on batches of one image, so that each has draws of its own."""
+    parts = [function(image[None]) for image in batch]
+    alike = all(isinstance(p, torch.Tensor) and p.shape == parts[0].shape for p in parts)
+    return torch.cat(parts) if alike else parts[0]
 
 
 def _check_batch(batch: torch.Tensor) -> None:

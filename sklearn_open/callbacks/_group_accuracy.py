@@ -60,8 +60,15 @@ class GroupAccuracy(Callback):
         self.n_groups = n_groups
 
     def on_train_begin(self, net: Any, **kwargs: Any) -> None:
-        """Refuse more groups than there are classes."""
+        """Refuse more groups than there are classes, and labels that are none of theirs."""
         check_n_groups(self.n_groups, len(net.classes_))
+        unknown = set(np.asarray(self.y).tolist()) - set(net.classes_.tolist())
+        if unknown:
+            raise ValueError(
+                f"GroupAccuracy was given the labels {sorted(map(str, unknown))[:5]}, which are "
+                f"none of those that are trained on: {net.classes_.tolist()[:10]}. Pass labels of "
+                "the kind that fit gets."
+            )
 
     def on_epoch_end(self, net: Any, **kwargs: Any) -> None:
         """Predict and record."""

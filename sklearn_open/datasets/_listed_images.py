@@ -9,11 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from PIL import Image
 from torch.utils.data import Dataset
 
 from sklearn_open._checks import is_whole
-from sklearn_open.datasets._decode import decode_image
-from sklearn_open.datasets._image_files import read_file
+from sklearn_open.datasets._decode import SIXTEEN_BIT, decode_image
+from sklearn_open.datasets._image_files import UnusableFileError, read_file
+
+DEEP_MODES = (SIXTEEN_BIT, "I", "F")  # of Pillow: what holds 16 bits
 
 __all__ = ["ListedImages", "check_transform", "resize_and_crop", "squeeze"]
 
@@ -156,7 +159,23 @@ class ListedImages(Dataset):
                 "that has it as image_root."
             )
         image = decode_image(self._read, name, exif_transpose=self.exif_transpose)
-        return image if self.transform is None else self.transform(image), int(self.targets[i])
+        if self.transform is not None:
+            image = self._transformed(image, name)
+        return image, int(self.targets[i])
+
+    def _transformed(self, image: Any, name: str) -> Any:
+        """Return what the transform makes of an image; 16 bits are not cut down on the way."""
+        is_deep = image.mode == SIXTEEN_BIT
+        # As 32 bits, which transforms of torchvision take; 16 they make negative numbers of.
+        made = self.transform(image.convert("I") if is_deep else image)  # type: ignore[misc]
+        eight_bit = str(getattr(made, "dtype", None)).endswith("int8")
+        is_shallow = isinstance(made, Image.Image) and made.mode not in DEEP_MODES
+        if is_deep and (eight_bit or is_shallow):
+            raise UnusableFileError(
+                f"{name!r} has 16 bits, and transform made 8 of them, by cutting off what is above "
+                "255. Scale it first (numpy.asarray(image) / 65535), or leave the conversion out."
+            )
+        return made
 
     def _read(self, name: str) -> bytes:
         return read_file(self.root / name, name)

@@ -16,7 +16,7 @@ from torch import nn
 from torch.optim import Optimizer
 
 from sklearn_open.nn._aux_bn import auxiliary_layers
-from sklearn_open.nn._convert import convert_norm, revert_norm, warn_of_other_statistics
+from sklearn_open.nn._convert import convert_norm, revert_norm
 from sklearn_open.nn._routed import RoutedNorm
 
 __all__ = [
@@ -34,7 +34,6 @@ def convert_in_training(
     """Convert norm layers (see `convert_norm`), and let optimisers train what is new."""
     if norm != "aux":
         drop_auxiliary(module, optimizers)
-    warn_of_other_statistics(module)
     convert_norm(module, norm, noise_grad=noise_grad)
     add_auxiliary(module, optimizers)
 

@@ -17,7 +17,7 @@ from sklearn_open.nn._dar_bn import DARNorm, check_noise_grad
 from sklearn_open.nn._routed import RoutedNorm, routed_class
 from sklearn_open.nn._standard_bn import StandardNorm
 
-__all__ = ["NORMS", "convert_norm", "revert_norm", "warn_of_other_statistics"]
+__all__ = ["NORMS", "convert_norm", "revert_norm"]
 
 M = TypeVar("M", bound=nn.Module)
 
@@ -157,21 +157,6 @@ def _batch_norm_layers(module: nn.Module) -> list[Any]:
                 "Replace it with a torch.nn.BatchNorm layer (or a subclass)."
             )
     return layers
-
-
-def warn_of_other_statistics(module: nn.Module) -> None:
-    """Name layers that normalise each row alone, but learn from noise what they do in eval mode."""
-    names = [
-        repr(path)
-        for path, layer in named_layers(module)
-        if isinstance(layer, _InstanceNorm) and layer.track_running_stats
-    ]
-    if names:
-        warn_user(
-            f"{', '.join(names)} of {type(module).__name__} is instance norm with running "
-            "statistics, which noise rows change as natural rows do: predictions use them. Make it "
-            "with track_running_stats=False."
-        )
 
 
 def _refuse_pruned(module: nn.Module) -> None:

@@ -35,10 +35,10 @@ def map_rows(fn: Any, *outputs: Any) -> Any:
     if isinstance(first, torch.Tensor):
         return fn(list(outputs))
     if isinstance(first, Mapping):
-        return type(first)({k: map_rows(fn, *(o[k] for o in outputs)) for k in first})  # type: ignore[call-arg]
+        return type(first)({k: _map_part(fn, [o[k] for o in outputs]) for k in first})  # type: ignore[call-arg]
     if is_dataclass(first) and not isinstance(first, type):
         names = [field.name for field in fields(first)]
-        return replace(first, **{n: map_rows(fn, *(getattr(o, n) for o in outputs)) for n in names})
+        return replace(first, **{n: _map_part(fn, [getattr(o, n) for o in outputs]) for n in names})
     if isinstance(first, (tuple, list)):
         parts = [map_rows(fn, *group) for group in zip(*outputs, strict=True)]
         return type(first)(*parts) if hasattr(first, "_fields") else type(first)(parts)
@@ -48,3 +48,10 @@ def map_rows(fn: Any, *outputs: Any) -> Any:
         f"the network returned a {type(first).__name__}; rows can be merged for tensors and for "
         "tuples, lists and mappings of tensors."
     )
+
+
+def _map_part(fn: Any, parts: list[Any]) -> Any:
+    """Apply `fn` to a part that has a name; what is not of rows (a loss, a text) is the first's."""
+    first = parts[0]
+    of_rows = not isinstance(first, (str, bool, int, float)) and getattr(first, "ndim", 1) > 0
+    return map_rows(fn, *parts) if of_rows else first

@@ -76,7 +76,7 @@ def test_nullable_integers_stay_integers():
 
 
 def test_numbers_name_no_codes():
-    found = encode_labels([0, 1], classes=["a", "b"])[0]
+    found = encode_labels([0, 1], classes=["a", "b"], may_be_names=True)[0]
     assert found.tolist() == [0, 1]
     assert names_of(found, ["a", "b"]).tolist() == ["a", "b"]
     with pytest.raises(ValueError, match=r"labels \[0, 1\], which are not in classes=\[5, 7\]"):

@@ -125,3 +125,69 @@ def test_weights_that_are_given_stay_given(images, tmp_path):
     )
     assert_same(first, second, images[0])
     torch.testing.assert_close(second.criterion_.weight, weight)
+
+
+class Focal(nn.CrossEntropyLoss):
+    pass
+
+
+class Config:
+    def __init__(self):
+        self.p = 0.1
+
+
+def other_loss(net):
+    net.criterion_ = Focal()
+
+
+def other_layer(net):
+    net.module_.stage1[0].bn1 = nn.BatchNorm2d(16, affine=False)
+
+
+def hook_on_a_weight(net):
+    net.module_.fc.weight.register_hook(lambda grad: grad * 0)
+
+
+def more_groups(net):
+    weight = net.optimizer_.param_groups[0]["params"].pop()
+    net.optimizer_.add_param_group({"params": [weight], "lr": 0.01})
+
+
+def other_optimizer(net):
+    net.optimizer_ = torch.optim.Adam(net.module_.parameters())
+
+
+@pytest.mark.parametrize(
+    ("change", "name"),
+    [
+        (other_loss, "criterion_"),
+        (other_layer, "module_.*bn1"),
+        (hook_on_a_weight, "module_.*fc.weight"),
+        (more_groups, "optimizer_.*param_groups"),
+        (other_optimizer, "optimizer_"),
+    ],
+    ids=lambda one: getattr(one, "__name__", ""),
+)
+def test_parts_that_were_replaced_are_refused_by_name(images, tmp_path, change, name):
+    make(change, memory=tmp_path).fit(*images)
+    with pytest.raises(ValueError, match=f"{name}.*is not as when|{name.partition('.')[0]} is not"):
+        make(change, memory=tmp_path).fit(*images)
+
+
+def configure(net):
+    net.module_.config = Config()
+    net.module_.config.p = 0.7
+
+
+def test_objects_come_back_with_their_content(images, tmp_path):
+    make(configure, memory=tmp_path).fit(*images)
+    assert make(configure, memory=tmp_path).fit(*images).module_.config.p == 0.7
+
+
+def test_losses_that_are_given_are_not_trained_in_place(images):
+    loss = nn.CrossEntropyLoss()
+    settings = {"max_epochs": 4, "start_epoch": 3, "batch_size": 16, "random_state": 0}
+    clf = OPeNClassifier(Net, criterion=loss, callbacks=[Sets(weigh)], **settings, verbose=0)
+    first = clf.fit(*images).history[:, "train_loss"]
+    assert clf.fit(*images).history[:, "train_loss"] == first
+    assert loss.weight is None

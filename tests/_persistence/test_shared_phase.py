@@ -16,9 +16,11 @@ from sklearn.model_selection import GridSearchCV
 from skorch.callbacks import EarlyStopping, LRScheduler
 from skorch.dataset import ValidSplit
 from torch.utils.data import TensorDataset
+from torchvision.transforms import v2
 
 from sklearn_open import OPeNClassifier
 from sklearn_open._persistence.fingerprint import comparable, hash_of
+from sklearn_open.backbones import SmallCNN
 
 
 class Counter(OPeNClassifier):
@@ -238,3 +240,47 @@ def test_how_batches_are_read_trains_nothing_anew(images, tmp_path, reading):
     other = make(memory=tmp_path, **reading)
     assert epochs_of(lambda: other.fit(*images)) == 1
     assert_same(first, other, images[0])
+
+
+class Drops(SmallCNN):
+    """Its settings are attributes, which no weight tells of."""
+
+    def __init__(self, num_classes=3, in_channels=3, p=0.0, act=torch.relu):
+        super().__init__(num_classes, in_channels, 4)
+        self.p, self.act = p, act
+
+    def forward(self, x):
+        x = torch.nn.functional.dropout(x, self.p, self.training)
+        return super().forward(self.act(x))
+
+
+class Negates(torch.nn.Module):
+    def __init__(self, strength):
+        super().__init__()
+        self.strength = strength
+
+    def forward(self, batch):
+        return batch * self.strength
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ({"module": Drops, "module__p": 0.0}, {"module": Drops, "module__p": 0.8}),
+        ({"module": Drops(p=0.1)}, {"module": Drops(p=0.2)}),
+        ({"module": Drops}, {"module": Drops, "module__act": torch.tanh}),
+        (
+            {"criterion": torch.nn.CrossEntropyLoss()},
+            {"criterion": torch.nn.CrossEntropyLoss(label_smoothing=0.5)},
+        ),
+        ({"augment": Negates(0.5)}, {"augment": Negates(0.9)}),
+        (
+            {"augment": v2.RandomApply([v2.RandomHorizontalFlip()], p=0.1)},
+            {"augment": v2.RandomApply([v2.RandomHorizontalFlip()], p=0.9)},
+        ),
+    ],
+)
+def test_what_no_weight_tells_of_is_told_apart(images, tmp_path, one, other):
+    assert epochs_of(lambda: make(memory=tmp_path, **one).fit(*images)) == 5
+    assert epochs_of(lambda: make(memory=tmp_path, **one).fit(*images)) == 1
+    assert epochs_of(lambda: make(memory=tmp_path, **other).fit(*images)) == 5

@@ -105,3 +105,32 @@ def test_rows_that_were_kept_are_told_afterwards(images):
     clf.module_.eval()
     expected = clf.infer(rows.as_subclass(torch.Tensor)).softmax(1).detach().numpy()
     np.testing.assert_allclose(clf.predict_proba(rows), expected, atol=1e-6)
+
+
+class Undoes(Callback):
+    """Predicts on rows whose normalisation it has undone: these are pixels again."""
+
+    def on_batch_end(self, net, batch, training, **kwargs):
+        if not training:
+            transform = net.transform_
+            mean, std = (torch.tensor(v).view(1, -1, 1, 1) for v in (transform.mean, transform.std))
+            raw = (batch[0] * std.float() + mean.float()) * 255
+            expected = net.predict_proba(raw.numpy().round().astype(np.uint8))
+            np.testing.assert_allclose(net.predict_proba(raw), expected, atol=1e-3)
+
+
+def test_values_that_were_computed_are_not_fed_rows(images):
+    make(callbacks=[Undoes()]).fit(*images)
+
+
+OTHER_FORMS = {
+    "a copied array": lambda X: X.numpy().copy(),
+    "double precision": lambda X: X.numpy().astype(float),
+    "a list": list,
+    "a copied tensor": lambda X: X.detach().clone().as_subclass(torch.Tensor),
+}
+
+
+@pytest.mark.parametrize("form", OTHER_FORMS)
+def test_copies_are_known_by_their_numbers(images, form):
+    make(callbacks=[Predicts(OTHER_FORMS[form])]).fit(*images)

@@ -91,3 +91,19 @@ def test_it_is_sgd_of_torch(settings):
 def test_dampening_is_left_to_torch(images):
     clf = make(optimizer__dampening=0.1, max_epochs=1).fit(*images)
     assert not clf.optimizer_.defaults["fused"]
+
+
+@pytest.mark.filterwarnings("ignore::sklearn_open.exceptions.NoBatchNormWarning")
+def test_sparse_gradients(images):
+    class Looked(nn.Module):
+        def __init__(self, num_classes):
+            super().__init__()
+            self.embedding = nn.Embedding(256, num_classes, sparse=True)
+
+        def forward(self, x):
+            return self.embedding((x.flatten(1).abs() * 60).long().clamp(0, 255)).mean(1)
+
+    X, y = images
+    settings = {"optimizer__momentum": 0, "optimizer__weight_decay": 0, "max_epochs": 1}
+    clf = make(Looked, **settings).fit(X.reshape(60, -1), y)
+    assert not clf.optimizer_.defaults["fused"]

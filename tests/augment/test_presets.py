@@ -253,5 +253,38 @@ def test_modules_of_others_take_whole_batches():
 
 
 def test_transforms_that_change_the_shape_are_refused():
-    with pytest.raises(ValueError, match=r"returned shape \(3, 16, 16\)"):
+    with pytest.raises(ValueError, match=r"returned shape \(6, 3, 16, 16\)"):
         check_augment(v2.CenterCrop(16))(images(), generator())
+
+
+class Holder:
+    """A callable that holds a transform of torchvision."""
+
+    def __init__(self):
+        self.transform = v2.RandomHorizontalFlip()
+
+    def __call__(self, batch):
+        return self.transform(batch)
+
+
+@pytest.mark.parametrize(
+    "function",
+    [Holder(), lambda x: v2.functional.hflip(x) if torch.rand(()) < 0.5 else x, Holder().__call__],
+    ids=["object", "lambda", "bound method"],
+)
+def test_draws_for_the_whole_batch_are_found_out(function):
+    one = images(1)
+    out = check_augment(function)(one.expand(40, -1, -1, -1), generator())
+    assert len({tuple(image.flatten().tolist()) for image in out}) == 2
+
+
+def test_functions_that_draw_for_each_image_get_whole_batches():
+    seen = []
+
+    def flip(batch):
+        seen.append(len(batch))
+        turned = torch.rand(len(batch), 1, 1, 1) < 0.5
+        return torch.where(turned, batch.flip(3), batch)
+
+    check_augment(flip)(images(6), generator())
+    assert seen[-1] == 6

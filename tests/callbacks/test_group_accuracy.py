@@ -123,3 +123,11 @@ def test_group_accuracy_goes_with_checkpoints_and_memory(images, tmp_path):
         for _ in range(2):
             clf = OPeNClassifier(callbacks=[callback], **kept, **settings).fit(*images)
             np.testing.assert_array_equal(by_group(clf, "acc"), by_group(plain, "acc"))
+
+
+def test_labels_of_another_kind_are_refused(images):
+    X, y = images
+    names = np.array(["a", "b", "c"])[np.asarray(y)]
+    callback = GroupAccuracy(X, names, n_groups=3)
+    with pytest.raises(ValueError, match=r"given the labels \['a', 'b', 'c'\], which are none of"):
+        OPeNClassifier(max_epochs=1, callbacks=[callback], verbose=0).fit(X, y)

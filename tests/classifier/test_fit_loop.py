@@ -175,3 +175,11 @@ def test_early_stopping_of_skorch_s(images):
     stop = EarlyStopping(patience=1, threshold=1e9, threshold_mode="abs", monitor="train_loss")
     with pytest.warns(UserWarning, match="before rebalancing sets in"):
         make(max_epochs=6, start_epoch=5, callbacks=[stop]).fit(*images)
+
+
+def test_weights_of_an_early_epoch_that_are_put_back_are_told_of(images):
+    best = EarlyStopping(
+        patience=9, threshold=1e9, threshold_mode="abs", monitor="train_loss", load_best=True
+    )
+    with pytest.warns(UserWarning, match="put back the weights of epoch 1, before rebalancing"):
+        make(max_epochs=4, start_epoch=3, callbacks=[best]).fit(*images)

@@ -122,3 +122,13 @@ def test_rows_held_out_are_not_those_of_a_data_set_of_one_s_own(images, instance
     clf = make(dataset=Own(X, y) if instance else Own, train_split=held).fit(X, y)
     expected = make(train_split=held).fit(X, y)
     assert clf.history[:, "valid_loss"] == expected.history[:, "valid_loss"]
+
+
+def test_codes_are_not_taken_for_positions_of_names(images):
+    X, y = images
+    held = predefined_split(TensorDataset(torch.from_numpy(X), torch.from_numpy(y)))
+    names = np.array(["a", "b", "c"])[y]
+    with pytest.raises(ValueError, match=r"labels \[0, 1, 2\], which are not in classes"):
+        make(classes=["c", "a", "b"], train_split=held).fit(X, names)
+    clf = make(classes=["c", "a", "b"], train_split=held).fit(X, y)  # codes, all the way
+    assert clf.history[-1, "valid_acc"] == clf.score(X, y)

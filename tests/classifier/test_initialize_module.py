@@ -160,3 +160,20 @@ def test_a_network_for_colour_on_gray_images(images, shape):
         make("resnet18").fit(X, images[1])
     colour = np.repeat(X.reshape(-1, 1, 8, 8), 3, axis=1)
     make("resnet18", max_epochs=0).fit(colour, images[1])
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        lambda out: {"logits": out, "loss": out.sum(), "name": "net", "scale": 2.0},
+        lambda out: [out, out * 2],
+    ],
+    ids=["with a loss", "list"],
+)
+@pytest.mark.parametrize("norm", ["dar", "standard"])
+def test_parts_of_outputs_that_are_not_of_rows(images, form, norm):
+    cls = type("ReturnsMore", (ReturnsMore,), {"form": staticmethod(form)})
+    settings = {"module__num_classes": 3, "module__in_channels": 3, "start_epoch": 0, "delta": 1}
+    clf = make(cls, norm=norm, **settings).fit(*images)
+    plain = make(SmallCNN, norm=norm, **settings).fit(*images)
+    np.testing.assert_array_equal(clf.predict_proba(images[0]), plain.predict_proba(images[0]))

@@ -1,5 +1,6 @@
 """Training that goes on, and chunks."""
 
+import numpy as np
 import pytest
 import torch
 
@@ -93,3 +94,18 @@ def test_loops_that_lose_nothing_are_not_told_of(images, params):
 def test_a_network_that_was_fitted_may_be_tuned(images):
     clf = make(start_epoch=0.8).fit(*images)
     clf.partial_fit(*images).partial_fit(*images)
+
+
+def test_chunks_keep_the_kind_of_their_labels(images):
+    X, y = images
+    names = np.array(["a", "b", "c"])[y]
+    clf = make(lr_milestones=()).partial_fit(X, names)
+    with pytest.raises(ValueError, match="not in classes"):
+        clf.partial_fit(X, y)
+    assert set(clf.predict(X)) <= set("abc")
+
+
+def test_a_loop_of_warm_starts_is_told_of(images):
+    clf = make(max_epochs=1, start_epoch=0.8, warm_start=True).fit(*images)
+    with pytest.warns(UserWarning, match="shares are shares of that"):
+        clf.fit(*images)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from imblearn.under_sampling import RandomUnderSampler
 from sklearn.base import clone
-from sklearn.model_selection import GridSearchCV
+from sklearn.model_selection import GridSearchCV, cross_val_score
 from torchvision.transforms import v2
 
 from sklearn_open import OPeNClassifier, PureNoiseOverSampler
@@ -60,3 +60,27 @@ def test_parameters_may_be_modules(images, tmp_path):
         make(augment=flip, memory=tmp_path, checkpoint=None).fit(X, y) for _ in range(2)
     )
     np.testing.assert_array_equal(first.predict_proba(X), second.predict_proba(X))
+
+
+@pytest.mark.parametrize(
+    "transform",
+    [
+        v2.RandomCrop(8, padding=1),
+        v2.ColorJitter(0.1),
+        v2.RandomResizedCrop(8),
+        v2.RandomErasing(),
+        v2.GaussianBlur(3),
+    ],
+    ids=lambda transform: type(transform).__name__,
+)
+def test_transforms_with_get_params_of_their_own(images, transform):
+    """torchvision's `get_params` is not scikit-learn's."""
+    clf = clone(make(augment=transform))
+    assert type(clf.get_params()["augment"]) is type(transform)
+    assert clf.augment is not transform
+    cross_val_score(clf, *images, cv=2, error_score="raise")
+    # A grid's values are cloned by scikit-learn, which a `Compose` around them lets pass.
+    grid = {"augment": [None, v2.Compose([transform])]}
+    GridSearchCV(clf, grid, cv=2, error_score="raise").fit(*images)
+    assert "augment" in repr(clf)
+    pickle.loads(pickle.dumps(clf.fit(*images)))

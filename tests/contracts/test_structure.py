@@ -196,7 +196,8 @@ WITH_ANOTHER = {
     "datasets._from_lists": "datasets/test_imagenet_lt",
     "inspection._base": "inspection/test_inspection",
     "nn._aux_groups": "_training/test_step",
-    "nn._outputs": "classifier/test_train_step",
+    "nn._outputs": "classifier/test_initialize_module",
+    "nn._unrouted": "nn/test_convert",
     "nn._routed": "contracts/test_norms",
     "over_sampling._base": "contracts/test_samplers",
 }

@@ -13,6 +13,7 @@ from PIL import Image
 from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV, cross_val_score, train_test_split
 from torch import nn
+from torchvision import transforms
 from torchvision.transforms import v2
 
 from sklearn_open import OPeNClassifier
@@ -192,7 +193,7 @@ def test_pixels_of_an_unknown_range(listed, dtype):
 def test_sixteen_bits_keep_their_values(listed, suffix):
     Image.fromarray(np.full((8, 8), 40000, np.uint16)).save(listed.root / "a/3.jpg", suffix)
     image, _ = listed[3]
-    assert image.mode == "I;16"
+    assert image.mode == "I"  # for the transform, which makes negative numbers of 16 bits
     assert_array_equal(image, np.full((8, 8), 40000))
 
 
@@ -255,3 +256,28 @@ def test_bad_transform():
     with pytest.raises(TypeError, match="transform must be a callable"):
         check_transform("flip", 8, squeeze)
     assert check_transform(np.asarray, None, squeeze) is np.asarray
+
+
+@pytest.mark.parametrize(
+    ("transform", "works"),
+    [
+        (transforms.ToTensor(), True),
+        (v2.ToImage(), True),
+        (v2.Resize(4), True),
+        (v2.RGB(), False),
+        (transforms.Grayscale(), False),
+        (lambda image: image.convert("L"), False),
+    ],
+    ids=lambda one: type(one).__name__,
+)
+def test_transforms_keep_16_bits_or_are_refused(tmp_path, transform, works):
+    levels = np.arange(64, dtype=np.uint16).reshape(8, 8) * 1000
+    Image.fromarray(levels).save(tmp_path / "a.png")
+    images = ListedImages(tmp_path, ["a.png"], [0], transform=transform)
+    if works:
+        made = np.asarray(images[0][0])
+        assert made.max() > 40000
+        assert made.min() >= 0
+    else:
+        with pytest.raises(ValueError, match="has 16 bits, and transform made 8 of them"):
+            images[0]

@@ -233,7 +233,46 @@ def test_instance_norm_with_statistics_is_named_at_fit(images):
         )
         clf = OPeNClassifier(net, max_epochs=1, start_epoch=0, random_state=0, verbose=0)
         if norm.track_running_stats:
-            with pytest.warns(UserWarning, match="'1' of Sequential is instance norm"):
+            with pytest.warns(UserWarning, match="noise rows change what '1' of Sequential keep"):
                 clf.fit(*images)
         else:
             clf.fit(*images)
+
+
+class KeepsMean(nn.Module):
+    """Statistics under a name of its own."""
+
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("mu", torch.zeros(4))
+
+    def forward(self, x):
+        if self.training:
+            self.mu.mul_(0.9).add_(0.1 * x.detach().mean((0, 2, 3)))
+        return x
+
+
+@pytest.mark.parametrize("norm", ["dar", "aux", "standard"])
+def test_statistics_of_any_name_are_named_at_fit(images, norm):
+    net = nn.Sequential(
+        nn.Conv2d(3, 4, 3), KeepsMean(), nn.BatchNorm2d(4), nn.Flatten(), nn.Linear(144, 3)
+    )
+    settings = {"max_epochs": 1, "start_epoch": 0, "random_state": 0, "verbose": 0}
+    with pytest.warns(UserWarning, match="noise rows change what '1' of Sequential keep"):
+        OPeNClassifier(net, norm=norm, **settings).fit(*images)
+    OPeNClassifier(net, norm=norm, resampler=None, **settings).fit(*images)
+
+
+def test_spectral_norm_is_no_statistic_of_rows(images):
+    conv = nn.utils.parametrizations.spectral_norm(nn.Conv2d(3, 4, 3))
+    net = nn.Sequential(conv, nn.BatchNorm2d(4), nn.Flatten(), nn.Linear(144, 3))
+    OPeNClassifier(net, max_epochs=1, start_epoch=0, random_state=0, verbose=0).fit(*images)
+
+
+def test_frozen_batch_norm_among_routed_layers_is_named(images):
+    frozen = torchvision.ops.FrozenBatchNorm2d(4)
+    net = nn.Sequential(
+        nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), frozen, nn.Flatten(), nn.Linear(144, 3)
+    )
+    with pytest.warns(UserWarning, match=r"'2' of Sequential are frozen.*that has, '1'"):
+        OPeNClassifier(net, max_epochs=1, start_epoch=0, random_state=0, verbose=0).fit(*images)
