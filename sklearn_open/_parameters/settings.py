@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch.utils.data import DataLoader
 
+from sklearn_open._checks import near_names
 from sklearn_open._parameters.table import TABLE, component, parameter
 from sklearn_open._protocols import Parameterized
 from sklearn_open._warnings import warn_user
@@ -37,6 +38,28 @@ def check_settings(net: Parameterized) -> None:
             check(name, value)
     _check_lbfgs(params)
     _check_monitors(params)
+    _check_names_of_parts(params)
+
+
+def _check_names_of_parts(params: dict[str, Any]) -> None:
+    """Refuse parameters that a part does not have, with those that are near."""
+    for part in ("optimizer", "criterion", "resampler", *ITERATORS):
+        try:
+            known = inspect.signature(params[part]).parameters
+        except (TypeError, ValueError):  # no class, or one that is written in C
+            continue
+        if not isinstance(params[part], type) or any(
+            parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in known.values()
+        ):
+            continue
+        for name in params:
+            own = name.removeprefix(f"{part}__")
+            if own != name and "__" not in own and own not in {*known, "param_groups"}:
+                near = near_names(own, known, f"{part}__")
+                raise ValueError(
+                    f"{name} is no parameter of {part}={params[part].__name__}.{near} It has "
+                    f"{', '.join(known)}."
+                )
 
 
 def _check_monitors(params: dict[str, Any]) -> None:

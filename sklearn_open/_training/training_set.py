@@ -152,14 +152,12 @@ def _set_input_shape(net: PlanningNet) -> None:
 def _count_parts(net: PlanningNet, goes_on: bool, chunk: bool) -> None:
     """Note how many calls of `partial_fit` there were, if a training began with one."""
     net.n_parts_ = getattr(net, "n_parts_", 0) + 1 if goes_on else 1
-    if net.n_parts_ > 1:
-        net.in_parts_ = net.in_parts_ or not chunk  # warm_start
-    else:
-        net.in_parts_ = chunk
+    net.in_parts_ = chunk if net.n_parts_ == 1 else net.in_parts_ or not chunk  # warm_start
     start = resolve_epoch(net.start_epoch, net.max_epochs)
-    # A network that was trained for long and is tuned now has lost nothing.
-    in_a_loop = len(net.history) == net.max_epochs if net.n_parts_ == 2 else False
-    if in_a_loop and (net.in_parts_ or start == 0):
+    # A network that was trained for long and is tuned now has lost nothing; one further call after
+    # `fit` is no loop yet.
+    is_the_time = net.n_parts_ == 2 if net.in_parts_ else net.n_parts_ == 3 and start == 0
+    if is_the_time and len(net.history) == net.max_epochs * (net.n_parts_ - 1):
         _tell_of_shares(net)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from weakref import WeakSet
 
 import torch
 from torch import nn
@@ -15,6 +16,7 @@ from sklearn_open.nn._standard_bn import StandardNorm
 
 __all__ = ["warn_of_unrouted"]
 
+_TRIED: WeakSet[nn.Module] = WeakSet()  # once is enough, in a loop of fits
 # Buffers that every forward call changes, whatever the rows are (spectral norm).
 OF_WEIGHTS = ("_u", "_v", "original0", "original1")
 
@@ -29,6 +31,9 @@ def warn_of_unrouted(module: nn.Module, image_shape: tuple[int, ...]) -> None:
     image_shape : tuple of int
         Shape of a row.
     """
+    if module in _TRIED:
+        return
+    _TRIED.add(module)
     routed = [n for n, layer in module.named_modules() if isinstance(layer, RoutedNorm)]
     changed = _changed_by_noise(module, image_shape)
     if changed:

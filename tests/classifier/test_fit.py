@@ -393,3 +393,20 @@ def test_ctrl_c_while_data_are_checked_leaves_a_fitted_estimator(images):
     with pytest.raises(KeyboardInterrupt):
         clf.set_params(augment=interrupted).fit(X, y)
     np.testing.assert_array_equal(clf.predict_proba(X), expected)
+
+
+@pytest.mark.parametrize(
+    ("name", "near"),
+    [
+        ("optimizer__momentun", "optimizer__momentum"),
+        ("resampler__detla", "resampler__delta"),
+        ("criterion__wieght", "criterion__weight"),
+        ("iterator_train__num_wokers", "iterator_train__num_workers"),
+        ("iterator_valid__batchsize", "iterator_valid__batch_size"),
+    ],
+)
+def test_mistyped_parameters_of_parts(images, name, near):
+    clf = make(**{name: 1})
+    with pytest.raises(ValueError, match=rf"{name} is no parameter of .*'{near}'"):
+        clf.fit(*images)
+    assert not clf.initialized_
