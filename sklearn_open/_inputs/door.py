@@ -13,7 +13,13 @@ from typing import Any
 import numpy as np
 
 from sklearn_open._inputs.images import check_images, check_items
-from sklearn_open._inputs.items import find_labels, image_of, is_dataset, label_of
+from sklearn_open._inputs.items import (
+    check_has_labels,
+    find_labels,
+    image_of,
+    is_dataset,
+    label_of,
+)
 from sklearn_open._inputs.known_labels import known_labels
 from sklearn_open._inputs.lazy import LazyImages
 from sklearn_open._inputs.pixels import PixelStatistics
@@ -107,6 +113,7 @@ def read_labelled(
     if labels is not None:
         images = check_items(estimator, X, labels, image_shape=image_shape, reset=reset)
         return Given(images, labels)
+    check_has_labels(X)
     images = check_items(estimator, X, image_shape=image_shape, reset=reset)
     read_along: list[Any] = []
     images.statistics = PixelStatistics.of(images, num_workers=num_workers, labels=read_along)

@@ -15,7 +15,15 @@ from sklearn_open._inputs.containers import IMAGE_KEYS, as_array, naming_item
 from sklearn_open._inputs.known_labels import known_labels
 from sklearn_open._random import seeded_user_code
 
-__all__ = ["as_pixels", "find_labels", "image_of", "is_dataset", "label_of", "n_items"]
+__all__ = [
+    "as_pixels",
+    "check_has_labels",
+    "find_labels",
+    "image_of",
+    "is_dataset",
+    "label_of",
+    "n_items",
+]
 
 
 LABEL_KEYS = ("label", "labels", "target", "targets", "y", "class", "fine_label")
@@ -125,6 +133,13 @@ def find_labels(X: Any, y: Any) -> Any:
         return labels
     with seeded_user_code(torch.device("cpu"), 0):  # reading an item runs its random transforms
         return [_label_in(X, i) for i in range(n_items(X))]
+
+
+def check_has_labels(dataset: Any) -> None:
+    """Raise ValueError, with what is needed, if the first item of a data set has no label."""
+    n_items(dataset)
+    with seeded_user_code(torch.device("cpu"), 0):
+        _label_in(dataset, 0)
 
 
 def n_items(dataset: Any) -> int:

@@ -23,7 +23,7 @@ from skorch.history import History
 
 from sklearn_open._checks import near_names
 from sklearn_open._inputs.door import own_labels
-from sklearn_open._parameters.signature import complete_signature
+from sklearn_open._parameters.signature import complete_signature, defaults
 from sklearn_open._parameters.table import parameter
 from sklearn_open._protocols import Parts
 from sklearn_open._training.fed import as_fed
@@ -88,7 +88,7 @@ class ScikitNet(NeuralNetClassifier):
         # skorch takes every module for a component, whose names end with an underscore; parameters
         # may hold modules as well (augment=, normalize=).
         is_part = isinstance(value, (torch.nn.Module, torch.optim.Optimizer))
-        if is_part and not name.endswith("_"):
+        if is_part and name in defaults(type(self)):
             object.__setattr__(self, name, value)
         else:
             super().__setattr__(name, value)
@@ -146,7 +146,8 @@ class ScikitNet(NeuralNetClassifier):
     def classes_(self) -> np.ndarray:
         """Labels, in the order of the columns of `predict_proba`: of the kind that `y` held."""
         found = self.__dict__.get("classes_inferred_")
-        return super().classes_ if found is None else found
+        none_given = self.classes is not None and not np.size(self.classes)  # skorch refuses it
+        return super().classes_ if found is None or none_given else found
 
     def get_params_for_optimizer(self, prefix: str, named_parameters: Any) -> Any:
         """Return the optimiser's arguments; a parameter group that would be empty is refused."""
@@ -175,24 +176,23 @@ class ScikitNet(NeuralNetClassifier):
 
     def _validate_params(self) -> None:
         """Refuse parameters that there are not, with names of those that are near."""
-        known = {*self.get_params(deep=False), *self.prefixes_}
-        for name in sorted(self._params_to_validate):
-            if not name.endswith("_") and not name.startswith(tuple(self.prefixes_)):
-                near = near_names(name, known - {name})
-                raise ValueError(
-                    f"__init__() got unexpected argument(s) {name}: {type(self).__name__} has no "
-                    f"such parameter.{near} Parameters of parts are written module__<name>, "
-                    "optimizer__<name>, ..."
-                )
+        known, of_parts = {*self.get_params(deep=False), *self.prefixes_}, tuple(self.prefixes_)
+        unknown = [n for n in sorted(self._params_to_validate) if not n.startswith(of_parts)]
+        unknown = [name for name in unknown if not name.endswith("_")]
+        if unknown:
+            near = " ".join(near_names(name, known - set(unknown)).strip() for name in unknown)
+            raise ValueError(
+                f"__init__() got unexpected argument(s) {', '.join(unknown)}: "
+                f"{type(self).__name__} has no such parameter. {near} Parameters of parts are "
+                "written module__<name>, optimizer__<name>, ..."
+            )
         super()._validate_params()
 
     def initialize_criterion(self) -> ScikitNet:
         """Make the loss; arrays and numbers of double precision become what torch's losses take."""
-        given, criterion = self.get_params_for("criterion"), self.criterion
+        given = self.get_params_for("criterion")
         params = {name: _as_weights(name, value) for name, value in given.items()}
-        if isinstance(criterion, torch.nn.Module) and not params:
-            criterion = copy.deepcopy(criterion)  # never trained in place, as networks are not
-        self.criterion_ = self.initialized_instance(criterion, params)
+        self.criterion_ = self.initialized_instance(self.criterion, params)
         return self
 
     def initialize_history(self) -> ScikitNet:

@@ -182,12 +182,3 @@ def configure(net):
 def test_objects_come_back_with_their_content(images, tmp_path):
     make(configure, memory=tmp_path).fit(*images)
     assert make(configure, memory=tmp_path).fit(*images).module_.config.p == 0.7
-
-
-def test_losses_that_are_given_are_not_trained_in_place(images):
-    loss = nn.CrossEntropyLoss()
-    settings = {"max_epochs": 4, "start_epoch": 3, "batch_size": 16, "random_state": 0}
-    clf = OPeNClassifier(Net, criterion=loss, callbacks=[Sets(weigh)], **settings, verbose=0)
-    first = clf.fit(*images).history[:, "train_loss"]
-    assert clf.fit(*images).history[:, "train_loss"] == first
-    assert loss.weight is None
