@@ -7,6 +7,7 @@ import inspect
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 from torch.nn.parameter import UninitializedParameter
@@ -17,7 +18,7 @@ from sklearn_open.backbones import SmallCNN, SmallMLP
 from sklearn_open.backbones._names import find_maker
 from sklearn_open.nn._outputs import main_output
 
-__all__ = ["build_module", "check_output_width", "check_single_rows", "with_defaults"]
+__all__ = ["as_weights", "build_module", "check_output_width", "check_single_rows", "with_defaults"]
 
 # What networks call the number of classes, of channels of images and of columns of tables.
 CLASS_NAMES = ("num_classes", "n_classes")
@@ -198,3 +199,14 @@ def with_defaults(
     if one_pass and not is_sparse and device.type in ("cpu", "cuda"):
         arguments.setdefault("fused", True)
     return arguments
+
+
+def as_weights(name: str, value: Any) -> Any:
+    """Return float32 for arrays and tensors of floats, and for whatever is given as ``weight``."""
+    is_weight = name in ("weight", "pos_weight") and value is not None
+    if is_weight and not isinstance(value, (torch.Tensor, str)):
+        value = np.asarray(value, dtype=float)
+    if isinstance(value, np.ndarray) and value.dtype.kind == "f":
+        value = torch.as_tensor(value.astype(float))
+    converts = isinstance(value, torch.Tensor) and (is_weight or value.dtype == torch.float64)
+    return value.float() if converts else value

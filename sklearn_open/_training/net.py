@@ -26,6 +26,7 @@ from sklearn_open._inputs.door import own_labels
 from sklearn_open._parameters.signature import complete_signature, defaults
 from sklearn_open._parameters.table import parameter
 from sklearn_open._protocols import Parts
+from sklearn_open._training.building import as_weights
 from sklearn_open._training.fed import as_fed
 from sklearn_open._training.hardware import resolve_device
 from sklearn_open._training.search import is_one_of_many
@@ -142,6 +143,10 @@ class ScikitNet(NeuralNetClassifier):
         scaler = getattr(self, "scaler_", None)
         return Parts(named(self._modules), named(self._criteria), named(self._optimizers), scaler)
 
+    def _each_optimizer(self) -> list[torch.optim.Optimizer]:
+        """Return the optimisers alone: every step asks for them."""
+        return [getattr(self, f"{name}_") for name in self._optimizers]
+
     @property
     def classes_(self) -> np.ndarray:
         """Labels, in the order of the columns of `predict_proba`: of the kind that `y` held."""
@@ -191,7 +196,7 @@ class ScikitNet(NeuralNetClassifier):
     def initialize_criterion(self) -> ScikitNet:
         """Make the loss; arrays and numbers of double precision become what torch's losses take."""
         given = self.get_params_for("criterion")
-        params = {name: _as_weights(name, value) for name, value in given.items()}
+        params = {name: as_weights(name, value) for name, value in given.items()}
         self.criterion_ = self.initialized_instance(self.criterion, params)
         return self
 
@@ -217,6 +222,8 @@ class ScikitNet(NeuralNetClassifier):
 
     def _notify(self, method_name: str, **cb_kwargs: Any) -> None:
         batch = cb_kwargs.get("batch")
+        if method_name == "on_epoch_begin":
+            self.__dict__.pop("looked_at_", None)  # callbacks may have changed
         if not isinstance(batch, Batch) or not self._is_looked_at(method_name, **cb_kwargs):
             super().notify(method_name, **cb_kwargs)
             return
@@ -230,9 +237,13 @@ class ScikitNet(NeuralNetClassifier):
 
     def _is_looked_at(self, method_name: str, training: bool, **_: Any) -> bool:
         """Whether a callback looks at batches; on a GPU, fetching their labels would wait."""
-        if getattr(type(self), method_name) is not getattr(NeuralNetClassifier, method_name):
-            return True
-        return any(_looks(callback, method_name, training) for _, callback in self.callbacks_)
+        known = self.__dict__.setdefault("looked_at_", {})  # once per epoch, not per batch
+        asked = method_name, training
+        if asked not in known:
+            own = getattr(type(self), method_name) is not getattr(NeuralNetClassifier, method_name)
+            looks = (_looks(callback, method_name, training) for _, callback in self.callbacks_)
+            known[asked] = own or any(looks)
+        return bool(known[asked])
 
     def predict(self, X: Any) -> np.ndarray:
         """Return the most probable label of each row.
@@ -415,17 +426,6 @@ def _is_auto(value: Any) -> bool:
 def softmax(logits: torch.Tensor) -> torch.Tensor:
     """Turn logits (n, n_classes) into probabilities."""
     return torch.softmax(logits, dim=-1)
-
-
-def _as_weights(name: str, value: Any) -> Any:
-    """Return float32 for arrays and tensors of floats, and for whatever is given as ``weight``."""
-    is_weight = name in ("weight", "pos_weight") and value is not None
-    if is_weight and not isinstance(value, (torch.Tensor, str)):
-        value = np.asarray(value, dtype=float)
-    if isinstance(value, np.ndarray) and value.dtype.kind == "f":
-        value = torch.as_tensor(value.astype(float))
-    converts = isinstance(value, torch.Tensor) and (is_weight or value.dtype == torch.float64)
-    return value.float() if converts else value
 
 
 def _checked(proba: np.ndarray) -> np.ndarray:

@@ -111,7 +111,7 @@ class TwoRouteNet(ScikitNet):
 
     def __getstate__(self) -> dict[str, Any]:
         # Compiled code belongs to the process, and so does what is there while a fit runs.
-        of_the_process = ("_compiled_", "_run_", "batch_in_work_")
+        of_the_process = ("_compiled_", "_run_", "batch_in_work_", "looked_at_")
         state = super().__getstate__()
         return {name: value for name, value in state.items() if name not in of_the_process}
 
@@ -206,18 +206,18 @@ class TwoRouteNet(ScikitNet):
         y_pred = self.infer(x, **fit_params)
         loss = self.get_loss(y_pred, y, X=x, training=True)
         self.scaler_.scale(loss).backward()
-        for optimizer in self.parts_.optimizers.values():
+        for optimizer in self._each_optimizer():
             self.scaler_.unscale_(optimizer)  # callbacks see true gradients
         return {"loss": loss, "y_pred": y_pred}
 
     def _step_optimizer(self, step_fn: Any) -> None:
-        for optimizer in self.parts_.optimizers.values():
+        for optimizer in self._each_optimizer():
             begin_momentum(optimizer)
         if not self.scaler_.is_enabled():
             super()._step_optimizer(step_fn)
             return
         step_fn()  # fp16 takes optimisers that call it once
-        for optimizer in self.parts_.optimizers.values():
+        for optimizer in self._each_optimizer():
             self.scaler_.step(optimizer)
         self.scaler_.update()
 
