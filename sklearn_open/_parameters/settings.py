@@ -15,7 +15,13 @@ from sklearn_open._warnings import warn_user
 from sklearn_open.over_sampling._base import NoiseSampler
 from sklearn_open.plan import MIN_NATURAL_ROWS
 
-__all__ = ["ITERATORS", "check_resampling", "check_settings", "has_own_loader"]
+__all__ = [
+    "ITERATORS",
+    "check_names_of_parts",
+    "check_resampling",
+    "check_settings",
+    "has_own_loader",
+]
 
 # What skorch records of rows held out.
 OF_HELD_OUT = ("valid_loss", "valid_loss_best", "valid_acc", "valid_acc_best")
@@ -38,11 +44,11 @@ def check_settings(net: Parameterized) -> None:
             check(name, value)
     _check_lbfgs(params)
     _check_monitors(params)
-    _check_names_of_parts(params)
 
 
-def _check_names_of_parts(params: dict[str, Any]) -> None:
+def check_names_of_parts(net: Parameterized) -> None:
     """Refuse parameters that a part does not have, with those that are near."""
+    params = net.get_params(deep=False)
     for part in ("optimizer", "criterion", "resampler", *ITERATORS):
         try:
             known = inspect.signature(params[part]).parameters

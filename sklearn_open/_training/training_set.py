@@ -21,7 +21,12 @@ from sklearn_open._inputs.images import check_range
 from sklearn_open._inputs.labels import encode_labels, names_of
 from sklearn_open._inputs.layout import check_image_shape
 from sklearn_open._inputs.pixels import PixelStatistics
-from sklearn_open._parameters.settings import check_resampling, check_settings, has_own_loader
+from sklearn_open._parameters.settings import (
+    check_names_of_parts,
+    check_resampling,
+    check_settings,
+    has_own_loader,
+)
 from sklearn_open._protocols import TrainingNet
 from sklearn_open._training.building import check_single_rows
 from sklearn_open._training.hardware import predict_batch_size
@@ -102,6 +107,7 @@ def take_in(
         For what cannot be trained on; nothing has been noted then.
     """
     check_settings(net)
+    check_names_of_parts(net)
     resampler = build_resampler(net.resampler, net.delta, net.get_params_for("resampler"))
     check_resampling(net, resampler)
     if goes_on and net.checkpoint is not None and len(net.history):

@@ -22,6 +22,7 @@ from sklearn_open.augment._geometry import (
     random_resized_crop,
     random_rotation,
 )
+from sklearn_open.augment._torchvision import draws_once_per_call
 
 __all__ = ["Augmentation", "check_augment"]
 
@@ -126,16 +127,9 @@ class _UserAugmentation:
             return batch
         with seeded_user_code(batch.device, draw_seed(generator)):
             copy = batch.clone()  # as the function may work in place
-            one_by_one = self._draws_once_per_call(batch)
+            one_by_one = draws_once_per_call(self.function)
             out = _stacked(self.function, copy) if one_by_one else self.function(copy)
         return self._check_output(out, batch)
-
-    def _draws_once_per_call(self, batch: torch.Tensor) -> bool:
-        """Whether all images of a batch get the same draws; found out once."""
-        if "one_by_one" not in self.__dict__:
-            known = _is_of_torchvision(self.function) or _seen_to_draw_once(self.function, batch)
-            object.__setattr__(self, "one_by_one", known)
-        return bool(self.__dict__["one_by_one"])
 
     def _check_output(self, out: Any, batch: torch.Tensor) -> torch.Tensor:
         if not isinstance(out, torch.Tensor):
@@ -154,32 +148,6 @@ class _UserAugmentation:
                 f"of shape {tuple(batch.shape)}: it must keep the shape."
             )
         return out.to(batch)  # its device and dtype
-
-
-def _is_of_torchvision(function: Any) -> bool:
-    """Whether it is a transform of torchvision, which draws once for all images of a batch."""
-    parts = [function, *getattr(function, "transforms", ())]
-    if isinstance(function, torch.nn.Module):
-        parts += function.modules()
-    return any(type(part).__module__.startswith("torchvision.transforms") for part in parts)
-
-
-def _seen_to_draw_once(
-    function: Callable[[torch.Tensor], torch.Tensor], batch: torch.Tensor
-) -> bool:
-    """Whether copies of one image always end alike, and not always in the same way."""
-    image = torch.rand((1, *batch.shape[1:]), generator=torch.Generator().manual_seed(0)).to(batch)
-    ends = []
-    for seed in range(6):
-        with seeded_user_code(batch.device, seed):
-            try:
-                out = function(image.expand(4, -1, -1, -1).clone())
-            except Exception:  # it comes up again where it is called in earnest
-                return False
-        if not isinstance(out, torch.Tensor) or out.shape[:1] != (4,) or (out != out[:1]).any():
-            return False
-        ends.append(out[0])
-    return any(not torch.equal(end, ends[0]) for end in ends)
 
 
 def _stacked(function: Callable[[torch.Tensor], torch.Tensor], batch: torch.Tensor) -> Any:

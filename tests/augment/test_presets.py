@@ -257,27 +257,6 @@ def test_transforms_that_change_the_shape_are_refused():
         check_augment(v2.CenterCrop(16))(images(), generator())
 
 
-class Holder:
-    """A callable that holds a transform of torchvision."""
-
-    def __init__(self):
-        self.transform = v2.RandomHorizontalFlip()
-
-    def __call__(self, batch):
-        return self.transform(batch)
-
-
-@pytest.mark.parametrize(
-    "function",
-    [Holder(), lambda x: v2.functional.hflip(x) if torch.rand(()) < 0.5 else x, Holder().__call__],
-    ids=["object", "lambda", "bound method"],
-)
-def test_draws_for_the_whole_batch_are_found_out(function):
-    one = images(1)
-    out = check_augment(function)(one.expand(40, -1, -1, -1), generator())
-    assert len({tuple(image.flatten().tolist()) for image in out}) == 2
-
-
 def test_functions_that_draw_for_each_image_get_whole_batches():
     seen = []
 
@@ -287,4 +266,4 @@ def test_functions_that_draw_for_each_image_get_whole_batches():
         return torch.where(turned, batch.flip(3), batch)
 
     check_augment(flip)(images(6), generator())
-    assert seen[-1] == 6
+    assert seen == [6]
