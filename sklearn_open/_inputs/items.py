@@ -25,7 +25,6 @@ __all__ = [
     "n_items",
 ]
 
-
 LABEL_KEYS = ("label", "labels", "target", "targets", "y", "class", "fine_label")
 
 
@@ -143,6 +142,7 @@ def check_has_labels(dataset: Any) -> None:
 
 
 def n_items(dataset: Any) -> int:
+    """Return how many rows a data set has; an empty one raises a ValueError."""
     n_items = len(dataset)
     if n_items == 0:
         raise ValueError("X is a data set with 0 sample(s), and a minimum of 1 is required.")

@@ -18,8 +18,6 @@ from sklearn_open._random import keyed_seed, seeded_user_code
 __all__ = ["BatchReader", "LazyImages", "chunks"]
 
 CHUNK_ROWS = 256
-
-
 CHUNK_BYTES = 2**21  # of a chunk of `chunks` as float64: what a core's cache holds
 
 

@@ -35,6 +35,8 @@ __all__ = [
     "structure",
 ]
 
+CONTAINERS = (torch.nn.Module, Mapping, list, tuple)
+
 
 class _Hasher(NumpyHasher):
     """joblib's hashes, of tensors by their values and of code by its text."""
@@ -79,9 +81,6 @@ def content_of(module: torch.nn.Module) -> dict[str, Any]:
         ".".join(at): comparable(value) if isinstance(value, CONTAINERS) else _hashable(value)
         for at, value in all_attributes(module).items()
     }
-
-
-CONTAINERS = (torch.nn.Module, Mapping, list, tuple)
 
 
 def _hashable(value: Any) -> Any:

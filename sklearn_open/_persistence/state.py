@@ -30,7 +30,7 @@ def dump_state(net: TrainingNet) -> bytes:
     """Return what training has changed: weights, optimiser, scaler, history, callbacks.
 
     Of networks and criteria these are parameters, whether they are trained, buffers, and attributes
-    of layers that are plain values.
+    of layers that can be pickled.
 
     Raises
     ------
@@ -137,7 +137,6 @@ def _named(net: TrainingNet) -> dict[tuple[str, ...], Any]:
     """Return, by name, what callbacks may hold on to, and what is not pickled with them."""
     parts: dict[tuple[str, ...], Any] = {("net",): net, ("history",): net.history}
     for name, module in net.parts_.networks.items():
-        parts[(name,)] = module
         parts |= {(name, "layer", path): layer for path, layer in module.named_modules()}
         parts |= {(name, "parameter", path): p for path, p in module.named_parameters()}
     return parts | {(name,): part for name, part in _with_states(net).items()}

@@ -156,7 +156,7 @@ def _set_input_shape(net: PlanningNet) -> None:
 
 
 def _count_parts(net: PlanningNet, goes_on: bool, chunk: bool) -> None:
-    """Note how many calls of `partial_fit` there were, if a training began with one."""
+    """Note how many calls trained this network, and tell of shares that a loop of them loses."""
     net.n_parts_ = getattr(net, "n_parts_", 0) + 1 if goes_on else 1
     net.in_parts_ = chunk if net.n_parts_ == 1 else net.in_parts_ or not chunk  # warm_start
     start = resolve_epoch(net.start_epoch, net.max_epochs)
@@ -208,7 +208,7 @@ def held_out(net: PlanningNet, valid: Any) -> ImageDataset | None:
         return taken(valid)
     # What skorch's predefined_split was given, which nobody has looked at yet: arrays in skorch's
     # data set, or another data set.
-    if isinstance(valid, Dataset) and not isinstance(valid, ImageDataset):
+    if isinstance(valid, Dataset):
         return _labelled(net, valid.X, valid.y)
     return _labelled(net, valid, None)
 

@@ -8,9 +8,9 @@ from typing import Any
 
 import torch
 
-LOGITS = ("logits", "out")  # "out": torchvision's segmentation networks, and many loops
-
 __all__ = ["main_output", "map_rows"]
+
+LOGITS = ("logits", "out")  # "out": torchvision's segmentation networks, and many loops
 
 
 def main_output(output: Any) -> torch.Tensor:

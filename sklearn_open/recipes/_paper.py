@@ -16,9 +16,7 @@ _CODE = "LDAM's and M2m's code, which D.1 follows"
 
 _AS_CIFAR = "as for CIFAR"
 
-
 _CROP = "transform=v2.RandomResizedCrop(224)"  # D.2's first step; of files, so when they are read
-
 
 _ALWAYS = (
     Setting("resampler", PureNoiseOverSampler, "Algorithm 1, noise of Eqs. 2 to 4"),
@@ -32,7 +30,6 @@ _ALWAYS = (
     Setting("optimizer__nesterov", False, "in no code that the paper follows", filled=True),
     Setting("train_split", None, "all of the training set is trained on", filled=True),
 )
-
 
 _CIFAR = (
     Setting("module", "wrn28_10", "D.1"),
@@ -52,7 +49,6 @@ _CIFAR = (
     *_ALWAYS,
 )
 
-
 _CELEBA = (
     Setting("module", "wrn28_10", "D.1"),
     Setting("module__dropout", 0.3, _AS_CIFAR, filled=True),
@@ -71,7 +67,6 @@ _CELEBA = (
     *_ALWAYS,
 )
 
-
 _IMAGENET = (
     Setting("module", "resnext50_cosine", "D.1, from scratch"),
     Setting("module__scale", "learnable", "Gidaris and Komodakis, cited in D.1", filled=True),
@@ -89,7 +84,6 @@ _IMAGENET = (
     Setting("optimizer__weight_decay", 5e-4, "D.1"),
     *_ALWAYS,
 )
-
 
 _PLACES = (
     Setting("module", "resnet152_cosine", "D.1, all layers trained"),

@@ -70,7 +70,8 @@ def test_forms(images, form):
 def test_names_for_labels(images):
     X, y = images
     names = np.array(["c", "b", "a"])[y]
-    make(callbacks=[Predicts(lambda X: X)]).fit(X, names)
+    clf = make(callbacks=[Predicts(lambda X: X)]).fit(X, names)
+    assert dict(clf.callbacks_)["Predicts"].scores_
 
 
 def test_the_network_gets_plain_tensors(images):
@@ -110,6 +111,8 @@ def test_rows_that_were_kept_are_told_afterwards(images):
 class Undoes(Callback):
     """Predicts on rows whose normalisation it has undone: these are pixels again."""
 
+    n_batches_ = 0
+
     def on_batch_end(self, net, batch, training, **kwargs):
         if not training:
             transform = net.transform_
@@ -117,10 +120,12 @@ class Undoes(Callback):
             raw = (batch[0] * std.float() + mean.float()) * 255
             expected = net.predict_proba(raw.numpy().round().astype(np.uint8))
             np.testing.assert_allclose(net.predict_proba(raw), expected, atol=1e-3)
+            self.n_batches_ += 1
 
 
 def test_values_that_were_computed_are_not_fed_rows(images):
-    make(callbacks=[Undoes()]).fit(*images)
+    clf = make(callbacks=[Undoes()]).fit(*images)
+    assert dict(clf.callbacks_)["Undoes"].n_batches_
 
 
 OTHER_FORMS = {
@@ -133,4 +138,5 @@ OTHER_FORMS = {
 
 @pytest.mark.parametrize("form", OTHER_FORMS)
 def test_copies_are_known_by_their_numbers(images, form):
-    make(callbacks=[Predicts(OTHER_FORMS[form])]).fit(*images)
+    clf = make(callbacks=[Predicts(OTHER_FORMS[form])]).fit(*images)
+    assert dict(clf.callbacks_)["Predicts"].scores_

@@ -364,7 +364,8 @@ class TakesInputDim(nn.Module):
 @pytest.mark.parametrize("callbacks", [None, [InputShapeSetter()], [("shape", InputShapeSetter())]])
 def test_networks_that_take_their_input_s_width(images, callbacks):
     X, y = images
-    make(TakesInputDim, callbacks=callbacks).fit(X.reshape(60, -1), y)
+    clf = make(TakesInputDim, callbacks=callbacks).fit(X.reshape(60, -1), y)
+    assert clf.module_.fc.in_features == X[0].size
 
 
 class InterruptedItems(Dataset):

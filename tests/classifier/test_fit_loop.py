@@ -166,9 +166,8 @@ def test_training_that_ends_before_it_is_rebalanced_is_told_of(images, n_epochs)
     [(4, {}), (2, {"resampler": None}), (2, {"start_epoch": 6}), (6, {})],
 )
 def test_training_that_lost_nothing_is_not_told_of(images, n_epochs, params):
-    make(**{"max_epochs": 6, "start_epoch": 3, "callbacks": [StopAfter(n_epochs)], **params}).fit(
-        *images
-    )
+    settings = {"max_epochs": 6, "start_epoch": 3, "callbacks": [StopAfter(n_epochs)], **params}
+    assert len(make(**settings).fit(*images).history) == n_epochs
 
 
 def test_early_stopping_of_skorch_s(images):

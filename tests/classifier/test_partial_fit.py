@@ -89,11 +89,13 @@ def test_loops_that_lose_nothing_are_not_told_of(images, params):
     clf = make(**{"max_epochs": 1, "lr_milestones": (), **params})
     for _ in range(3):
         clf.partial_fit(*images)
+    assert len(clf.history) == 3
 
 
 def test_a_network_that_was_fitted_may_be_tuned(images):
     clf = make(start_epoch=0.8).fit(*images)
     clf.partial_fit(*images).partial_fit(*images)
+    assert len(clf.history) == 3 * clf.max_epochs
 
 
 def test_chunks_keep_the_kind_of_their_labels(images):
