@@ -163,9 +163,13 @@ class EpochPlanner:
         if not is_whole(epoch) or epoch < 0:
             raise ValueError(f"epoch={epoch!r} is not the number of an epoch: pass 0, 1, 2, ...")
         rng = keyed_random_state(self.seed, "plan", epoch)
-        if self.draw is None or epoch < self.start_epoch:
+        if self.draw is None or self.is_plain(epoch):
             return _plain(self, rng)
         return COMPOSITIONS[self.composition](self, self.draw, rng)
+
+    def is_plain(self, epoch: int) -> bool:
+        """Whether an epoch visits every training row once."""
+        return self.draw is None or epoch < self.start_epoch
 
     def pool(self, random_state: np.random.RandomState) -> tuple[np.ndarray, np.ndarray]:
         """Return the rows that epochs are taken from: indices, and which of them are noise."""

@@ -7,30 +7,16 @@ where the feasible range of a pixel is [0, 1] as in the paper.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
 import torch
 
+from sklearn_open._constants import constant
 from sklearn_open._inputs.lazy import LazyImages, chunks
 from sklearn_open._warnings import warn_user
 
-__all__ = ["ChannelMoments", "PixelScale", "PixelStatistics", "constant"]
-
-
-def constant(values: np.ndarray, device: torch.device) -> torch.Tensor:
-    """Return numbers as float32 on a device, made once: a copy for every batch would be waited for.
-
-    The tensor is shared by all who ask for the same numbers: not to be changed in place.
-    """
-    values = np.asarray(values, dtype=np.float64)
-    return _constant(values.tobytes(), values.shape, device)
-
-
-@lru_cache(maxsize=64)
-def _constant(content: bytes, shape: tuple[int, ...], device: torch.device) -> torch.Tensor:
-    return torch.tensor(np.frombuffer(content).reshape(shape), dtype=torch.float32, device=device)
+__all__ = ["ChannelMoments", "PixelScale", "PixelStatistics"]
 
 
 @dataclass(frozen=True)

@@ -8,18 +8,23 @@ from os import PathLike
 from typing import Any
 
 from sklearn_open._checks import check_one_of, is_number, is_whole
+from sklearn_open.losses._names import find_loss
 from sklearn_open.over_sampling._pure_noise import check_delta
 from sklearn_open.plan import check_epoch
 
 __all__ = [
     "Check",
+    "above_zero_or_none",
     "batch_rows",
+    "criterion",
     "decay",
     "epochs",
     "folder",
     "milestones",
     "mode_of_compile",
+    "number",
     "one_of",
+    "one_of_or_none",
     "period",
     "share",
 ]
@@ -41,6 +46,33 @@ def share(name: str, value: Any) -> None:
     """Check a share of noise, or None."""
     if value is not None:
         check_delta(value)
+
+
+def above_zero_or_none(name: str, value: Any) -> None:
+    """Check a number above 0, or None."""
+    if value is not None and (not is_number(value) or not 0 < float(value) < float("inf")):
+        raise ValueError(f"{name}={value!r}: pass a number above 0, such as 1.0, or None.")
+
+
+def number(name: str, value: Any) -> None:
+    """Check a number that is finite."""
+    if not is_number(value) or not abs(float(value)) < float("inf"):
+        raise ValueError(f"{name}={value!r} is not a number. Pass one, such as 1.0, or 0.")
+
+
+def criterion(name: str, value: Any) -> None:
+    """Check a loss: a class, an instance, or a name."""
+    find_loss(value)
+
+
+def one_of_or_none(allowed: Iterable[str]) -> Check:
+    """Return a check for None or one of several names."""
+    return partial(_one_of_or_none, allowed)
+
+
+def _one_of_or_none(allowed: Iterable[str], name: str, value: Any) -> None:
+    if value is not None:
+        check_one_of(name, value, allowed)
 
 
 def epochs(name: str, value: Any) -> None:

@@ -10,13 +10,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from sklearn_open._parameters import checks
+from sklearn_open.losses._class_weight import REDUCTIONS, check_class_weight
 from sklearn_open.nn._convert import NORMS
 from sklearn_open.nn._dar_bn import check_noise_grad
 from sklearn_open.over_sampling._pure_noise import DEFAULT_DELTA
 from sklearn_open.plan import COMPOSITIONS, EPOCH_LENGTHS, check_epoch
 
-__all__ = ["PRECISIONS", "TABLE", "Parameter", "component", "names_where", "parameter"]
+__all__ = ["AVERAGES", "PRECISIONS", "TABLE", "Parameter", "component", "names_where", "parameter"]
 
+AVERAGES = ("ema", "swa")
 PRECISIONS = ("auto", "float32", "bf16", "fp16")
 
 
@@ -93,9 +95,14 @@ TABLE = (
     _later("epoch_length", check=checks.one_of(EPOCH_LENGTHS)),
     _later("norm", check=checks.one_of(NORMS)),
     _later("noise_grad", check=_check_noise_grad),
+    # --- weights of classes, from `start_epoch` on ---
+    _later("class_weight", at_fit=True, check=check_class_weight),
+    _later("class_weight__", at_fit=True),
+    _later("class_weight__reduction", at_fit=True, check=checks.one_of(REDUCTIONS)),
     # --- images ---
     Parameter("image_shape"),
     Parameter("augment"),
+    Parameter("mixup", check=checks.above_zero_or_none),
     Parameter("normalize"),
     Parameter("classes"),
     Parameter("dataset", predicts=True, at_fit=True),
@@ -119,8 +126,14 @@ TABLE = (
     _aside("iterator_valid__persistent_workers", predicts=True, at_fit=True),
     _aside("iterator_valid__prefetch_factor", predicts=True, at_fit=True),
     # --- the step ---
-    Parameter("criterion", kept="name", predicts=True),
-    Parameter("criterion__", predicts=True),
+    # The loss: in the name of the shared epochs as the one that they are trained with.
+    _later("criterion", kept="name", predicts=True, check=checks.criterion),
+    _later("criterion__", predicts=True),
+    _later("criterion__early", kept="name", predicts=True, check=checks.criterion),
+    _later("criterion__late", kept="name", predicts=True, check=checks.criterion),
+    # What scores in those epochs depend on, where rows are scored, see `shared_phase`.
+    _later("logit_adjustment", predicts=True, check=checks.number),
+    _later("averaging", check=checks.one_of_or_none(AVERAGES)),
     Parameter("predict_nonlinearity", predicts=True),
     Parameter("optimizer", kept="name", at_fit=True),
     Parameter("optimizer__"),

@@ -203,7 +203,7 @@ def with_defaults(
 
 def as_weights(name: str, value: Any) -> Any:
     """Return float32 for arrays and tensors of floats, and for whatever is given as ``weight``."""
-    is_weight = name in ("weight", "pos_weight") and value is not None
+    is_weight = name.rpartition("__")[2] in ("weight", "pos_weight") and value is not None
     if is_weight and not isinstance(value, (torch.Tensor, str)):
         value = np.asarray(value, dtype=float)
     if isinstance(value, np.ndarray) and value.dtype.kind == "f":

@@ -48,7 +48,8 @@ def as_fed(batch: Any, labels: Any = None) -> Any:
         In place of its codes.
     """
     rows, codes = batch
-    return Batch(rows.as_subclass(FedRows), codes if labels is None else labels, batch.n_noise)
+    rows, codes = rows.as_subclass(FedRows), codes if labels is None else labels
+    return Batch(rows, codes, batch.n_noise, batch.mix)
 
 
 def is_fed(X: Any, batch: Any) -> bool:

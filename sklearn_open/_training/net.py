@@ -33,6 +33,7 @@ from sklearn_open._training.search import is_one_of_many
 from sklearn_open.batching._batches import Batch
 from sklearn_open.callbacks._progress import TrainingProgress
 from sklearn_open.exceptions import TrainingDivergedError
+from sklearn_open.losses._names import find_loss
 
 __all__ = ["ScikitNet"]
 
@@ -197,7 +198,10 @@ class ScikitNet(NeuralNetClassifier):
         """Make the loss; arrays and numbers of double precision become what torch's losses take."""
         given = self.get_params_for("criterion")
         params = {name: as_weights(name, value) for name, value in given.items()}
-        self.criterion_ = self.initialized_instance(self.criterion, params)
+        criterion = find_loss(self.criterion)
+        if hasattr(criterion, "begin_epoch") and isinstance(criterion, torch.nn.Module):
+            criterion = copy.deepcopy(criterion)  # it will be told of epochs
+        self.criterion_ = self.initialized_instance(criterion, params)
         return self
 
     def initialize_history(self) -> ScikitNet:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from contextlib import closing
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from skorch.dataset import get_len, unpack_data
@@ -18,8 +18,10 @@ from sklearn_open._training.hardware import autocast, autocast_dtype, tf32
 from sklearn_open._training.health import check_losses, weights_put_back_if_diverged
 from sklearn_open._training.momentum import begin_momentum
 from sklearn_open._training.net import ScikitNet
+from sklearn_open._training.objective import Objective, check_criterion, objective_of
 from sklearn_open._training.run import NO_RUN, RunningFit
 from sklearn_open.batching._batches import Batch, EpochBatches, LoaderBatches
+from sklearn_open.batching._mixing import Mix
 from sklearn_open.nn import convert_norm
 from sklearn_open.nn._aux_groups import add_auxiliary, convert_in_training, without_auxiliary
 from sklearn_open.nn._outputs import main_output, map_rows
@@ -44,15 +46,33 @@ class TwoRouteNet(ScikitNet):
     image_shape_: tuple[int, ...]
     _forward_takes_more_ = False  # whether the network's forward needs parameters of fit
     _noise_rows_ = 0  # how many of the last rows of the batch in work are noise
+    _mix_: Mix | None = None  # how the others were mixed
+    _objective_ = Objective()  # of the running epoch
     _compiled_: Any = None  # the network as torch.compile returned it; training steps use it
 
+    prefixes_: ClassVar[list[str]] = [*ScikitNet.prefixes_, "class_weight"]
+
     def __init__(
-        self, module: Any, *, norm: str, noise_grad: str, precision: str, **kwargs: Any
+        self,
+        module: Any,
+        *,
+        norm: str,
+        noise_grad: str,
+        precision: str,
+        class_weight: Any = None,
+        mixup: float | None = None,
+        averaging: str | None = None,
+        logit_adjustment: float = 0.0,
+        **kwargs: Any,
     ) -> None:
         super().__init__(module, **kwargs)
         self.norm = norm
         self.noise_grad = noise_grad
         self.precision = precision
+        self.class_weight = class_weight
+        self.mixup = mixup
+        self.averaging = averaging
+        self.logit_adjustment = logit_adjustment
 
     # --- the network that is trained ---
 
@@ -71,6 +91,8 @@ class TwoRouteNet(ScikitNet):
 
     def on_train_begin(self, net: Any, X: Any = None, y: Any = None, **kwargs: Any) -> None:
         """Make the network fit the settings, which may have changed since it was made."""
+        if hasattr(self, "classes_inferred_"):
+            check_criterion(self)
         if self.scaler_.is_enabled() != (self.precision == "fp16"):
             self._initialize_scaler()
         if self._uses_noise:
@@ -111,7 +133,7 @@ class TwoRouteNet(ScikitNet):
 
     def __getstate__(self) -> dict[str, Any]:
         # Compiled code belongs to the process, and so does what is there while a fit runs.
-        of_the_process = ("_compiled_", "_run_", "batch_in_work_", "looked_at_")
+        of_the_process = ("_compiled_", "_run_", "_mix_", "batch_in_work_", "looked_at_")
         state = super().__getstate__()
         return {name: value for name, value in state.items() if name not in of_the_process}
 
@@ -145,6 +167,8 @@ class TwoRouteNet(ScikitNet):
         if iterator is None:
             return
         fit_params = those_taken_by(self.module_.forward, fit_params)  # the rest was for the split
+        if training and self._run_.datasets is not None:
+            self._objective_ = objective_of(self, self._run_.datasets[0], self._epoch())
         with tf32(self.precision, self.device_), keep_freed_memory(self.device_):
             if not training:
                 self._run_steps(iterator, False, prefix, step_fn, fit_params)
@@ -190,12 +214,12 @@ class TwoRouteNet(ScikitNet):
             for b, batch in enumerate(batches):
                 # Known here, not in train_step, so that an overridden train_step, closures called
                 # more than once (LBFGS) and gradient accumulation all see the batch's own number.
-                self._noise_rows_ = batch.n_noise
+                self._noise_rows_, self._mix_ = batch.n_noise, batch.mix
                 # Dropout draws from torch's global generator, other code from NumPy's.
                 with seeded_user_code(self.device_, keyed_seed(self.seed_, "step", epoch, b)):
                     yield batch
         finally:
-            self._noise_rows_ = 0
+            self._noise_rows_, self._mix_ = 0, None
 
     # --- the step ---
 
@@ -248,10 +272,19 @@ class TwoRouteNet(ScikitNet):
 
     def get_loss(self, y_pred: Any, y_true: Any, *args: Any, **kwargs: Any) -> torch.Tensor:
         """Return the loss of the logits, plus that of auxiliary heads (GoogLeNet, Inception)."""
-        loss = super().get_loss(main_output(y_pred), y_true, *args, **kwargs)
+        codes = to_tensor(y_true, device=self.device_)
+        loss = self._loss_of(main_output(y_pred), codes, *args, **kwargs)
         for name in getattr(y_pred, "_fields", ()):
             head = getattr(y_pred, name)
             if name.startswith("aux") and head is not None:
-                of_head = super().get_loss(head, y_true, *args, **kwargs)
-                loss = loss + AUX_HEAD_LOSS_WEIGHT * of_head
+                loss = loss + AUX_HEAD_LOSS_WEIGHT * self._loss_of(head, codes, *args, **kwargs)
         return loss
+
+    def _loss_of(self, logits: Any, codes: Any, *args: Any, **kwargs: Any) -> torch.Tensor:
+        of_skorch = super().get_loss
+
+        def criterion(codes: Any) -> torch.Tensor:
+            return of_skorch(logits, codes, *args, **kwargs)
+
+        mix = self._mix_ if self.module_.training else None
+        return self._objective_.loss(self.criterion_, criterion, codes, mix)

@@ -35,6 +35,7 @@ from sklearn_open.augment._presets import check_augment
 from sklearn_open.batching._batches import EpochBatches, EvalBatches, LoaderBatches
 from sklearn_open.batching._dataset import ImageDataset, TrainSet, taken
 from sklearn_open.batching._transform import BatchTransform, check_normalize
+from sklearn_open.losses._class_weight import check_class_weight
 from sklearn_open.noise._names import check_noise
 from sklearn_open.over_sampling._epochs import build_resampler, rebalance
 from sklearn_open.plan import EpochPlanner, resolve_epoch
@@ -54,6 +55,8 @@ class PlanningNet(TrainingNet, Protocol):
 
     delta: float | None
     resampler: Any
+    class_weight: Any
+    mixup: float | None
     start_epoch: int | float
     composition: str
     epoch_length: str
@@ -70,6 +73,7 @@ class PlanningNet(TrainingNet, Protocol):
     image_shape_: tuple[int, ...]
     transform_: BatchTransform
     planner_: EpochPlanner
+    class_count_: np.ndarray
     n_parts_: int
     in_parts_: bool
     callbacks: Any
@@ -130,6 +134,7 @@ def take_in(
         given.labels, classes, one_class=chunk, may_be_names=not goes_on
     )
     _check_transforms(net, given.images.shape[1:])
+    check_class_weight("class_weight", net.class_weight, found)
     net.resampler_ = resampler
     net.classes_inferred_ = found
     if not goes_on:
@@ -230,6 +235,7 @@ def make_train_set(net: PlanningNet, data: ImageDataset) -> TrainSet:
     if 1 in (len(data), n_rows):
         check_single_rows(net.module_, net.image_shape_)
     net.transform_ = _make_transform(net, data)
+    net.class_count_ = _class_count(net, data)
     rows, draw = rebalance(net.resampler_, data, net.seed_)
     net.planner_ = EpochPlanner(
         codes=data.codes,
@@ -244,6 +250,12 @@ def make_train_set(net: PlanningNet, data: ImageDataset) -> TrainSet:
     return TrainSet(rows.X, rows.codes, rows.y, net.planner_)
 
 
+def _class_count(net: PlanningNet, data: ImageDataset) -> np.ndarray:
+    """Return how many rows of each class the network was trained on, earlier calls included."""
+    count = np.bincount(data.codes, minlength=len(net.classes_inferred_))
+    return count + net.class_count_ if net.n_parts_ > 1 else count
+
+
 def _make_transform(net: PlanningNet, data: ImageDataset) -> BatchTransform:
     augment, noise = check_augment(net.augment), None
     known = getattr(net, "transform_", None)
@@ -255,10 +267,10 @@ def _make_transform(net: PlanningNet, data: ImageDataset) -> BatchTransform:
         noise = check_noise(net.resampler_.noise).fit(data.X, data.codes, statistics)
     if known is not None:  # a network that goes on training keeps its input's scale
         known.scale.warn_of_other_units(data.X)
-        return replace(known, augment=augment, noise=noise, seed=net.seed_)
+        return replace(known, augment=augment, noise=noise, seed=net.seed_, mixup=net.mixup)
     check_range(statistics.scale.low, statistics.scale.high)  # a data set was not read so far
     mean, std = check_normalize(net.normalize, statistics.mean, statistics.std)
-    return BatchTransform(statistics.scale, mean, std, augment, noise, net.seed_)
+    return BatchTransform(statistics.scale, mean, std, augment, noise, net.seed_, net.mixup)
 
 
 # --- rows to predict on ---

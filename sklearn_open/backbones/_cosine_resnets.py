@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
-from sklearn_open.backbones._cosine import CosineClassifier
+from sklearn_open.backbones._heads import make_head
 
 if TYPE_CHECKING:  # torchvision is slow to import, and `import sklearn_open` should not pay for it
     from torchvision.models import ResNet
@@ -19,7 +19,10 @@ __all__ = ["resnet152_cosine", "resnext50_cosine"]
 
 
 def resnext50_cosine(
-    num_classes: int = 1000, in_channels: int = 3, scale: str | float = "learnable"
+    num_classes: int = 1000,
+    in_channels: int = 3,
+    scale: str | float = "learnable",
+    head: str = "cosine",
 ) -> ResNet:
     """Build ResNeXt-50-32x4d with a cosine classifier, the paper's network for ImageNet-LT.
 
@@ -34,6 +37,8 @@ def resnext50_cosine(
         Channels of the images.
     scale : {"learnable", "oltr", "ldam"} or float, default="learnable"
         See :class:`CosineClassifier`.
+    head : {"cosine", "linear"}, default="cosine"
+        The last layer. (LADE's and Balanced Softmax's own configurations have a linear one.)
 
     Returns
     -------
@@ -42,7 +47,8 @@ def resnext50_cosine(
     """
     from torchvision import models
 
-    return _with_cosine_classifier(models.resnext50_32x4d(), num_classes, in_channels, scale)
+    network = models.resnext50_32x4d()
+    return _with_head(network, num_classes, in_channels, head, scale)
 
 
 def resnet152_cosine(
@@ -50,6 +56,7 @@ def resnet152_cosine(
     in_channels: int = 3,
     scale: str | float = "learnable",
     weights: Any = None,
+    head: str = "cosine",
 ) -> ResNet:
     """Build ResNet-152 with a fresh cosine classifier, the paper's network for Places-LT.
 
@@ -64,6 +71,8 @@ def resnet152_cosine(
         Channels of the images; 3 with `weights`.
     scale : {"learnable", "oltr", "ldam"} or float, default="learnable"
         See :class:`CosineClassifier`.
+    head : {"cosine", "linear"}, default="cosine"
+        The last layer. (LADE's and Balanced Softmax's own configurations have a linear one.)
     weights : torchvision.models.ResNet152_Weights, str, path or None, default=None
         What all layers but the classifier start from: torchvision's weights by enum or name
         ("IMAGENET1K_V1", "IMAGENET1K_V2", "DEFAULT"), which torchvision downloads once; or a file
@@ -92,17 +101,17 @@ def resnet152_cosine(
                 f"{in_channels}. Pass weights=None, or images of 3 channels."
             )
         _load_backbone(network, _state_dict(weights, models.ResNet152_Weights), weights)
-    return _with_cosine_classifier(network, num_classes, in_channels, scale)
+    return _with_head(network, num_classes, in_channels, head, scale)
 
 
-def _with_cosine_classifier(
-    network: ResNet, num_classes: int, in_channels: int, scale: str | float
+def _with_head(
+    network: ResNet, num_classes: int, in_channels: int, head: str, scale: str | float
 ) -> ResNet:
     if in_channels != 3:
         stem = nn.Conv2d(in_channels, 64, kernel_size=7, stride=2, padding=3, bias=False)
         nn.init.kaiming_normal_(stem.weight, mode="fan_out", nonlinearity="relu")
         network.conv1 = stem
-    network.fc = CosineClassifier(network.fc.in_features, num_classes, scale)
+    network.fc = make_head(network.fc.in_features, num_classes, head, scale)
     return network
 
 

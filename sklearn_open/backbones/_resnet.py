@@ -6,6 +6,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from sklearn_open.backbones._heads import make_head
 from sklearn_open.backbones._wide_resnet import init_weights
 
 __all__ = ["CifarResNet", "resnet32"]
@@ -62,6 +63,10 @@ class CifarResNet(nn.Module):
         Number of logits.
     in_channels : int, default=3
         Channels of the images.
+    head : {"linear", "cosine"}, default="linear"
+        The last layer: linear, or a :class:`CosineClassifier`, as LDAM needs it.
+    scale : {"learnable", "oltr", "ldam"} or float, default="ldam"
+        Of the cosine classifier; "ldam" is 30, and fixed.
 
     Raises
     ------
@@ -87,7 +92,14 @@ class CifarResNet(nn.Module):
     torch.Size([2, 5])
     """
 
-    def __init__(self, depth: int = 32, num_classes: int = 10, in_channels: int = 3) -> None:
+    def __init__(
+        self,
+        depth: int = 32,
+        num_classes: int = 10,
+        in_channels: int = 3,
+        head: str = "linear",
+        scale: str | float = "ldam",
+    ) -> None:
         super().__init__()
         blocks = _blocks_per_stage(depth)
         self.stem = nn.Conv2d(in_channels, 16, kernel_size=3, padding=1, bias=False)
@@ -95,7 +107,7 @@ class CifarResNet(nn.Module):
         self.stage1 = _stage(16, 16, blocks, 1)
         self.stage2 = _stage(16, 32, blocks, 2)
         self.stage3 = _stage(32, 64, blocks, 2)
-        self.fc = nn.Linear(64, num_classes)
+        self.fc = make_head(64, num_classes, head, scale)
         init_weights(self)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -123,7 +135,12 @@ def _stage(in_channels: int, out_channels: int, blocks: int, stride: int) -> nn.
     return nn.Sequential(first, *rest)
 
 
-def resnet32(num_classes: int = 10, in_channels: int = 3) -> CifarResNet:
+def resnet32(
+    num_classes: int = 10,
+    in_channels: int = 3,
+    head: str = "linear",
+    scale: str | float = "ldam",
+) -> CifarResNet:
     """Build the CIFAR ResNet-32 (0.46 million parameters).
 
     Parameters
@@ -132,10 +149,14 @@ def resnet32(num_classes: int = 10, in_channels: int = 3) -> CifarResNet:
         Number of logits.
     in_channels : int, default=3
         Channels of the images.
+    head : {"linear", "cosine"}, default="linear"
+        The last layer: linear, or a :class:`CosineClassifier`, as LDAM needs it.
+    scale : {"learnable", "oltr", "ldam"} or float, default="ldam"
+        Of the cosine classifier; "ldam" is 30, and fixed.
 
     Returns
     -------
     CifarResNet
         The network, freshly initialised.
     """
-    return CifarResNet(32, num_classes, in_channels)
+    return CifarResNet(32, num_classes, in_channels, head, scale)

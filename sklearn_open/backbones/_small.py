@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
+from sklearn_open.backbones._heads import make_head
 from sklearn_open.backbones._wide_resnet import init_weights
 
 __all__ = ["SmallCNN", "SmallMLP"]
@@ -28,6 +29,10 @@ class SmallCNN(nn.Module):
         Channels of the images.
     width : int, default=32
         Channels of the first layer.
+    head : {"linear", "cosine"}, default="linear"
+        The last layer: linear, or a :class:`CosineClassifier`, as LDAM needs it.
+    scale : {"learnable", "oltr", "ldam"} or float, default="ldam"
+        Of the cosine classifier; "ldam" is 30, and fixed.
 
     Notes
     -----
@@ -42,7 +47,14 @@ class SmallCNN(nn.Module):
     torch.Size([2, 3])
     """
 
-    def __init__(self, num_classes: int, in_channels: int, width: int = 32) -> None:
+    def __init__(
+        self,
+        num_classes: int,
+        in_channels: int,
+        width: int = 32,
+        head: str = "linear",
+        scale: str | float = "ldam",
+    ) -> None:
         super().__init__()
         self.features = nn.Sequential(
             *_conv_layer(in_channels, width),
@@ -51,7 +63,7 @@ class SmallCNN(nn.Module):
             nn.MaxPool2d(2, ceil_mode=True),
             *_conv_layer(2 * width, 4 * width),
         )
-        self.fc = nn.Linear(4 * width, num_classes)
+        self.fc = make_head(4 * width, num_classes, head, scale)
         init_weights(self)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -84,6 +96,10 @@ class SmallMLP(nn.Module):
         Number of features.
     hidden : int, default=128
         Width of both hidden layers.
+    head : {"linear", "cosine"}, default="linear"
+        The last layer: linear, or a :class:`CosineClassifier`, as LDAM needs it.
+    scale : {"learnable", "oltr", "ldam"} or float, default="ldam"
+        Of the cosine classifier; "ldam" is 30, and fixed.
 
     Notes
     -----
@@ -98,12 +114,19 @@ class SmallMLP(nn.Module):
     torch.Size([2, 3])
     """
 
-    def __init__(self, num_classes: int, in_features: int, hidden: int = 128) -> None:
+    def __init__(
+        self,
+        num_classes: int,
+        in_features: int,
+        hidden: int = 128,
+        head: str = "linear",
+        scale: str | float = "ldam",
+    ) -> None:
         super().__init__()
         self.features = nn.Sequential(
             *_linear_layer(in_features, hidden), *_linear_layer(hidden, hidden)
         )
-        self.fc = nn.Linear(hidden, num_classes)
+        self.fc = make_head(hidden, num_classes, head, scale)
         init_weights(self)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:

@@ -6,6 +6,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from sklearn_open.backbones._heads import make_head
+
 __all__ = ["WideResNet", "wrn16_2", "wrn28_10"]
 
 
@@ -77,6 +79,10 @@ class WideResNet(nn.Module):
     dropout : float, default=0.0
         Probability of zeroing an activation between a block's convolutions. The OPeN paper does
         not say whether it used any; both public reproductions that reach its numbers use 0.3.
+    head : {"linear", "cosine"}, default="linear"
+        The last layer: linear, or a :class:`CosineClassifier`, as LDAM needs it.
+    scale : {"learnable", "oltr", "ldam"} or float, default="ldam"
+        Of the cosine classifier; "ldam" is 30, and fixed.
 
     Raises
     ------
@@ -110,6 +116,8 @@ class WideResNet(nn.Module):
         num_classes: int = 10,
         in_channels: int = 3,
         dropout: float = 0.0,
+        head: str = "linear",
+        scale: str | float = "ldam",
     ) -> None:
         super().__init__()
         blocks = _blocks_per_stage(depth)
@@ -119,7 +127,7 @@ class WideResNet(nn.Module):
         self.stage2 = _stage(widths[0], widths[1], blocks, 2, dropout)
         self.stage3 = _stage(widths[1], widths[2], blocks, 2, dropout)
         self.bn = nn.BatchNorm2d(widths[2])
-        self.fc = nn.Linear(widths[2], num_classes)
+        self.fc = make_head(widths[2], num_classes, head, scale)
         init_weights(self)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -153,7 +161,13 @@ def _stage(
 # a callable's signature to see whether it can be told the number of classes and channels.
 
 
-def wrn28_10(num_classes: int = 10, in_channels: int = 3, dropout: float = 0.0) -> WideResNet:
+def wrn28_10(
+    num_classes: int = 10,
+    in_channels: int = 3,
+    dropout: float = 0.0,
+    head: str = "linear",
+    scale: str | float = "ldam",
+) -> WideResNet:
     """Build WRN-28-10, the paper's backbone for small images (36.5 million parameters).
 
     Parameters
@@ -165,16 +179,24 @@ def wrn28_10(num_classes: int = 10, in_channels: int = 3, dropout: float = 0.0) 
     dropout : float, default=0.0
         Probability of zeroing an activation between a block's convolutions; see
         :class:`WideResNet`.
+    head, scale
+        The last layer; see :class:`WideResNet`.
 
     Returns
     -------
     WideResNet
         The network, freshly initialised.
     """
-    return WideResNet(28, 10, num_classes, in_channels, dropout)
+    return WideResNet(28, 10, num_classes, in_channels, dropout, head, scale)
 
 
-def wrn16_2(num_classes: int = 10, in_channels: int = 3, dropout: float = 0.0) -> WideResNet:
+def wrn16_2(
+    num_classes: int = 10,
+    in_channels: int = 3,
+    dropout: float = 0.0,
+    head: str = "linear",
+    scale: str | float = "ldam",
+) -> WideResNet:
     """Build WRN-16-2, a small sibling for quick runs (0.7 million parameters).
 
     Parameters
@@ -186,10 +208,12 @@ def wrn16_2(num_classes: int = 10, in_channels: int = 3, dropout: float = 0.0) -
     dropout : float, default=0.0
         Probability of zeroing an activation between a block's convolutions; see
         :class:`WideResNet`.
+    head, scale
+        The last layer; see :class:`WideResNet`.
 
     Returns
     -------
     WideResNet
         The network, freshly initialised.
     """
-    return WideResNet(16, 2, num_classes, in_channels, dropout)
+    return WideResNet(16, 2, num_classes, in_channels, dropout, head, scale)

@@ -11,6 +11,7 @@ import torch
 
 from sklearn_open._random import keyed_seed
 from sklearn_open.batching._dataset import ImageDataset, TrainSet
+from sklearn_open.batching._mixing import Mix
 from sklearn_open.batching._sources import open_source
 from sklearn_open.batching._transform import BatchTransform
 
@@ -18,14 +19,20 @@ __all__ = ["Batch", "EpochBatches", "EvalBatches", "LoaderBatches"]
 
 
 class Batch(tuple):
-    """An ``(X, y)`` pair, as skorch expects, that knows how many of its last rows are noise."""
+    """An ``(X, y)`` pair, as skorch expects, that knows how many of its last rows are noise, and
+    how the others were mixed, if they were.
+    """
 
     n_noise: int
+    mix: Mix | None
 
-    def __new__(cls, X: torch.Tensor, y: torch.Tensor, n_noise: int = 0) -> Batch:
+    def __new__(
+        cls, X: torch.Tensor, y: torch.Tensor, n_noise: int = 0, mix: Mix | None = None
+    ) -> Batch:
         """Make the pair."""
         batch = super().__new__(cls, (X, y))
         batch.n_noise = n_noise
+        batch.mix = mix
         return batch
 
 
@@ -77,8 +84,9 @@ class EpochBatches:
             for b, (pixels, codes) in enumerate(zip(batches, batch_codes, strict=True)):
                 n = n_natural[b]
                 replaced = pixels[n:] if from_images else None
-                x = self.transform.train(pixels[:n], codes[n:], epoch, b, replaced)
-                yield Batch(x, codes, n_noise[b])
+                mix = self.transform.draw_mix(codes, n, epoch, b)
+                x = self.transform.train(pixels[:n], codes[n:], epoch, b, replaced, mix)
+                yield Batch(x, codes, n_noise[b], mix)
 
 
 class LoaderBatches:
@@ -115,8 +123,10 @@ class LoaderBatches:
             )
             if self.epoch is None:
                 yield Batch(self.transform.evaluate(pixels), codes)
-            else:
-                yield Batch(self.transform.train(pixels, codes[:0], self.epoch(), b), codes)
+                continue
+            epoch = self.epoch()
+            mix = self.transform.draw_mix(codes, len(codes), epoch, b)
+            yield Batch(self.transform.train(pixels, codes[:0], epoch, b, mix=mix), codes, mix=mix)
 
 
 class EvalBatches:

@@ -10,6 +10,7 @@ from torch.utils.data import Subset
 
 from sklearn_open._inputs.lazy import LazyImages
 from sklearn_open._inputs.memory_maps import MappedRows, find_map
+from sklearn_open._random import keyed_random_state
 from sklearn_open.plan import EpochPlan, EpochPlanner
 
 __all__ = ["ImageDataset", "TrainSet", "taken"]
@@ -110,3 +111,18 @@ class TrainSet(ImageDataset):
         if self._last is None or self._last[0] != epoch:
             self._last = epoch, self.planner.plan(epoch)
         return self._last[1]
+
+    @property
+    def class_counts(self) -> np.ndarray:
+        """Training rows of each class, up to the largest code that there is; no synthetic ones."""
+        return np.bincount(self.planner.codes)
+
+    def drawn_counts(self, epoch: int) -> np.ndarray:
+        """Return in which shares an epoch draws the classes, noise rows by their labels.
+
+        Those of the set that its rows are taken from: without the chance of which rows it takes.
+        """
+        if self.planner.is_plain(epoch):
+            return self.class_counts
+        index, _ = self.planner.pool(keyed_random_state(self.planner.seed, "plan", epoch))
+        return np.bincount(self.codes[index])

@@ -1,4 +1,4 @@
-"""The one order in which a batch is made: augment natural rows, draw noise, normalise all."""
+"""The one order in which a batch is made: augment natural rows, mix them, draw noise, normalise."""
 
 from __future__ import annotations
 
@@ -8,9 +8,11 @@ from typing import Any
 import numpy as np
 import torch
 
-from sklearn_open._inputs.pixels import PixelScale, constant
+from sklearn_open._constants import constant
+from sklearn_open._inputs.pixels import PixelScale
 from sklearn_open._random import keyed_generator
 from sklearn_open.augment._presets import Augmentation
+from sklearn_open.batching._mixing import Mix, draw_mix
 from sklearn_open.noise._base import NoiseFamily
 
 __all__ = ["BatchTransform", "check_normalize"]
@@ -86,6 +88,8 @@ class BatchTransform:
         Fitted; None when no row is ever noise.
     seed : int
         Root seed of the run.
+    mixup : float or None, default=None
+        Mixes natural rows, by shares drawn from Beta(mixup, mixup).
     """
 
     scale: PixelScale
@@ -94,6 +98,15 @@ class BatchTransform:
     augment: Augmentation | None
     noise: NoiseFamily | None
     seed: int
+    mixup: float | None = None
+
+    def draw_mix(
+        self, codes: torch.Tensor, n_natural: int, epoch: int, batch: int
+    ) -> Mix | None:
+        """Return how the natural rows of a batch are mixed, if they are; see `draw_mix`."""
+        if self.mixup is None:
+            return None
+        return draw_mix(self.mixup, codes, n_natural, self.seed, epoch, batch)
 
     def train(
         self,
@@ -102,6 +115,7 @@ class BatchTransform:
         epoch: int,
         batch: int,
         noise_images: torch.Tensor | None = None,
+        mix: Mix | None = None,
     ) -> torch.Tensor:
         """Return a training batch, natural rows first.
 
@@ -115,6 +129,8 @@ class BatchTransform:
             What the random numbers are keyed by: fresh in every batch, the same when repeated.
         noise_images : torch.Tensor of shape (n_noise, n_channels, ...) or None, default=None
             Pixels that are replaced, for noise that starts from images (`from_images`).
+        mix : Mix or None, default=None
+            How the natural rows are mixed.
 
         Returns
         -------
@@ -123,6 +139,8 @@ class BatchTransform:
         x = self.scale.to_unit(natural)
         if self.augment is not None:
             x = self.augment(x, keyed_generator(x.device, self.seed, "augment", epoch, batch))
+        if mix is not None:
+            x = mix.rows(x)
         if len(noise_codes):
             assert self.noise is not None, "the plan has noise rows, the transform has no noise"
             generator = keyed_generator(x.device, self.seed, "noise", epoch, batch)

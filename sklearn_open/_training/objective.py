@@ -1,0 +1,169 @@
+"""What is minimised: the criterion of an epoch, with weights of classes and mixed labels."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from torch import nn
+
+from sklearn_open._constants import constant
+from sklearn_open._parameters.settings import has_own_loader
+from sklearn_open._protocols import TrainingNet
+from sklearn_open.backbones import CosineClassifier
+from sklearn_open.batching._dataset import TrainSet
+from sklearn_open.batching._mixing import Mix
+from sklearn_open.losses._base import ClassCountLoss, EpochFacts, begin_epoch
+from sklearn_open.losses._class_weight import class_weights
+from sklearn_open.losses._ldam import LDAMLoss
+from sklearn_open.losses._weighted import check_takes_weights, weighted_loss
+
+__all__ = ["Objective", "check_criterion", "objective_of"]
+
+
+class WeightedNet(TrainingNet, Protocol):
+    """What is touched of an estimator here."""
+
+    class_weight: Any
+    criterion_: nn.Module
+    classes_inferred_: np.ndarray
+
+
+@dataclass(frozen=True)
+class Objective:
+    """How the criterion is called in one epoch.
+
+    Attributes
+    ----------
+    weights : ndarray of shape (n_classes,) or None
+        Of the classes; None weights nothing.
+    reduction : {"weighted_mean", "mean"}
+        See `weighted_loss`.
+    """
+
+    weights: np.ndarray | None = None
+    reduction: str = "weighted_mean"
+
+    def loss(
+        self,
+        criterion: nn.Module,
+        call: Callable[[Any], torch.Tensor],
+        codes: Any,
+        mix: Mix | None = None,
+    ) -> torch.Tensor:
+        """Return the loss of a batch.
+
+        Parameters
+        ----------
+        criterion : torch.nn.Module
+            What `call` calls.
+        call : callable
+            Returns its loss of the batch's logits, for some codes.
+        codes : torch.Tensor of shape (n,)
+            Classes of the rows.
+        mix : Mix or None, default=None
+            The loss is mixed, not the labels, so any criterion will do.
+        """
+        loss = self._of(criterion, call, codes)
+        if mix is None:
+            return loss
+        return mix.share * loss + (1 - mix.share) * self._of(criterion, call, mix.codes)
+
+    def _of(
+        self, criterion: nn.Module, call: Callable[[Any], torch.Tensor], codes: Any
+    ) -> torch.Tensor:
+        if self.weights is None:
+            return call(codes)
+        weights = constant(self.weights, codes.device)[codes]
+        return weighted_loss(criterion, lambda: call(codes), weights, self.reduction)
+
+
+def objective_of(net: WeightedNet, train: TrainSet, epoch: int) -> Objective:
+    """Tell the criterion what an epoch is like, and return how it is called.
+
+    Parameters
+    ----------
+    net : OPeNClassifier
+        In training.
+    train : TrainSet
+        Rows to train on.
+    epoch : int
+        Number of the epoch.
+    """
+    n_classes, counts = len(net.classes_inferred_), train.class_counts
+    counts = np.pad(counts, (0, n_classes - len(counts)))
+    is_rebalanced = epoch >= train.planner.start_epoch
+    if hasattr(net.criterion_, "begin_epoch"):
+        drawn = None
+        if not has_own_loader(net, "iterator_train"):
+            drawn = train.drawn_counts(epoch)
+            drawn = np.pad(drawn, (0, n_classes - len(drawn)))
+        begin_epoch(net.criterion_, EpochFacts(epoch, is_rebalanced, counts, drawn))
+        _tell_of_head(net)
+    if not is_rebalanced:
+        return Objective()
+    params = net.get_params_for("class_weight")
+    reduction = params.pop("reduction", "weighted_mean")
+    weights = class_weights(net.class_weight, counts, net.classes_inferred_, **params)
+    return Objective(weights, reduction)
+
+
+def _tell_of_head(net: WeightedNet) -> None:
+    heads = _cosine_heads(net.module_)
+    for loss in _losses(net.criterion_, LDAMLoss):
+        if len(heads) == 1:
+            loss.take_cosine_scale(heads[0].scale.item())
+
+
+def check_criterion(net: WeightedNet) -> None:
+    """Refuse a criterion that does not fit the classes, the weights or the network.
+
+    Raises
+    ------
+    ValueError
+        For counts of another number of classes, class weights that the criterion cannot take, and
+        `LDAMLoss` without a cosine head of a fixed scale.
+    """
+    n_classes = len(net.classes_inferred_)
+    for loss in _losses(net.criterion_, ClassCountLoss):
+        for name in ("class_counts", "weight"):
+            values = getattr(loss, name) if name == "weight" or loss.counts_are_given else None
+            if values is not None and len(values) != n_classes:
+                raise ValueError(
+                    f"criterion__{name} has {len(values)} numbers, and there are {n_classes} "
+                    "classes. Pass one for each, in the order of classes_, or leave it out."
+                )
+    if net.class_weight is not None:
+        check_takes_weights(net.criterion_)
+    for loss in _losses(net.criterion_, LDAMLoss):
+        if loss.logit_scale is None:
+            _check_cosine_head(net.module_)
+
+
+def _check_cosine_head(module: nn.Module) -> None:
+    heads = _cosine_heads(module)
+    name = type(module).__name__
+    if len(heads) != 1:
+        raise ValueError(
+            f"LDAMLoss sets margins between cosines, and {name} has {len(heads) or 'no'} "
+            "CosineClassifier. Use module__head='cosine' with a network of sklearn_open.backbones; "
+            "or, if your network multiplies cosines by some number, pass it as "
+            "criterion__logit_scale (1 for plain cosines)."
+        )
+    if isinstance(heads[0].scale, nn.Parameter):
+        raise ValueError(
+            f"LDAMLoss multiplies cosines by its own scale, and that of the cosine head of {name} "
+            "is learnt. Fix it: module__scale='ldam' (30), or another number."
+        )
+
+
+def _cosine_heads(module: nn.Module) -> list[CosineClassifier]:
+    return [layer for layer in module.modules() if isinstance(layer, CosineClassifier)]
+
+
+def _losses(criterion: Any, kind: type) -> list[Any]:
+    parts = criterion.modules() if isinstance(criterion, nn.Module) else ()
+    return [part for part in parts if isinstance(part, kind)]
