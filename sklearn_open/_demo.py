@@ -19,10 +19,10 @@ import torch
 from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
 
+from sklearn_open._recipes._methods import method_parameters
 from sklearn_open.classifier import OPeNClassifier
 from sklearn_open.datasets import make_long_tailed
 from sklearn_open.metrics._groups import equal_group_accuracy
-from sklearn_open.recipes._methods import method_parameters
 
 __all__ = ["main", "run"]
 

@@ -61,6 +61,7 @@ class TrainingNet(Parameterized, Protocol):
     checkpoint_every: int
     norm: str
     noise_grad: str
+    logit_adjustment: float
     module_: nn.Module
     history: Any
     callbacks_: Sequence[tuple[str, Any]]
@@ -90,6 +91,7 @@ class FittedNet(TrainingNet, Protocol):
     feature_names_in_: np.ndarray
     transform_: Any
     history_: Any
+    class_count_: np.ndarray
 
     @property
     def predict_nonlinearity_(self) -> Callable[[torch.Tensor], torch.Tensor]:

@@ -16,6 +16,7 @@ from sklearn.utils import check_random_state
 from sklearn_open._persistence.export import to_network
 from sklearn_open._persistence.saving import load_net, save_net
 from sklearn_open._random import keyed_seed, seeded_user_code
+from sklearn_open._recipes._names import recipe_parameters
 from sklearn_open._training.building import build_module, check_output_width, with_defaults
 from sklearn_open._training.fed import is_fed, plain
 from sklearn_open._training.fit_params import check_fit_params, those_taken_by
@@ -36,7 +37,6 @@ from sklearn_open.callbacks._progress import TrainingProgress
 from sklearn_open.callbacks._schedules import StepSchedule
 from sklearn_open.over_sampling._pure_noise import PureNoiseOverSampler
 from sklearn_open.plan import EpochPlan, EpochPlanner
-from sklearn_open.recipes._names import recipe_parameters
 
 __all__ = ["OPeNClassifier"]
 
@@ -369,7 +369,8 @@ class OPeNClassifier(TwoRouteNet):
         data = take_in(self, X, y, goes_on=goes_on, **known)
         self._forward_takes_more_ = bool(fit_params)
         if not goes_on:
-            self.__dict__.pop("transform_", None)  # it holds the statistics of earlier data
+            for of_earlier_data in ("transform_", "class_count_"):
+                self.__dict__.pop(of_earlier_data, None)
         return data
 
     def check_data(self, X: Any, y: Any = None) -> None:

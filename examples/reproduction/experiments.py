@@ -1,4 +1,4 @@
-"""What is trained: the paper's recipes, its methods, and two scales.
+"""What is trained: the paper's recipes, methods and combinations of them, and scales.
 
 An `Experiment` is one training, all of it: from its fields follow data, classifier and name.
 """
@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torchvision.transforms.v2 import RandomResizedCrop
 
-from sklearn_open import OPeNClassifier
+from sklearn_open import OPeNClassifier, PureNoiseOverSampler
 from sklearn_open.backbones import WideResNet
 from sklearn_open.datasets import (
     fetch_cifar10_lt,
@@ -53,9 +53,40 @@ SCALES: dict[str, dict[str, Any]] = {
         "start_epoch": 50 / 62,
         "lr_milestones": (50 / 62,),
     },
+    # For many methods side by side: 4 minutes of one core where the plain epochs are shared, 7 else.
+    "cpu_short": {
+        **SHORT,
+        "module__depth": 10,
+        "max_epochs": 30,
+        "start_epoch": 0.8,
+        "lr_milestones": (0.8,),
+    },
 }
+OPEN, DEFERRED = method_parameters("open"), {"criterion": "deferred"}
+# OPeN with other losses. From `start_epoch` on, so that they share the plain epochs; LDAM and mixup,
+# whose networks learn otherwise from the first epoch on, throughout.
+COMBINATIONS: dict[str, dict[str, Any]] = {
+    "open-half-prior": {
+        **OPEN,
+        **DEFERRED,
+        "criterion__late": "balanced_softmax",
+        "criterion__late__tau": 0.5,
+    },
+    "open-late-focal": {**OPEN, **DEFERRED, "criterion__late": "focal"},
+    "open-late-lade": {
+        **OPEN,
+        **DEFERRED,
+        "criterion__late": "lade",
+        "criterion__late__prior": "drawn",
+    },
+    "open-late-smoothing": {**OPEN, **DEFERRED, "criterion__late": "label_aware_smoothing"},
+    "open-ldam": {**method_parameters("ldam_drw"), "resampler": PureNoiseOverSampler, **OPEN},
+    "open-mixup": {**OPEN, "mixup": 1.0},
+}
+COMBINATIONS["open-ldam"]["class_weight"] = None
 METHODS: dict[str, dict[str, Any]] = {
     **{name.replace("_", "-"): method_parameters(name) for name in list_methods()},
+    **COMBINATIONS,
     "appended": {"resampler": PureNoiseAppender(ratio=1 / 4), "start_epoch": 0},
 }
 # Section 5: all of CIFAR with Adam, without or with noise on top of every batch from the first

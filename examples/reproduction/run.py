@@ -24,6 +24,7 @@ from sklearn_open import OPeNClassifier
 from sklearn_open.datasets import ListedImages
 from sklearn_open.metrics import equal_group_accuracy
 
+TAUS = (0.0, 0.25, 0.5, 0.75, 1.0, 1.5)  # strengths of post-hoc logit adjustment
 PATHS = ("memory", "checkpoint", "checkpoint_every", "verbose")
 
 
@@ -51,6 +52,14 @@ def result_of(
     X, y, X_test, y_test = data
     predicted = clf.predict(X_test)
     groups = equal_group_accuracy(y_test, predicted, y_train=y)
+    tau = clf.logit_adjustment
+    adjusted = {}
+    for other in TAUS:  # of the same network
+        predicted_so = clf.set_params(logit_adjustment=other).predict(X_test)
+        groups_so = equal_group_accuracy(y_test, predicted_so, y_train=y)
+        accuracy_so = float(np.mean(predicted_so == y_test))
+        adjusted[str(other)] = {"accuracy": accuracy_so, "group_accuracy": groups_so.tolist()}
+    clf.set_params(logit_adjustment=tau)
     return {
         "script": "examples/reproduction/run.py",
         "name": experiment.name,
@@ -60,6 +69,7 @@ def result_of(
         "accuracy": float(np.mean(predicted == y_test)),
         "group_accuracy": groups.tolist(),
         "class_accuracy": [float(np.mean(predicted[y_test == c] == c)) for c in np.unique(y_test)],
+        "logit_adjusted": adjusted,
         "train_loss": [round(loss, 4) for loss in clf.history[:, "train_loss"]],
         "epoch_seconds": [round(seconds, 1) for seconds in clf.history[:, "dur"]],
         "data": {"train": data_digest(X, y), "test": data_digest(X_test, y_test)},

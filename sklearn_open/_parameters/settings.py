@@ -12,6 +12,8 @@ from sklearn_open._checks import near_names
 from sklearn_open._parameters.table import TABLE, component, parameter
 from sklearn_open._protocols import Parameterized
 from sklearn_open._warnings import warn_user
+from sklearn_open.losses._class_weight import effective_number_weights
+from sklearn_open.losses._names import find_loss
 from sklearn_open.over_sampling._base import NoiseSampler
 from sklearn_open.plan import MIN_NATURAL_ROWS
 
@@ -44,17 +46,23 @@ def check_settings(net: Parameterized) -> None:
             check(name, value)
     _check_lbfgs(params)
     _check_monitors(params)
+    if params["logit_adjustment"] and params["predict_nonlinearity"] is None:
+        raise ValueError(
+            f"logit_adjustment={params['logit_adjustment']} divides probabilities by the prior, and "
+            "predict_nonlinearity=None makes none. Use predict_nonlinearity='auto'."
+        )
 
 
 def check_names_of_parts(net: Parameterized) -> None:
     """Refuse parameters that a part does not have, with those that are near."""
     params = net.get_params(deep=False)
     for part in ("optimizer", "criterion", "resampler", *ITERATORS):
+        made = find_loss(params[part]) if part == "criterion" else params[part]
         try:
-            known = inspect.signature(params[part]).parameters
+            known = inspect.signature(made).parameters
         except (TypeError, ValueError):  # no class, or one that is written in C
             continue
-        if not isinstance(params[part], type) or any(
+        if not isinstance(made, type) or any(
             parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in known.values()
         ):
             continue
@@ -63,9 +71,26 @@ def check_names_of_parts(net: Parameterized) -> None:
             if own != name and "__" not in own and own not in {*known, "param_groups"}:
                 near = near_names(own, known, f"{part}__")
                 raise ValueError(
-                    f"{name} is no parameter of {part}={params[part].__name__}.{near} It has "
+                    f"{name} is no parameter of {part}={made.__name__}.{near} It has "
                     f"{', '.join(known)}."
                 )
+    _check_names_of_weights(params)
+
+
+def _check_names_of_weights(params: dict[str, Any]) -> None:
+    class_weight = params["class_weight"]
+    has_beta = class_weight is None or class_weight == "effective"
+    known = ["beta", "reduction"] if has_beta else ["reduction"]
+    for name in params:
+        own = name.removeprefix("class_weight__")
+        if own != name and own not in known:
+            near = near_names(own, known, "class_weight__")
+            raise ValueError(
+                f"{name} is no parameter of class_weight={class_weight!r}.{near} It has "
+                f"{', '.join(known)}; beta is that of class_weight='effective'."
+            )
+    if "class_weight__beta" in params:
+        effective_number_weights([1], params["class_weight__beta"])
 
 
 def _check_monitors(params: dict[str, Any]) -> None:

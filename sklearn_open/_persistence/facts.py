@@ -26,6 +26,7 @@ from sklearn_open._persistence.plain import decode, decode_array, encode, encode
 from sklearn_open._protocols import FittedNet
 from sklearn_open._version import __version__
 from sklearn_open.backbones._names import find_maker, network_names
+from sklearn_open.losses._names import LOSSES
 
 __all__ = ["OF_THE_MACHINE", "PRETRAINED", "SavedFacts", "facts_of", "fetches_weights"]
 
@@ -43,7 +44,7 @@ KEYS = {
     *("normalize", "seed", "params", "names", "not_stored", "history"),
 }
 # Said where there is something to say.
-OPTIONAL = {"frozen", "class_names"}
+OPTIONAL = {"frozen", "class_names", "class_count"}
 
 
 # --- names ---
@@ -56,8 +57,9 @@ def known(component: str) -> dict[str, Any]:
     Parameters
     ----------
     component : {"module", "criterion", "optimizer"}
-        The parameter that is looked for.
+        The parameter that is looked for, or one of its own, as "criterion__late".
     """
+    component = component.partition("__")[0]
     if component == "module":
         from torchvision import models  # here, as `import sklearn_open` should not pay for it
 
@@ -69,11 +71,15 @@ def known(component: str) -> dict[str, Any]:
         "criterion": (torch.nn, torch.nn.modules.loss._Loss),
         "optimizer": (torch.optim, torch.optim.Optimizer),
     }[component]
-    return {
+    found = {
         f"{home.__name__}.{name}": value
         for name, value in vars(home).items()
         if isinstance(value, type) and issubclass(value, base) and value is not base
     }
+    if component == "criterion":
+        ours = [value for value in LOSSES.values() if value not in found.values()]
+        found |= {f"sklearn_open.losses.{loss.__name__}": loss for loss in ours}
+    return found
 
 
 def _name_of(component: str, value: Any) -> str | None:
@@ -123,7 +129,7 @@ def facts_of(net: FittedNet) -> dict[str, Any]:
     names_in = getattr(net, "feature_names_in_", None)
     transform = net.transform_
     frozen = [name for name, p in net.module_.named_parameters() if not p.requires_grad]
-    class_names = _names_of(net)
+    class_names, count = _names_of(net), getattr(net, "class_count_", None)
     return {
         "versions": _versions(),
         "classes": _classes_of(net),
@@ -139,6 +145,7 @@ def facts_of(net: FittedNet) -> dict[str, Any]:
         "history": [_plain_numbers(epoch) for epoch in net.history],
         **({"frozen": frozen} if frozen else {}),
         **({"class_names": class_names} if class_names else {}),
+        **({"class_count": [int(n) for n in count]} if count is not None else {}),
     }
 
 
@@ -229,6 +236,8 @@ class SavedFacts:
         Weights that are not trained.
     class_names : numpy.ndarray of shape (n_classes,)
         What the classes are called, where labels are codes; else the classes.
+    class_count : numpy.ndarray of shape (n_classes,) or None
+        Training rows of each class; None in files of before they were kept.
     """
 
     classes: np.ndarray
@@ -243,6 +252,7 @@ class SavedFacts:
     history: list[dict[str, Any]]
     frozen: list[str]
     class_names: np.ndarray
+    class_count: np.ndarray | None
 
     @classmethod
     def checked(cls, estimator: type, facts: dict[str, Any]) -> SavedFacts:
@@ -278,6 +288,7 @@ class SavedFacts:
             history=_checked_history(facts["history"]),
             frozen=_checked_frozen(facts.get("frozen", [])),
             class_names=_checked_class_names(facts.get("class_names"), classes),
+            class_count=_checked_class_count(facts.get("class_count"), classes),
         )
 
 
@@ -349,6 +360,15 @@ def _checked_class_names(encoded: Any, classes: np.ndarray) -> np.ndarray:
     names = decode_array(encoded)
     _need(names.shape == classes.shape, "class_names are not one for each class")
     return names
+
+
+def _checked_class_count(count: Any, classes: np.ndarray) -> np.ndarray | None:
+    if count is None:
+        return None
+    numbers: list[Any] = count if isinstance(count, list) else [None]
+    good = len(numbers) == len(classes) and all(type(n) is int and n >= 0 for n in numbers)
+    _need(good, "class_count is not a number of rows for each class")
+    return np.array(numbers, dtype=np.int64)
 
 
 def _checked_history(encoded: Any) -> list[dict[str, Any]]:

@@ -152,6 +152,8 @@ def _revived(net: FittedNet, saved: SavedFacts, weights: dict[str, torch.Tensor]
     net.classes_inferred_, net.class_names_ = saved.classes, saved.class_names
     net.image_shape_ = saved.image_shape
     net.n_features_in_ = int(np.prod(saved.image_shape))
+    if saved.class_count is not None:
+        net.class_count_ = saved.class_count
     if saved.feature_names is not None:
         net.feature_names_in_ = saved.feature_names
     # Augmentation and noise are those of a training, which makes them from the parameters.

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,9 +24,10 @@ from sklearn_open._persistence.fingerprint import (
     rows_digest,
 )
 from sklearn_open._persistence.state import dump_state, restore_state
-from sklearn_open._protocols import TrainingNet
+from sklearn_open._protocols import Parts, TrainingNet
 from sklearn_open._warnings import warn_user
 from sklearn_open.batching._dataset import ImageDataset, TrainSet
+from sklearn_open.losses._deferred import before_start
 from sklearn_open.nn._aux_groups import ordinary_norm
 
 __all__ = ["SharedPhase"]
@@ -92,7 +94,7 @@ class SharedPhase:
             state = self.memory.cache(_reach, ignore=["phase", "train"])(key, self, train)
         if len(self.net.history) == 0:
             with self._ordinary_norm():
-                restore_state(self.net, state)
+                restore_state(self.net, state, self._parts)
             if self.net.verbose:
                 print(f"Epochs 1 to {self.n_epochs} were taken from {self.memory.location}.")
 
@@ -105,7 +107,19 @@ class SharedPhase:
             If a part of it cannot be pickled.
         """
         with self._ordinary_norm():
-            return dump_state(self.net)
+            return dump_state(self.net, self._parts)
+
+    @property
+    def _parts(self) -> Parts:
+        """What is trained in the phase: of a deferred loss, the early one."""
+        parts = self.net.parts_
+        criteria = {name: before_start(loss) for name, loss in parts.criteria.items()}
+        return replace(parts, criteria=criteria)
+
+    @property
+    def _is_scored(self) -> bool:
+        """Whether the history may hold scores of predictions."""
+        return self.valid is not None or bool(self.net.get_params(deep=False)["callbacks"])
 
     def _ordinary_norm(self) -> AbstractContextManager[None]:
         net = self.net
@@ -142,6 +156,8 @@ class SharedPhase:
             "seed": net.seed_,
             "params": compared_params(net, "shared"),
             "network": network,
+            "criteria": {n: comparable(loss) for n, loss in self._parts.criteria.items()},
+            "scored by": net.logit_adjustment if self._is_scored else None,
             "rows": [rows_digest(self.train, self.n_rows), self.valid and rows_digest(self.valid)],
             "machine": machine_facts(net.device_),
         }

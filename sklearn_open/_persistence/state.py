@@ -19,31 +19,38 @@ from sklearn_open._persistence.attributes import (
     set_attributes,
     set_buffers,
 )
-from sklearn_open._protocols import TrainingNet
+from sklearn_open._protocols import Parts, TrainingNet
 
 __all__ = ["dump_state", "restore_state"]
 
 ON_SCREEN = ("print_log", "progress")  # callbacks that show this run, not an earlier one
 
 
-def dump_state(net: TrainingNet) -> bytes:
+def dump_state(net: TrainingNet, parts: Parts | None = None) -> bytes:
     """Return what training has changed: weights, optimiser, scaler, history, callbacks.
 
     Of networks and criteria these are parameters, whether they are trained, buffers, and attributes
     of layers that can be pickled.
+
+    Parameters
+    ----------
+    net : OPeNClassifier
+        Initialised.
+    parts : Parts or None, default=None
+        What of it; None for all.
 
     Raises
     ------
     ValueError
         If a callback, or an optimiser's state, cannot be pickled.
     """
-    parts = net.parts_
+    parts = net.parts_ if parts is None else parts
     networks = {name: _network_state(network) for name, network in parts.networks.items()}
-    others = {name: part.state_dict() for name, part in _with_states(net).items()}
+    others = {name: part.state_dict() for name, part in _with_states(parts).items()}
     buffer = io.BytesIO()
     try:
         callbacks = _pickled(net, [item for item in net.callbacks_ if item[0] not in ON_SCREEN])
-        torch.save((_structure(net), networks, others, net.history, callbacks), buffer)
+        torch.save((_structure(parts), networks, others, net.history, callbacks), buffer)
     except (pickle.PicklingError, AttributeError, TypeError, RuntimeError) as error:
         raise ValueError(
             "memory= and checkpoint= keep the state of callbacks and optimizer in a file, and one "
@@ -53,7 +60,7 @@ def dump_state(net: TrainingNet) -> bytes:
     return buffer.getvalue()
 
 
-def restore_state(net: TrainingNet, state: bytes) -> None:
+def restore_state(net: TrainingNet, state: bytes, parts: Parts | None = None) -> None:
     """Bring a net with the same parameters to where `dump_state` was called.
 
     Its objects stay the same ones: callbacks and hooks that hold on to network or optimiser go on
@@ -62,11 +69,11 @@ def restore_state(net: TrainingNet, state: bytes) -> None:
     structure, networks, others, history, callbacks = torch.load(
         io.BytesIO(state), map_location=net.device_, weights_only=False
     )
-    _check_structure(_structure(net), structure)
-    parts = net.parts_
+    parts = net.parts_ if parts is None else parts
+    _check_structure(_structure(parts), structure)
     for name, reached in networks.items():
         _set_network_state(parts.networks[name], reached)
-    for name, part in _with_states(net).items():
+    for name, part in _with_states(parts).items():
         part.load_state_dict(others[name])
     net.history = history
     ours = dict(net.callbacks_)
@@ -77,8 +84,8 @@ def restore_state(net: TrainingNet, state: bytes) -> None:
 # --- networks ---
 
 
-def _with_states(net: TrainingNet) -> dict[str, Any]:
-    return {**net.parts_.optimizers, "scaler_": net.parts_.scaler}
+def _with_states(parts: Parts) -> dict[str, Any]:
+    return {**parts.optimizers, "scaler_": parts.scaler}
 
 
 def _network_state(module: torch.nn.Module) -> dict[str, Any]:
@@ -90,15 +97,15 @@ def _network_state(module: torch.nn.Module) -> dict[str, Any]:
     }
 
 
-def _structure(net: TrainingNet) -> dict[str, dict[Any, str]]:
+def _structure(parts: Parts) -> dict[str, dict[Any, str]]:
     """Return, by network and optimiser, what training must have left as it was made."""
     found: dict[str, dict[Any, str]] = {}
-    for name, network in net.parts_.networks.items():
+    for name, network in parts.networks.items():
         layers = {path: _kind(layer) for path, layer in network.named_modules()}
         weights = {f"{path} (weights)": str(p.shape) for path, p in network.named_parameters()}
         others = {".".join(at): what for at, what in other_attributes(network).items()}
         found[name] = {**layers, **weights, **others}
-    for name, optimizer in net.parts_.optimizers.items():
+    for name, optimizer in parts.optimizers.items():
         groups = [str(len(group["params"])) for group in optimizer.param_groups]
         found[name] = {"": _kind(optimizer), "param_groups": ", ".join(groups)}
     return found
@@ -139,7 +146,7 @@ def _named(net: TrainingNet) -> dict[tuple[str, ...], Any]:
     for name, module in net.parts_.networks.items():
         parts |= {(name, "layer", path): layer for path, layer in module.named_modules()}
         parts |= {(name, "parameter", path): p for path, p in module.named_parameters()}
-    return parts | {(name,): part for name, part in _with_states(net).items()}
+    return parts | {(name,): part for name, part in _with_states(net.parts_).items()}
 
 
 def _pickled(net: TrainingNet, callbacks: list[Any]) -> bytes:

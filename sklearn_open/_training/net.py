@@ -317,9 +317,10 @@ class ScikitNet(NeuralNetClassifier):
         # skorch's "auto" knows torch's own losses only and would return logits for any other.
         criteria = list(self.parts_.criteria.values())
         unknown = len(criteria) == 1 and not isinstance(criteria[0], torch.nn.NLLLoss)
-        if _is_auto(self.predict_nonlinearity) and unknown:
-            return softmax
-        return super()._get_predict_nonlinearity()
+        of_logits = softmax
+        if not (_is_auto(self.predict_nonlinearity) and unknown):
+            of_logits = super()._get_predict_nonlinearity()
+        return of_logits
 
     def _get_param_names(self) -> list[str]:
         names = [name for name in super()._get_param_names() if not name.startswith("_")]

@@ -22,6 +22,7 @@ from sklearn_open._training.objective import Objective, check_criterion, objecti
 from sklearn_open._training.run import NO_RUN, RunningFit
 from sklearn_open.batching._batches import Batch, EpochBatches, LoaderBatches
 from sklearn_open.batching._mixing import Mix
+from sklearn_open.calibration._prior import PriorDividedOut
 from sklearn_open.nn import convert_norm
 from sklearn_open.nn._aux_groups import add_auxiliary, convert_in_training, without_auxiliary
 from sklearn_open.nn._outputs import main_output, map_rows
@@ -42,6 +43,7 @@ class TwoRouteNet(ScikitNet):
 
     seed_: int
     resampler_: Any
+    class_count_: Any
     _run_: RunningFit = NO_RUN
     image_shape_: tuple[int, ...]
     _forward_takes_more_ = False  # whether the network's forward needs parameters of fit
@@ -136,6 +138,13 @@ class TwoRouteNet(ScikitNet):
         of_the_process = ("_compiled_", "_run_", "_mix_", "batch_in_work_", "looked_at_")
         state = super().__getstate__()
         return {name: value for name, value in state.items() if name not in of_the_process}
+
+    def _get_predict_nonlinearity(self) -> Any:
+        of_logits = super()._get_predict_nonlinearity()
+        if self.logit_adjustment == 0:
+            return of_logits
+        self.check_is_fitted(["class_count_"])
+        return PriorDividedOut(of_logits, self.class_count_, self.logit_adjustment)
 
     @property
     def _uses_noise(self) -> bool:

@@ -253,7 +253,7 @@ def make_train_set(net: PlanningNet, data: ImageDataset) -> TrainSet:
 def _class_count(net: PlanningNet, data: ImageDataset) -> np.ndarray:
     """Return how many rows of each class the network was trained on, earlier calls included."""
     count = np.bincount(data.codes, minlength=len(net.classes_inferred_))
-    return count + net.class_count_ if net.n_parts_ > 1 else count
+    return count + getattr(net, "class_count_", 0)
 
 
 def _make_transform(net: PlanningNet, data: ImageDataset) -> BatchTransform:

@@ -100,9 +100,7 @@ class BatchTransform:
     seed: int
     mixup: float | None = None
 
-    def draw_mix(
-        self, codes: torch.Tensor, n_natural: int, epoch: int, batch: int
-    ) -> Mix | None:
+    def draw_mix(self, codes: torch.Tensor, n_natural: int, epoch: int, batch: int) -> Mix | None:
         """Return how the natural rows of a batch are mixed, if they are; see `draw_mix`."""
         if self.mixup is None:
             return None

@@ -11,7 +11,7 @@ from torch import nn
 from sklearn_open.losses._base import EpochFacts, begin_epoch
 from sklearn_open.losses._names import LOSSES, find_loss
 
-__all__ = ["DeferredLoss"]
+__all__ = ["DeferredLoss", "before_start"]
 
 
 class DeferredLoss(nn.Module):
@@ -85,6 +85,16 @@ class DeferredLoss(nn.Module):
         """Return the loss of a batch, by the loss that is at work."""
         loss: torch.Tensor = self.at_work(logits, codes)
         return loss
+
+
+def before_start(criterion: Any) -> Any:
+    """Return what the epochs before `start_epoch` are trained with, of any criterion.
+
+    A late loss that learns has its weights in the optimiser from the beginning: the whole.
+    """
+    if isinstance(criterion, DeferredLoss) and not list(criterion.late.parameters()):
+        return criterion.early
+    return criterion
 
 
 def _made(loss: Any, params: dict[str, Any]) -> nn.Module:

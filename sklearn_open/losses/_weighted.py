@@ -70,7 +70,9 @@ def check_takes_weights(criterion: nn.Module) -> None:
     ValueError
         For such a criterion, or one of the two of a `DeferredLoss`.
     """
-    parts = [criterion.early, criterion.late] if isinstance(criterion, DeferredLoss) else [criterion]
+    parts = (
+        [criterion.early, criterion.late] if isinstance(criterion, DeferredLoss) else [criterion]
+    )
     for part in parts:
         kind = type(part).__name__
         if getattr(part, "reduction", None) not in ("none", "mean", "sum"):

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from sklearn_open._inputs.lazy import LazyImages, chunks
 from sklearn_open._constants import constant
+from sklearn_open._inputs.lazy import LazyImages, chunks
 from sklearn_open._inputs.pixels import ChannelMoments, PixelStatistics
 from sklearn_open.noise._base import NoiseFamily
 

@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from torch.utils.data import Dataset
 
+from sklearn_open._constants import constant
 from sklearn_open._inputs import lazy as _inputs
 from sklearn_open._inputs.lazy import LazyImages
-from sklearn_open._constants import constant
 from sklearn_open._inputs.pixels import PixelScale, PixelStatistics
 
 UNIT = PixelScale(np.float64(0), np.float64(1))

@@ -6,8 +6,8 @@ from sklearn.base import clone
 from sklearn_open import OPeNClassifier
 from sklearn_open._parameters.settings import check_settings
 from sklearn_open._parameters.table import parameter
+from sklearn_open._recipes._paper import RECIPES
 from sklearn_open.recipes import Recipe, Setting, get_recipe, list_recipes
-from sklearn_open.recipes._paper import RECIPES
 
 
 def check_parameters_can_be_used(name):

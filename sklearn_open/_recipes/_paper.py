@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import torch
 
+from sklearn_open._recipes._recipe import Recipe, Setting
 from sklearn_open.over_sampling._pure_noise import PureNoiseOverSampler
-from sklearn_open.recipes._recipe import Recipe, Setting
 
 __all__ = ["RECIPES"]
 

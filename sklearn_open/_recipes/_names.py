@@ -8,9 +8,9 @@ from typing import Any
 
 from sklearn_open._checks import listed, near_names
 from sklearn_open._parameters.table import names_where
+from sklearn_open._recipes._paper import RECIPES
+from sklearn_open._recipes._recipe import Recipe
 from sklearn_open.backbones._names import find_maker
-from sklearn_open.recipes._paper import RECIPES
-from sklearn_open.recipes._recipe import Recipe
 
 __all__ = ["get_recipe", "list_recipes", "recipe_parameters"]
 

@@ -1,0 +1,1 @@
+"""Recipes and methods as data; `sklearn_open.recipes` has what is public of them."""

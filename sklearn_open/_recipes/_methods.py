@@ -1,0 +1,258 @@
+"""Methods by name: the parameters that make one of the classifier, each with its source."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass
+from typing import Any
+
+from sklearn_open._checks import listed, near_names
+from sklearn_open._recipes._recipe import Setting
+
+__all__ = ["METHODS", "Method", "get_method", "list_methods", "method_parameters"]
+
+
+@dataclass(frozen=True, repr=False)
+class Method:
+    """What is done about the imbalance; printed as a table.
+
+    Parameters
+    ----------
+    name : str
+        What `get_method` knows it by.
+    title : str
+        What it is, in words.
+    settings : tuple of Setting
+        Parameters of `OPeNClassifier` with their sources. What is not among them is as the
+        classifier, or its recipe, has it.
+    """
+
+    name: str
+    title: str
+    settings: tuple[Setting, ...]
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """Parameters of `OPeNClassifier`, name to value; a copy."""
+        return {setting.parameter: copy.deepcopy(setting.value) for setting in self.settings}
+
+    @property
+    def sources(self) -> dict[str, str]:
+        """Where each value comes from, name to source."""
+        return {setting.parameter: setting.source for setting in self.settings}
+
+    @property
+    def filled(self) -> dict[str, Any]:
+        """Those of the parameters that its paper does not give."""
+        return {one.parameter: one.value for one in self.settings if one.filled}
+
+    def __repr__(self) -> str:
+        shown = [(s.parameter, f"[{s.value}]" if s.filled else f"{s.value}") for s in self.settings]
+        widths = [max(len(row[column]) for row in shown) for column in range(2)]
+        lines = [
+            f"{name:{widths[0]}}  {value:{widths[1]}}  {setting.source}"
+            for (name, value), setting in zip(shown, self.settings, strict=True)
+        ]
+        foot = ["", "[in brackets]: its paper does not say"] if self.filled else []
+        return "\n".join([f"{self.name}: {self.title}", "", *lines, *foot])
+
+
+_OPEN = "Zada et al. 2022"
+_LDAM = "Cao et al. 2019"
+_PLAIN_ROWS = Setting("resampler", None, "rows as they are")
+_DELTA = Setting("delta", 1 / 3, f"{_OPEN}, D.1")
+_NO_NOISE = Setting("delta", 0, f"{_OPEN}, section 4.3: no noise")
+_EFFECTIVE = (
+    Setting("class_weight", "effective", f"{_LDAM}, DRW: effective numbers (Cui et al. 2019)"),
+    Setting("class_weight__beta", 0.9999, f"{_LDAM}, code; M2m's code has 0.999"),
+    Setting("class_weight__reduction", "weighted_mean", f"{_LDAM}, code; M2m's code has 'mean'"),
+)
+_BALANCED_SOFTMAX = (
+    Setting("criterion", "balanced_softmax", "Ren et al. 2020"),
+    Setting("criterion__tau", 1.0, "Ren et al. 2020, Eq. 3; Menon et al. 2021, section 5"),
+)
+_MIXUP = Setting("mixup", 1.0, "Zhong et al. 2021, stage 1; Zhang et al. 2018")
+
+METHODS: dict[str, Method] = {
+    method.name: method
+    for method in (
+        Method("erm", "plain training", (_PLAIN_ROWS,)),
+        Method(
+            "rs",
+            "over-sampling with duplicates from the first epoch on",
+            (_NO_NOISE, Setting("start_epoch", 0, f"{_OPEN}, Table 1, Oversampling")),
+        ),
+        Method("drs", "over-sampling with duplicates, deferred", (_NO_NOISE,)),
+        Method("open", "deferred over-sampling, a third of it pure noise", (_DELTA,)),
+        Method(
+            "open_all",
+            "OPeN whose noise rows train all weights",
+            (_DELTA, Setting("noise_grad", "all", f"{_OPEN}, Eq. 13")),
+        ),
+        Method(
+            "open_aux",
+            "OPeN with auxiliary batch norm",
+            (_DELTA, Setting("norm", "aux", f"{_OPEN}, Table 4")),
+        ),
+        Method(
+            "open_standard",
+            "OPeN with standard batch norm",
+            (_DELTA, Setting("norm", "standard", f"{_OPEN}, Table 4")),
+        ),
+        Method(
+            "rw",
+            "class weights by effective numbers from the first epoch on",
+            (_PLAIN_ROWS, *_EFFECTIVE, Setting("start_epoch", 0, f"{_LDAM}, Table 2, CB RW")),
+        ),
+        Method("drw", "class weights by effective numbers, deferred", (_PLAIN_ROWS, *_EFFECTIVE)),
+        Method(
+            "ldam_drw",
+            "margins for small classes, and deferred class weights",
+            (
+                _PLAIN_ROWS,
+                Setting("criterion", "ldam", _LDAM),
+                Setting("criterion__max_margin", 0.5, f"{_LDAM}, code; 0.3 for iNaturalist"),
+                Setting("criterion__scale", 30.0, f"{_LDAM}, code"),
+                Setting("module__head", "cosine", f"{_LDAM}, code: normalised features, weights"),
+                Setting("module__scale", "ldam", "the scale of the loss, 30"),
+                *_EFFECTIVE,
+            ),
+        ),
+        Method(
+            "balanced_softmax",
+            "the prior of the training rows inside the loss",
+            (
+                _PLAIN_ROWS,
+                *_BALANCED_SOFTMAX,
+                Setting("criterion__prior", "train", "Ren et al. 2020: rows by instance"),
+            ),
+        ),
+        Method(
+            "deferred_balanced_softmax",
+            "Balanced Softmax after plain training",
+            (
+                _PLAIN_ROWS,
+                Setting("criterion", "deferred", "Cao et al. 2019 defer weights: the same here"),
+                Setting("criterion__late", "balanced_softmax", "Ren et al. 2020", filled=True),
+            ),
+        ),
+        Method(
+            "logit_adjusted",
+            "plain training, whose predictions are divided by the prior",
+            (
+                _PLAIN_ROWS,
+                Setting("logit_adjustment", 1.0, "Menon et al. 2021, section 4.1: post hoc"),
+            ),
+        ),
+        Method(
+            "lade",
+            "Balanced Softmax and a regulariser of logits",
+            (
+                _PLAIN_ROWS,
+                Setting("criterion", "lade", "Hong et al. 2021"),
+                Setting("criterion__alpha", 0.1, "Hong et al. 2021, CIFAR-100 at 100 (50: 0.01)"),
+                Setting("criterion__lambda_", 0.01, "Hong et al. 2021, CIFAR-100"),
+                Setting("criterion__form", "code", "Hong et al. 2021, code; Eq. 16: 'paper'"),
+            ),
+        ),
+        Method(
+            "focal",
+            "rows that are right already count less",
+            (
+                _PLAIN_ROWS,
+                Setting("criterion", "focal", "Lin et al. 2017"),
+                Setting("criterion__gamma", 2.0, "Lin et al. 2017, section 4"),
+            ),
+        ),
+        Method("mixup", "rows, and their losses, mixed with one another", (_PLAIN_ROWS, _MIXUP)),
+        Method(
+            "mixup_drs",
+            "mixup, with deferred over-sampling",
+            (_NO_NOISE, Setting("mixup", 1.0, "as mixup; with deferral: own choice", filled=True)),
+        ),
+        Method(
+            "open_balanced_softmax",
+            "OPeN, and Balanced Softmax that follows what epochs draw",
+            (
+                _DELTA,
+                *_BALANCED_SOFTMAX,
+                Setting(
+                    "criterion__prior",
+                    "drawn",
+                    "balanced rows need no prior in the loss: own choice",
+                    filled=True,
+                ),
+            ),
+        ),
+    )
+}
+
+
+def list_methods() -> list[str]:
+    """Return the names of all methods.
+
+    Returns
+    -------
+    list of str
+        For `get_method`, which says what each is, and `method_parameters`.
+    """
+    return list(METHODS)
+
+
+def get_method(name: str) -> Method:
+    """Return a method with the source of each value.
+
+    Parameters
+    ----------
+    name : str
+        One of `list_methods`.
+
+    Returns
+    -------
+    Method
+        Prints as a table.
+
+    Raises
+    ------
+    ValueError
+        If there is none of this name.
+
+    Examples
+    --------
+    >>> from sklearn_open.recipes import get_method
+    >>> get_method("focal").title
+    'rows that are right already count less'
+    """
+    if name not in METHODS:
+        near = near_names(str(name), METHODS)
+        raise ValueError(f"There is no method {name!r}.{near} Use one of {listed(METHODS)}.")
+    return METHODS[name]
+
+
+def method_parameters(name: str) -> dict[str, Any]:
+    """Return the parameters of `OPeNClassifier` that make a method.
+
+    Parameters
+    ----------
+    name : str
+        One of `list_methods`.
+
+    Returns
+    -------
+    dict of str to object
+        A copy, usable as a cell of a grid. What it does not name is as the classifier, or its
+        recipe, has it.
+
+    Raises
+    ------
+    ValueError
+        If there is none of this name.
+
+    Examples
+    --------
+    >>> from sklearn_open import OPeNClassifier
+    >>> from sklearn_open.recipes import method_parameters
+    >>> OPeNClassifier(**method_parameters("drs")).delta
+    0
+    """
+    return get_method(name).parameters
