@@ -32,6 +32,7 @@ from sklearn_open._training.training_set import (
 from sklearn_open._warnings import warn_user
 from sklearn_open.batching._dataset import ImageDataset, TrainSet, taken
 from sklearn_open.batching._transform import BatchTransform
+from sklearn_open.callbacks._averaging import WeightAveraging
 from sklearn_open.callbacks._epoch_log import EpochLog
 from sklearn_open.callbacks._progress import TrainingProgress
 from sklearn_open.callbacks._schedules import StepSchedule
@@ -410,7 +411,7 @@ class OPeNClassifier(TwoRouteNet):
         *recorders, (print_log, _) = super()._default_callbacks
         schedule = StepSchedule(self.warmup_epochs, self.lr_milestones, self.lr_decay)
         shown = [("progress", TrainingProgress()), (print_log, EpochLog())]
-        return [*recorders, ("lr_schedule", schedule), *shown]
+        return [*recorders, ("lr_schedule", schedule), ("averaging", WeightAveraging()), *shown]
 
     # --- data: plan -> batches -> what the network is fed ---
 

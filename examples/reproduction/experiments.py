@@ -53,7 +53,7 @@ SCALES: dict[str, dict[str, Any]] = {
         "start_epoch": 50 / 62,
         "lr_milestones": (50 / 62,),
     },
-    # For many methods side by side: 4 minutes of one core where the plain epochs are shared, 7 else.
+    # For many methods side by side: 2 minutes of one core where plain epochs are shared, 8 else.
     "cpu_short": {
         **SHORT,
         "module__depth": 10,
@@ -63,8 +63,8 @@ SCALES: dict[str, dict[str, Any]] = {
     },
 }
 OPEN, DEFERRED = method_parameters("open"), {"criterion": "deferred"}
-# OPeN with other losses. From `start_epoch` on, so that they share the plain epochs; LDAM and mixup,
-# whose networks learn otherwise from the first epoch on, throughout.
+# OPeN with other losses: from `start_epoch` on, so that they share the plain epochs; LDAM and mixup
+# throughout, as networks learn otherwise with them.
 COMBINATIONS: dict[str, dict[str, Any]] = {
     "open-half-prior": {
         **OPEN,

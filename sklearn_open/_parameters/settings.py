@@ -48,8 +48,8 @@ def check_settings(net: Parameterized) -> None:
     _check_monitors(params)
     if params["logit_adjustment"] and params["predict_nonlinearity"] is None:
         raise ValueError(
-            f"logit_adjustment={params['logit_adjustment']} divides probabilities by the prior, and "
-            "predict_nonlinearity=None makes none. Use predict_nonlinearity='auto'."
+            f"logit_adjustment={params['logit_adjustment']} divides probabilities by the prior, "
+            "and predict_nonlinearity=None makes none. Use predict_nonlinearity='auto'."
         )
 
 

@@ -10,15 +10,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from sklearn_open._parameters import checks
+from sklearn_open.callbacks._averaging import AVERAGES
 from sklearn_open.losses._class_weight import REDUCTIONS, check_class_weight
 from sklearn_open.nn._convert import NORMS
 from sklearn_open.nn._dar_bn import check_noise_grad
 from sklearn_open.over_sampling._pure_noise import DEFAULT_DELTA
 from sklearn_open.plan import COMPOSITIONS, EPOCH_LENGTHS, check_epoch
 
-__all__ = ["AVERAGES", "PRECISIONS", "TABLE", "Parameter", "component", "names_where", "parameter"]
+__all__ = ["PRECISIONS", "TABLE", "Parameter", "component", "names_where", "parameter"]
 
-AVERAGES = ("ema", "swa")
 PRECISIONS = ("auto", "float32", "bf16", "fp16")
 
 

@@ -71,14 +71,14 @@ def known(component: str) -> dict[str, Any]:
         "criterion": (torch.nn, torch.nn.modules.loss._Loss),
         "optimizer": (torch.optim, torch.optim.Optimizer),
     }[component]
-    found = {
+    found: dict[str, Any] = {
         f"{home.__name__}.{name}": value
         for name, value in vars(home).items()
         if isinstance(value, type) and issubclass(value, base) and value is not base
     }
     if component == "criterion":
-        ours = [value for value in LOSSES.values() if value not in found.values()]
-        found |= {f"sklearn_open.losses.{loss.__name__}": loss for loss in ours}
+        ours = {getattr(loss, "__name__", ""): loss for loss in LOSSES.values()}
+        found |= {f"sklearn_open.losses.{name}": ours[name] for name in ours.keys() - vars(home)}
     return found
 
 

@@ -31,6 +31,8 @@ from sklearn_open._training.fed import as_fed
 from sklearn_open._training.hardware import resolve_device
 from sklearn_open._training.search import is_one_of_many
 from sklearn_open.batching._batches import Batch
+from sklearn_open.callbacks._averaging import WeightAveraging
+from sklearn_open.callbacks._max_norm import MaxNorm
 from sklearn_open.callbacks._progress import TrainingProgress
 from sklearn_open.exceptions import TrainingDivergedError
 from sklearn_open.losses._names import find_loss
@@ -43,6 +45,8 @@ LOOK_AT_NO_BATCH = (
     Callback.on_batch_end,
     PassthroughScoring.on_batch_end,
     TrainingProgress.on_batch_end,
+    WeightAveraging.on_batch_end,
+    MaxNorm.on_batch_end,
 )
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from sklearn_open._persistence.checkpoints import Checkpoints
 from sklearn_open._persistence.shared_phase import SharedPhase
 from sklearn_open._protocols import TrainingNet
+from sklearn_open._training.averaging import put_average_in_place
 from sklearn_open._training.interrupt import NOT_INTERRUPTED, Interrupt, held_back
 from sklearn_open._warnings import warn_user
 from sklearn_open.batching._dataset import ImageDataset, TrainSet
@@ -76,6 +77,11 @@ class RunningFit:
             self.checkpoints.after_epoch(is_last=self.interrupt.pending)
         self.interrupt.raise_if_pending()
 
+    def finish(self, net: TrainingNet) -> None:
+        """Put the average of the weights in their place, if one was made."""
+        if self.datasets is not None:
+            put_average_in_place(net, self.datasets[0])
+
     def tell_if_cut_short(self, net: TrainingNet, wanted: int) -> None:
         """Warn if a callback has ended training before any epoch was rebalanced.
 
@@ -139,8 +145,10 @@ def running_fit(net: TrainingNet, epochs: int) -> Iterator[RunningFit]:
         run = RunningFit(at_end.enter_context(held_back()), at_end, epochs)
         try:
             yield run
+            run.finish(net)
         except KeyboardInterrupt:
             run.tell_if_cut_short(net, wanted)
+            run.finish(net)
             raise
         finally:
             net.interrupted_ = run.interrupt.pending

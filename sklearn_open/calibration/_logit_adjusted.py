@@ -30,7 +30,7 @@ def _has_probabilities(self: Any) -> bool:
 
 
 class LogitAdjustedClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
-    r"""Classifier whose probabilities are divided by the class prior: a correction without training.
+    r"""Divides a classifier's probabilities by the class prior: a correction without training.
 
     A classifier that was trained on few rows of a class rarely predicts it. Dividing its
     probabilities by the shares of the classes among the training rows (to the power `tau`) gives
@@ -58,8 +58,8 @@ class LogitAdjustedClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator
         (`OPeNClassifier`, scikit-learn's naive Bayes); in all other cases those of the labels
         passed to `fit`: pass the training labels.
     memory : None, str or joblib.Memory, default=None
-        Where fitted estimators are kept, as in scikit-learn's `Pipeline`: a search over `tau` trains
-        each once. (Of estimators whose `random_state` is fixed.)
+        Where fitted estimators are kept, as in scikit-learn's `Pipeline`: a search over `tau`
+        trains each once. (Of estimators whose `random_state` is fixed.)
 
     Attributes
     ----------
@@ -146,7 +146,8 @@ class LogitAdjustedClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator
                 setattr(self, name, getattr(self.estimator_, name))
         counts = self._counts(y)
         self.prior_ = counts / counts.sum()
-        self.tau_ = self._chosen(taus, X, y, counts, fit_params) if self.tau == "cv" else self.tau
+        chosen = self.tau == "cv"
+        self.tau_ = self._chosen(taus, X, y, counts, fit_params) if chosen else taus[0]
         self._factors = prior_factors(counts, self.tau_)
         return self
 
@@ -188,8 +189,8 @@ class LogitAdjustedClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator
         good = not isinstance(taus, str) and np.ndim(taus) == 1 and len(taus)
         if not good or not all(is_number(tau) and np.isfinite(tau) for tau in taus):
             raise ValueError(
-                f"tau={self.tau!r}, taus={self.taus!r}: pass a number as tau, such as 1.0; or 'cv', "
-                "and a sequence of numbers as taus."
+                f"tau={self.tau!r}, taus={self.taus!r}: pass a number as tau, such as 1.0; or "
+                "'cv', and a sequence of numbers as taus."
             )
         return [float(tau) for tau in taus]
 

@@ -21,7 +21,7 @@ __all__ = ["BalancedSoftmaxLoss"]
 
 
 class BalancedSoftmaxLoss(ShiftedLogitsLoss):
-    r"""Cross-entropy of logits plus tau log n_c: the softmax learns what a balanced set would teach.
+    r"""Cross-entropy of logits plus tau log n_c, which learns what a balanced set would teach.
 
     With ``tau=1`` Balanced Softmax [1]_, at other strengths the logit-adjusted loss [2]_. The
     network predicts by its raw logits.

@@ -137,12 +137,11 @@ class ClassCountLoss(nn.Module, ABC):
         """
         rows = self.losses(at_least_float32(logits), codes)
         if self.weight is None:
-            return {"mean": rows.mean, "sum": rows.sum, "none": rows.clone}[self.reduction]()
+            return _reduced(rows, self.reduction)
         weights = constant(self.weight, rows.device, rows.dtype)[codes]
-        rows = weights * rows
         if self.reduction == "mean":
-            return rows.sum() / weights.sum()
-        return rows if self.reduction == "none" else rows.sum()
+            return (weights * rows).sum() / weights.sum()
+        return _reduced(weights * rows, self.reduction)
 
     def counts(self, logits: torch.Tensor) -> np.ndarray:
         """Return how many rows each class has, one at least.
@@ -183,6 +182,12 @@ class ShiftedLogitsLoss(ClassCountLoss):
         weight = self.weight
         weights = None if weight is None else constant(weight, shifted.device, shifted.dtype)
         return F.cross_entropy(shifted, codes, weights, reduction=self.reduction)
+
+
+def _reduced(rows: torch.Tensor, reduction: str) -> torch.Tensor:
+    if reduction == "none":
+        return rows
+    return rows.mean() if reduction == "mean" else rows.sum()
 
 
 def at_least_float32(logits: torch.Tensor) -> torch.Tensor:

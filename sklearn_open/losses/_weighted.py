@@ -77,9 +77,9 @@ def check_takes_weights(criterion: nn.Module) -> None:
         kind = type(part).__name__
         if getattr(part, "reduction", None) not in ("none", "mean", "sum"):
             raise ValueError(
-                f"class_weight= weights the rows of a batch, and {kind} gives one number for all of "
-                "them. Give it an attribute `reduction`, by which 'none' means one loss for each "
-                "row, or pass class_weight=None."
+                f"class_weight= weights the rows of a batch, and {kind} gives one number for all "
+                "of them. Give it an attribute `reduction`, by which 'none' means one loss for "
+                "each row, or pass class_weight=None."
             )
         if getattr(part, "weight", None) is not None:
             raise ValueError(
