@@ -17,7 +17,7 @@ from sklearn_open._persistence.export import to_network
 from sklearn_open._persistence.saving import load_net, save_net
 from sklearn_open._random import keyed_seed, seeded_user_code
 from sklearn_open._recipes._names import recipe_parameters
-from sklearn_open._training.building import build_module, check_output_width, with_defaults
+from sklearn_open._training.building import build_module, check_output_width
 from sklearn_open._training.fed import is_fed, plain
 from sklearn_open._training.fit_params import check_fit_params, those_taken_by
 from sklearn_open._training.run import NO_RUN, running_fit, tell_if_best_is_early
@@ -125,8 +125,23 @@ class OPeNClassifier(TwoRouteNet):
         Epochs, or shares of `max_epochs`, at which the learning rate drops.
     lr_decay : float, default=0.01
         Factor at each milestone.
-    criterion : class, default=torch.nn.CrossEntropyLoss
-        The loss, the mean over all rows of a batch, noise rows included.
+    criterion : class or str, default=torch.nn.CrossEntropyLoss
+        The loss, the mean over all rows of a batch, noise rows included; or the name of one of
+        `sklearn_open.losses`, as "balanced_softmax", which know how many rows each class has.
+    class_weight : None, "balanced", "effective" or dict, default=None
+        Weights of classes in the loss, from `start_epoch` on: N / (C n_c); by the effective number
+        of samples (``class_weight__beta``, 0.9999); or by label. Rows are divided by the sum of
+        their weights, or, with ``class_weight__reduction="mean"``, by how many they are.
+    mixup : float or None, default=None
+        Mixes natural rows of a batch with one another, and their losses, by a share drawn from
+        Beta(mixup, mixup), in all epochs. Noise rows are not mixed.
+    averaging : {"ema", "swa"} or None, default=None
+        Averages weights from `start_epoch` on, step by step with exponential decay
+        (``callbacks__averaging__decay``), or epoch by epoch evenly. When training ends the average
+        takes the place of the weights, and batch norm's statistics are estimated anew on all rows.
+    logit_adjustment : float, default=0.0
+        Divides predicted probabilities by the class shares of the training rows, to this power;
+        costs no training. 1 suits networks that were trained on rows as they are.
     optimizer : class, default=torch.optim.SGD
         With SGD, ``optimizer__momentum`` is 0.9, ``optimizer__weight_decay`` 2e-4 and
         ``optimizer__fused`` True unless set.
@@ -157,6 +172,8 @@ class OPeNClassifier(TwoRouteNet):
         Labels, in the order of the columns of `predict_proba`.
     class_names_ : ndarray of shape (n_classes,)
         What the classes are called: `classes` where they name codes, else `classes_`.
+    class_count_ : ndarray of shape (n_classes,)
+        Rows of each class that were trained on, those of all calls of `partial_fit`.
     module_ : torch.nn.Module
         The trained network.
     image_shape_ : tuple of int
@@ -229,6 +246,10 @@ class OPeNClassifier(TwoRouteNet):
         lr_milestones: Sequence[int | float] = (0.8, 0.9),
         lr_decay: float = 0.01,
         criterion: Any = torch.nn.CrossEntropyLoss,
+        class_weight: Any = None,
+        mixup: float | None = None,
+        averaging: str | None = None,
+        logit_adjustment: float = 0.0,
         optimizer: Any = torch.optim.SGD,
         lr: float = 0.1,
         max_epochs: int = 200,
@@ -251,6 +272,10 @@ class OPeNClassifier(TwoRouteNet):
             norm=norm,
             noise_grad=noise_grad,
             precision=precision,
+            class_weight=class_weight,
+            mixup=mixup,
+            averaging=averaging,
+            logit_adjustment=logit_adjustment,
             **kwargs,
         )
         self.delta = delta
@@ -370,12 +395,8 @@ class OPeNClassifier(TwoRouteNet):
         data = take_in(self, X, y, goes_on=goes_on, **known)
         self._forward_takes_more_ = bool(fit_params)
         if not goes_on:
-            for of_earlier_data in ("transform_", "class_count_"):
-                self.__dict__.pop(of_earlier_data, None)
+            self.__dict__.pop("transform_", None)  # it holds the statistics of earlier data
         return data
-
-    def check_data(self, X: Any, y: Any = None) -> None:
-        """Do nothing: data were checked before anything was initialised."""
 
     # --- skorch's components: network, optimiser, callbacks ---
 
@@ -400,11 +421,6 @@ class OPeNClassifier(TwoRouteNet):
             check_output_width(module, image_shape, n_classes)
         self.module_ = self._as_trained(module, image_shape)
         return self
-
-    def get_params_for_optimizer(self, prefix: str, named_parameters: Any) -> Any:
-        """Return the optimiser's arguments, with the paper's defaults for SGD."""
-        args, kwargs = super().get_params_for_optimizer(prefix, named_parameters)
-        return args, with_defaults(self.optimizer, kwargs, self.device_, self.module_)
 
     @property
     def _default_callbacks(self) -> list[tuple[str, Any]]:

@@ -184,6 +184,9 @@ class ScikitNet(NeuralNetClassifier):
                 self.__dict__.update(before)
             raise
 
+    def check_data(self, X: Any, y: Any = None) -> None:
+        """Do nothing: data were checked before anything was initialised."""
+
     def _validate_params(self) -> None:
         """Refuse parameters that there are not, with names of those that are near."""
         known, of_parts = {*self.get_params(deep=False), *self.prefixes_}, tuple(self.prefixes_)
@@ -321,10 +324,9 @@ class ScikitNet(NeuralNetClassifier):
         # skorch's "auto" knows torch's own losses only and would return logits for any other.
         criteria = list(self.parts_.criteria.values())
         unknown = len(criteria) == 1 and not isinstance(criteria[0], torch.nn.NLLLoss)
-        of_logits = softmax
-        if not (_is_auto(self.predict_nonlinearity) and unknown):
-            of_logits = super()._get_predict_nonlinearity()
-        return of_logits
+        if _is_auto(self.predict_nonlinearity) and unknown:
+            return softmax
+        return super()._get_predict_nonlinearity()
 
     def _get_param_names(self) -> list[str]:
         names = [name for name in super()._get_param_names() if not name.startswith("_")]

@@ -13,6 +13,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from sklearn_open._random import keyed_seed, seeded_user_code
 from sklearn_open._training.allocator import keep_freed_memory
+from sklearn_open._training.building import with_defaults
 from sklearn_open._training.fit_params import those_taken_by
 from sklearn_open._training.hardware import autocast, autocast_dtype, tf32
 from sklearn_open._training.health import check_losses, weights_put_back_if_diverged
@@ -61,10 +62,10 @@ class TwoRouteNet(ScikitNet):
         norm: str,
         noise_grad: str,
         precision: str,
-        class_weight: Any = None,
-        mixup: float | None = None,
-        averaging: str | None = None,
-        logit_adjustment: float = 0.0,
+        class_weight: Any,
+        mixup: float | None,
+        averaging: str | None,
+        logit_adjustment: float,
         **kwargs: Any,
     ) -> None:
         super().__init__(module, **kwargs)
@@ -124,10 +125,17 @@ class TwoRouteNet(ScikitNet):
         return self
 
     def get_params_for_optimizer(self, prefix: str, named_parameters: Any) -> Any:
-        """Return the optimiser's arguments, without the parameters of auxiliary norm layers."""
-        if hasattr(self, "module_"):
-            named_parameters = without_auxiliary(self.module_, named_parameters)
-        return super().get_params_for_optimizer(prefix, named_parameters)
+        """Return the optimiser's arguments, with the paper's defaults for SGD.
+
+        Auxiliary norm layers are added later, in groups of their own.
+        """
+        module = getattr(self, "module_", None)
+        if module is not None:
+            named_parameters = without_auxiliary(module, named_parameters)
+        args, kwargs = super().get_params_for_optimizer(prefix, named_parameters)
+        if module is None:  # nets of skorch's kind may name theirs otherwise
+            return args, kwargs
+        return args, with_defaults(self.optimizer, kwargs, self.device_, module)
 
     def torch_compile(self, module: Any, name: str) -> Any:
         """Leave modules as they are: state-dict keys stay, and only training steps are compiled."""

@@ -139,6 +139,7 @@ def take_in(
     net.classes_inferred_ = found
     if not goes_on:
         net.class_names_ = names_of(found, classes)
+        net.class_count_ = np.zeros(len(found), dtype=np.int64)  # until rows are held out
     net.image_shape_ = given.images.shape[1:]
     _count_parts(net, goes_on, chunk)
     _set_input_shape(net)
@@ -253,7 +254,7 @@ def make_train_set(net: PlanningNet, data: ImageDataset) -> TrainSet:
 def _class_count(net: PlanningNet, data: ImageDataset) -> np.ndarray:
     """Return how many rows of each class the network was trained on, earlier calls included."""
     count = np.bincount(data.codes, minlength=len(net.classes_inferred_))
-    return count + getattr(net, "class_count_", 0)
+    return count + getattr(net, "class_count_", 0)  # which files of before it was kept lack
 
 
 def _make_transform(net: PlanningNet, data: ImageDataset) -> BatchTransform:
