@@ -13,6 +13,7 @@ from sklearn_open._parameters.table import TABLE, component, parameter
 from sklearn_open._protocols import Parameterized
 from sklearn_open._warnings import warn_user
 from sklearn_open.losses._class_weight import effective_number_weights
+from sklearn_open.losses._deferred import DeferredLoss
 from sklearn_open.losses._names import find_loss
 from sklearn_open.over_sampling._base import NoiseSampler
 from sklearn_open.plan import MIN_NATURAL_ROWS
@@ -22,6 +23,7 @@ __all__ = [
     "check_names_of_parts",
     "check_resampling",
     "check_settings",
+    "defers",
     "has_own_loader",
 ]
 
@@ -136,6 +138,13 @@ def has_own_loader(net: Parameterized, which: str) -> bool:
     if which == "iterator_train" and given.get("shuffle"):
         given.pop("shuffle")  # as plans are in any case
     return net.get_params(deep=False)[which] is not DataLoader or not set(given) <= OF_READING
+
+
+def defers(net: Parameterized, resampler: Any) -> bool:
+    """Whether anything of a fit begins with `start_epoch`: rebalancing, class weights, a loss."""
+    params = net.get_params(deep=False)
+    has_late_loss = DeferredLoss in (find_loss(params["criterion"]), type(params["criterion"]))
+    return resampler is not None or params["class_weight"] is not None or has_late_loss
 
 
 def check_resampling(net: Parameterized, resampler: Any) -> None:

@@ -17,7 +17,15 @@ from sklearn_open.nn._dar_bn import check_noise_grad
 from sklearn_open.over_sampling._pure_noise import DEFAULT_DELTA
 from sklearn_open.plan import COMPOSITIONS, EPOCH_LENGTHS, check_epoch
 
-__all__ = ["PRECISIONS", "TABLE", "Parameter", "component", "names_where", "parameter"]
+__all__ = [
+    "PRECISIONS",
+    "TABLE",
+    "Parameter",
+    "component",
+    "is_of_a_part",
+    "names_where",
+    "parameter",
+]
 
 PRECISIONS = ("auto", "float32", "bf16", "fp16")
 
@@ -171,6 +179,11 @@ def parameter(name: str) -> Parameter:
 def component(name: str) -> str:
     """Return what a parameter belongs to: "module" for ``module__depth`` and for ``module``."""
     return name.split("__")[0]
+
+
+def is_of_a_part(name: str) -> bool:
+    """Whether a parameter is one of a component: ``module__depth``, ``criterion__lambda_``."""
+    return "__" in name.strip("_")
 
 
 def names_where(**meaning: Any) -> tuple[str, ...]:

@@ -21,7 +21,7 @@ import torch
 import sklearn_open.backbones as backbones
 from sklearn_open._inputs.pixels import PixelScale
 from sklearn_open._parameters.signature import defaults
-from sklearn_open._parameters.table import names_where
+from sklearn_open._parameters.table import is_of_a_part, names_where
 from sklearn_open._persistence.plain import decode, decode_array, encode, encode_array
 from sklearn_open._protocols import FittedNet
 from sklearn_open._version import __version__
@@ -413,6 +413,8 @@ def _is_network(name: str) -> bool:
 
 
 def _is_parameter(estimator: type, name: str) -> bool:
-    if name in OF_THE_MACHINE or name.startswith("_") or name.endswith("_"):
+    if name in OF_THE_MACHINE or name.startswith("_"):
         return False
-    return name in defaults(estimator) or "__" in name  # which has to begin with a component
+    if is_of_a_part(name):  # which has to begin with a component
+        return True
+    return name in defaults(estimator) and not name.endswith("_")

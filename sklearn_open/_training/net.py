@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import copy
 import inspect
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from fnmatch import fnmatch
 from typing import Any, ClassVar
 
 import numpy as np
@@ -24,10 +23,11 @@ from skorch.history import History
 from sklearn_open._checks import near_names
 from sklearn_open._inputs.door import own_labels
 from sklearn_open._parameters.signature import complete_signature, defaults
-from sklearn_open._parameters.table import parameter
+from sklearn_open._parameters.table import component, is_of_a_part, parameter
 from sklearn_open._protocols import Parts
 from sklearn_open._training.building import as_weights
 from sklearn_open._training.fed import as_fed
+from sklearn_open._training.groups import check_groups, check_no_group_by_number
 from sklearn_open._training.hardware import resolve_device
 from sklearn_open._training.search import is_one_of_many
 from sklearn_open.batching._batches import Batch
@@ -164,9 +164,9 @@ class ScikitNet(NeuralNetClassifier):
         named_parameters = list(named_parameters)
         given = self.get_params_for(prefix)
         for name in given:
-            _check_no_group_by_number(f"{prefix}__{name}")
+            check_no_group_by_number(f"{prefix}__{name}")
         groups = given.get("param_groups", ())
-        _check_groups(f"{prefix}__param_groups", groups, [name for name, _ in named_parameters])
+        check_groups(f"{prefix}__param_groups", groups, [name for name, _ in named_parameters])
         return super().get_params_for_optimizer(prefix, named_parameters)
 
     @contextmanager
@@ -330,6 +330,8 @@ class ScikitNet(NeuralNetClassifier):
 
     def _get_param_names(self) -> list[str]:
         names = [name for name in super()._get_param_names() if not name.startswith("_")]
+        # skorch takes whatever ends with an underscore for what was fitted.
+        names += [name for name in self.__dict__ if is_of_a_part(name) and name.endswith("_")]
         return [name for name in names if not isinstance(vars(self).get(name), torch.nn.Module)]
 
     def get_params(self, deep: bool = True, **kwargs: Any) -> dict[str, Any]:
@@ -359,8 +361,12 @@ class ScikitNet(NeuralNetClassifier):
         """Set parameters; they last, also where skorch would forget or refuse them once fitted."""
         if not self.initialized_:
             for name in params:
-                _check_no_group_by_number(name)
+                check_no_group_by_number(name)
         at_fit = {name: params.pop(name) for name in list(params) if parameter(name).at_fit}
+        for name in [name for name in params if is_of_a_part(name) and name.endswith("_")]:
+            setattr(self, name, params.pop(name))
+            self._params_to_validate.add(name)
+            params.setdefault(component(name), vars(self)[component(name)])  # made anew with it
         super().set_params(**params)
         at_fit |= {name: v for name, v in params.items() if name.startswith("optimizer__")}
         for name, value in at_fit.items():
@@ -391,36 +397,6 @@ class ScikitNet(NeuralNetClassifier):
         super().__setstate__({**state, "device": concrete})
         if _is_auto(given):
             self.device = given
-
-
-def _check_groups(parameter: str, groups: Iterable[Any], names: list[str]) -> None:
-    """Refuse a pattern that selects nothing: skorch would train those layers like all others."""
-    left = names
-    for pattern, _ in groups:
-        selected = [name for name in left if fnmatch(name, pattern)]
-        if not selected:
-            layers = ", ".join(repr(f"{layer}*") for layer in _first_parts(names))
-            raise ValueError(
-                f"{parameter} has a group for {pattern!r}, which fits no parameter of the network "
-                "that an earlier group has left. Use patterns that fit whole names of parameters; "
-                f"this network has {layers}."
-            )
-        left = [name for name in left if name not in selected]
-
-
-def _check_no_group_by_number(parameter: str) -> None:
-    """Refuse a setting of a group of an optimizer that does not run yet: skorch would forget it."""
-    groups, number, _ = parameter.partition("__param_groups__")
-    if number:
-        raise ValueError(
-            f"{parameter} sets a group of a running optimizer, by its number, and this estimator "
-            f"has none before fit. Pass {groups}__param_groups=[(pattern, settings), ...] as a "
-            "whole; a search goes over several such lists."
-        )
-
-
-def _first_parts(names: list[str]) -> list[str]:
-    return list(dict.fromkeys(name.split(".")[0] for name in names))
 
 
 def _looks(callback: Callback, method_name: str, training: bool) -> bool:

@@ -7,6 +7,7 @@ from contextlib import ExitStack, contextmanager
 from functools import partial
 from typing import Any
 
+from sklearn_open._parameters.settings import defers
 from sklearn_open._persistence.checkpoints import Checkpoints
 from sklearn_open._persistence.shared_phase import SharedPhase
 from sklearn_open._protocols import TrainingNet
@@ -94,16 +95,20 @@ class RunningFit:
         """
         n_epochs = len(net.history)
         planner = None if self.datasets is None else self.datasets[0].planner
-        if planner is None or planner.draw is None or self.interrupt.pending:
+        if planner is None or not defers(net, planner.draw) or self.interrupt.pending:
             return
         # An epoch that was left in the middle was left by somebody who knows.
         whole = n_epochs and "train_batch_count" in net.history[-1]
         if whole and n_epochs <= planner.start_epoch < wanted:
+            what, plainly = "rebalancing", "resampler=None"
+            lost = "no noise or repeated row was trained on"
+            if planner.draw is None:
+                what, plainly = "what is deferred", "class_weight=None and another criterion"
+                lost = "no class weight or late loss was at work"
             warn_user(
-                f"training was ended after epoch {n_epochs}, before rebalancing sets in "
-                f"(start_epoch={planner.start_epoch}): no noise or repeated row was trained on. "
-                "Let early stopping wait (more patience), set start_epoch lower, or set "
-                "resampler=None for plain training."
+                f"training was ended after epoch {n_epochs}, before {what} sets in "
+                f"(start_epoch={planner.start_epoch}): {lost}. Let early stopping wait (more "
+                f"patience), set start_epoch lower, or set {plainly} for plain training."
             )
 
 

@@ -25,6 +25,7 @@ from sklearn_open._parameters.settings import (
     check_names_of_parts,
     check_resampling,
     check_settings,
+    defers,
     has_own_loader,
 )
 from sklearn_open._protocols import TrainingNet
@@ -177,7 +178,8 @@ def _tell_of_shares(net: PlanningNet) -> None:
     """Warn, in a loop of `partial_fit`, of a deferral or schedule that each call has for itself."""
     start = resolve_epoch(net.start_epoch, net.max_epochs)
     lost = []
-    if net.resampler_ is not None and isinstance(net.start_epoch, float) and net.start_epoch > 0:
+    is_share = isinstance(net.start_epoch, float) and net.start_epoch > 0
+    if is_share and defers(net, net.resampler_):
         lost.append(f"start_epoch={net.start_epoch!r} (rebalanced from epoch {start} on)")
     drops = [one for one in net.lr_milestones if isinstance(one, float)]
     if drops and not any(resolve_epoch(one, net.max_epochs) for one in drops):

@@ -133,11 +133,18 @@ class LogitAdjustedClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator
         ------
         ValueError
             For a `tau` or `prior` that is none, before anything is fitted.
+        TypeError
+            For a classifier without probabilities.
         """
         taus = self._checked_taus()
         y = column_or_1d(y, warn=True)
         check_classification_targets(y)
         _check_prior(self.prior, None)
+        if not hasattr(self.estimator, "predict_proba"):
+            raise TypeError(
+                f"{type(self.estimator).__name__} has no predict_proba, which is what is adjusted. "
+                "Use a classifier that has, or one in a CalibratedClassifierCV."
+            )
         fit = check_memory(self.memory).cache(_fitted)
         self.estimator_ = fit(clone(self.estimator), X, y, fit_params)
         self.classes_ = self.estimator_.classes_

@@ -178,14 +178,18 @@ class TestChangedFiles:
     def test_they_are_refused_or_predict_the_same(self, fitted, images, content, tmp_path, block):
         X, path = images[0][:3], tmp_path / "file"
         proba = fitted.predict_proba(X)
+        seeds = range(100 * block, 100 * block + 100)
+        mutated = [mutate(content, np.random.RandomState(seed)) for seed in seeds]
+        mutated = [one for one in mutated if one != with_header(*header_of(content))]
         refused = 0
-        for seed in range(100 * block, 100 * block + 100):
-            path.write_bytes(mutate(content, np.random.RandomState(seed)))
+        for one in mutated:
+            path.write_bytes(one)
             loaded = outcome(path)
             refused += loaded is None
             if loaded is not None:
-                assert loaded.predict_proba(X).tobytes() == proba.tobytes(), seed
-        assert refused >= 90
+                assert loaded.predict_proba(X).tobytes() == proba.tobytes()
+        assert len(mutated) >= 70
+        assert refused >= 0.97 * len(mutated)
 
     @pytest.mark.parametrize("part", ["weights", "facts"])
     def test_every_byte_counts(self, content, tmp_path, part):
@@ -268,7 +272,7 @@ class TestFilesMadeByHand:
             value = [*JUNK, KeyError][rng.randint(len(JUNK) + 1)]
             write_file(path, replaced(facts, place, value), weights)
             # What it has no name for, it asks for.
-            asks = place[0] in ("names", "not_stored")
+            asks = place[0] in ("names", "not_stored") or place == ("params", "module")
             loaded = outcome(path, (SavedFileError, ValueError) if asks else SavedFileError)
             if loaded is not None:
                 assert loaded.predict_proba(images[0]).shape == (60, 3), (place, value)

@@ -1,41 +1,45 @@
-"""Methods by name."""
+"""Methods by name, with the source of every value."""
 
 import numpy as np
 import pytest
-from sklearn.model_selection import GridSearchCV, StratifiedKFold
 
 from sklearn_open import OPeNClassifier
-from sklearn_open.recipes import list_methods, method_parameters
+from sklearn_open.recipes import Method, get_method, list_methods, method_parameters
+
+BALANCED = ["rs", "drs", "open", "open_all", "open_aux", "open_standard", "mixup_drs"]
+BALANCED += ["open_balanced_softmax"]
+NOISY = [name for name in list_methods() if name.startswith("open")]
 
 
-def noise_epochs(name, images):
+@pytest.mark.parametrize("name", list_methods())
+def test_what_epochs_are_made_of(name, images):
     settings = {"max_epochs": 3, "start_epoch": 2, "batch_size": 16, "random_state": 0}
     params = {**settings, **method_parameters(name)}
     clf = OPeNClassifier(**params, verbose=0).fit(*images)
     plans = [clf.epoch_plan(epoch) for epoch in range(3)]
     balanced = [bool(np.ptp(np.bincount(images[1][plan.index])) < 15) for plan in plans]
-    return balanced, [bool(plan.is_noise.any()) for plan in plans]
+    late = [name == "rs"] * 2 + [True]
+    assert balanced == [name in BALANCED and is_late for is_late in late]
+    noisy = [bool(plan.is_noise.any()) for plan in plans]
+    assert noisy == [False, False, name in NOISY]
 
 
-@pytest.mark.parametrize(
-    ("name", "balanced", "noisy"),
-    [
-        ("erm", [False] * 3, [False] * 3),
-        ("rs", [True] * 3, [False] * 3),
-        ("drs", [False, False, True], [False] * 3),
-        *((name, [False, False, True], [False, False, True]) for name in list_methods()[3:]),
-    ],
-)
-def test_what_epochs_are_made_of(name, balanced, noisy, images):
-    assert noise_epochs(name, images) == (balanced, noisy)
+@pytest.mark.parametrize("name", list_methods())
+def test_every_value_has_a_source(name):
+    method = get_method(name)
+    assert isinstance(method, Method)
+    assert method.sources.keys() == method.parameters.keys() == method_parameters(name).keys()
+    assert all(method.sources.values())
+    assert method.title
+    assert method.filled.keys() <= method.parameters.keys()
 
 
-def test_they_are_cells_of_a_grid(images):
-    grid = [{key: [value] for key, value in method_parameters(m).items()} for m in list_methods()]
-    clf = OPeNClassifier(max_epochs=1, start_epoch=0, random_state=0, verbose=0)
-    cv = StratifiedKFold(2, shuffle=True, random_state=0)
-    search = GridSearchCV(clf, grid, cv=cv, error_score="raise").fit(*images)
-    assert len(search.cv_results_["params"]) == len(list_methods())
+def test_a_method_prints_as_a_table():
+    text = repr(get_method("mixup_drs"))
+    assert text.startswith("mixup_drs: mixup, with deferred over-sampling\n\ndelta")
+    assert "mixup  [1.0]" in text
+    assert text.endswith("[in brackets]: its paper does not say")
+    assert "brackets" not in repr(get_method("open"))
 
 
 def test_they_are_copies_and_unknown_names_are_refused():

@@ -84,3 +84,14 @@ def test_transforms_with_get_params_of_their_own(images, transform):
     GridSearchCV(clf, grid, cv=2, error_score="raise").fit(*images)
     assert "augment" in repr(clf)
     pickle.loads(pickle.dumps(clf.fit(*images)))
+
+
+def test_names_that_end_with_an_underscore_are_parameters(images):
+    """skorch takes them for what was fitted: clones would forget them."""
+    clf = OPeNClassifier(criterion="lade", criterion__lambda_=0.5, max_epochs=1, verbose=0)
+    assert clone(clf).get_params()["criterion__lambda_"] == 0.5
+    clf.fit(*images).set_params(criterion__lambda_=0.7)
+    assert clf.criterion_.lambda_ == 0.7
+    assert clone(clf).fit(*images).criterion_.lambda_ == 0.7
+    with pytest.raises(ValueError, match="criterion__lambda"):
+        OPeNClassifier(criterion="lade", criterion__lamda_=0.5, verbose=0).fit(*images)

@@ -8,7 +8,7 @@ from sklearn_open import OPeNClassifier, over_sampling
 from sklearn_open.over_sampling import PureNoiseAppender
 
 ESTIMATORS = [
-    OPeNClassifier(max_epochs=20, batch_size=32, lr=0.05, random_state=0, verbose=0),
+    OPeNClassifier(max_epochs=20, start_epoch=0, batch_size=32, lr=0.05, random_state=0, verbose=0),
     *(
         sampler(random_state=0)
         for name in sorted(over_sampling.__all__, reverse=True)

@@ -186,6 +186,7 @@ WITH_ANOTHER = {
     "_persistence.facts": "_persistence/test_file",
     "_persistence.fingerprint": "_persistence/test_checkpoints",
     "_persistence.state": "_persistence/test_checkpoints",
+    "_training.groups": "classifier/test_get_params_for_optimizer",
     "_training.building": "classifier/test_initialize_module",
     "_training.net": "contracts/test_meta_estimators",
     "_training.run": "classifier/test_fit_loop",
