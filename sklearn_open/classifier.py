@@ -103,8 +103,8 @@ class OPeNClassifier(TwoRouteNet):
         "reduce-overhead" (CUDA graphs). `module_` stays the plain network, and predicts as such.
     memory : None, str, path or joblib.Memory, default=None
         Folder in which the epochs before `start_epoch` are kept, as in scikit-learn's `Pipeline`:
-        fits that differ only in what happens later (`delta`, `resampler`, `norm`, `noise_grad`,
-        `composition`, `epoch_length`) train them once. Needs `random_state`, and arrays.
+        fits that differ only in what happens later (`delta`, `resampler`, `norm`, `class_weight`,
+        a loss that is deferred, ...) train them once. Needs `random_state`, and arrays.
     checkpoint : None, str or path, default=None
         Folder in which training is kept, epoch by epoch. `fit` with the same folder, data and
         parameters goes on where the last one ended, for whatever reason, and gives the same bits as

@@ -49,6 +49,8 @@ class Setting:
         By `Kind` and seed, an array: overall, then groups of classes from the smallest, in percent.
     parameters : dict
         By `Kind`, the parameters that all its seeds were trained with.
+    adjusted : dict
+        By `Kind` and strength of post-hoc logit adjustment, as `accuracy`.
     """
 
     scale: str
@@ -57,6 +59,9 @@ class Setting:
     own_augment: str
     accuracy: dict[Kind, dict[int, np.ndarray]] = field(default_factory=lambda: defaultdict(dict))
     parameters: dict[Kind, dict[str, str]] = field(default_factory=dict)
+    adjusted: dict[tuple[Kind, float], dict[int, np.ndarray]] = field(
+        default_factory=lambda: defaultdict(dict)
+    )
 
     @property
     def balanced(self) -> bool:
@@ -89,10 +94,18 @@ class Setting:
             )
         numbers = [result["accuracy"], *result["group_accuracy"]]
         self.accuracy[kind][given["seed"]] = 100 * np.array(numbers)
+        for tau, so in result.get("logit_adjusted", {}).items():
+            numbers = [so["accuracy"], *so["group_accuracy"]]
+            self.adjusted[kind, float(tau)][given["seed"]] = 100 * np.array(numbers)
 
     def runs(self, kind: Kind) -> np.ndarray:
         """Return all runs of a kind, (n_seeds, 1 + n_groups); none is an array without rows."""
         found = self.accuracy.get(kind, {})
+        return np.array([found[seed] for seed in sorted(found)])
+
+    def adjusted_runs(self, kind: Kind, tau: float) -> np.ndarray:
+        """Return what `runs` does, of predictions divided by the prior to the power `tau`."""
+        found = self.adjusted.get((kind, tau), {})
         return np.array([found[seed] for seed in sorted(found)])
 
     def additive(self, method: str) -> dict[float, np.ndarray]:

@@ -15,6 +15,7 @@ from itertools import product
 from pathlib import Path
 
 import numpy as np
+from experiments import METHODS
 from published import BALANCED, GAINS, GROUPS, NORMS, TABLES
 from runs import Kind, Setting, load, mean_and_error
 
@@ -68,6 +69,20 @@ def accuracies(setting: Setting) -> list[str]:
             paper = published.get((method, augment is not None), "")
             rows.append([name_of(kind), str(len(runs)), *numbers, paper])
     return markdown(["", "seeds", *PARTS, "paper, overall"], rows)
+
+
+def methods(setting: Setting) -> list[str]:
+    """Return the table of all methods, as trained and after post-hoc logit adjustment."""
+    kinds = [Kind(name) for name in METHODS if (Kind(name), 1.0) in setting.adjusted]
+    rows = []
+    for kind in kinds:
+        cells = [mean_and_error(setting.runs(kind), column) for column in (OVERALL, SMALLEST)]
+        for tau in (0.5, 1.0):
+            runs = setting.adjusted_runs(kind, tau)
+            cells += [mean_and_error(runs, column) for column in (OVERALL, SMALLEST)]
+        rows.append([kind.method.replace("-", "_"), str(len(setting.runs(kind))), *cells])
+    ways = ("as trained", "tau 0.5", "tau 1")
+    return markdown(["", "seeds", *(f"{way}, {part}" for way, part in product(ways, PARTS))], rows)
 
 
 def norms(setting: Setting) -> list[str]:
@@ -179,6 +194,7 @@ def tables(setting: Setting) -> dict[str, list[str]]:
         "Fig. 3": augmentations(setting),
         "Fig. 6": additive_noise(setting),
         "Fig. 7": groups(setting),
+        "Methods": methods(setting),
     }
     return {title: lines for title, lines in found.items() if lines}
 

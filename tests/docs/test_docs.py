@@ -23,8 +23,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from sklearn_open import OPeNClassifier, backbones
-from sklearn_open.recipes import get_recipe, list_recipes
+from sklearn_open import OPeNClassifier, backbones, losses
+from sklearn_open.recipes import get_recipe, list_methods, list_recipes
 
 ROOT = Path(__file__).parents[2]
 PAGES = [
@@ -259,13 +259,32 @@ def test_performance_figures_are_those_of_the_result_files():
         assert f"`results/benchmarks/{file.name}`" in page
 
 
+def test_the_table_of_methods_is_that_of_the_result_files(monkeypatch):
+    folder = ROOT / "examples" / "reproduction"
+    monkeypatch.syspath_prepend(str(folder))
+    methods = runpy.run_path(str(folder / "table.py"))["methods"]
+    (setting,) = sys.modules["runs"].load(ROOT / "results" / "methods")
+    for name in ("runs", "published", "experiments"):
+        monkeypatch.delitem(sys.modules, name)
+    page = (ROOT / "docs" / "methods.md").read_text()
+    assert "\n".join(methods(setting)) in page
+
+
+def test_every_method_and_loss_is_on_the_page_of_methods():
+    page = (ROOT / "docs" / "methods.md").read_text()
+    for name in list_methods():
+        assert f"| `{name}` |" in page
+    for name in losses.__all__:
+        assert name in page or name in ("EpochFacts", "ShiftedLogitsLoss")
+
+
 def test_tables_of_the_reproduction_are_those_of_the_result_files(monkeypatch):
     folder = ROOT / "examples" / "reproduction"
     monkeypatch.syspath_prepend(str(folder))
     tables = runpy.run_path(str(folder / "table.py"))["tables"]
     page = (ROOT / "docs" / "reproduction.md").read_text()
     settings = sys.modules["runs"].load(ROOT / "results" / "reproduction")
-    for name in ("runs", "published"):
+    for name in ("runs", "published", "experiments"):
         monkeypatch.delitem(sys.modules, name)
     results = page.partition("## Table 1")[2]
     shown = [line for line in results.splitlines() if line.startswith("|")]

@@ -63,6 +63,14 @@ def test_step(tmp_path):
     check_race(results[1], names, ratios)
 
 
+def test_losses(tmp_path):
+    results = results_of("step.py", tmp_path, "--losses")
+    names = {"balanced_softmax", "ldam", "lade", "label_aware_smoothing", "focal"}
+    names |= {"class_weight", "mixup", "cross_entropy again"}
+    for result in results:
+        check_race(result, names | {"cross_entropy"}, {f"{n} / cross_entropy" for n in names})
+
+
 def test_epoch(tmp_path):
     results = results_of("epoch.py", tmp_path)
     assert [result["augment"] for result in results] == ["flip_crop", "simclr"]

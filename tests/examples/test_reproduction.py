@@ -97,6 +97,9 @@ def test_a_result_has_all_that_repeats_it_and_is_not_computed_twice(images, tmp_
     assert "# cifar10_lt_ir100, scale cpu, 3 epochs" in table
     assert "| 79.6 ± 0.2 |" in table
     assert "| OPeN, auxiliary BN | 1 |" in table
+    assert "\nMethods\n" in table
+    assert "| open_aux | 1 |" in table
+    assert result["logit_adjusted"]["0.0"]["accuracy"] == result["accuracy"]
 
 
 def test_noise_on_balanced_data_is_appended_from_the_first_epoch(images, tmp_path):
