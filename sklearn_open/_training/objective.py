@@ -28,7 +28,6 @@ class WeightedNet(TrainingNet, Protocol):
     """What is touched of an estimator here."""
 
     class_weight: Any
-    criterion_: nn.Module
     classes_inferred_: np.ndarray
 
 
@@ -49,7 +48,7 @@ class Objective:
 
     def loss(
         self,
-        criterion: nn.Module,
+        criterion: Any,
         call: Callable[[Any], torch.Tensor],
         codes: Any,
         mix: Mix | None = None,
@@ -72,9 +71,7 @@ class Objective:
             return loss
         return mix.share * loss + (1 - mix.share) * self._of(criterion, call, mix.codes)
 
-    def _of(
-        self, criterion: nn.Module, call: Callable[[Any], torch.Tensor], codes: Any
-    ) -> torch.Tensor:
+    def _of(self, criterion: Any, call: Callable[[Any], torch.Tensor], codes: Any) -> torch.Tensor:
         if self.weights is None:
             return call(codes)
         weights = constant(self.weights, codes.device)[codes]
@@ -96,12 +93,14 @@ def objective_of(net: WeightedNet, train: TrainSet, epoch: int) -> Objective:
     n_classes, counts = len(net.classes_inferred_), train.class_counts
     counts = np.pad(counts, (0, n_classes - len(counts)))
     is_rebalanced = epoch >= train.planner.start_epoch
-    if hasattr(net.criterion_, "begin_epoch"):
+    asking = [loss for loss in net.parts_.criteria.values() if hasattr(loss, "begin_epoch")]
+    if asking:
         drawn = None
         if not has_own_loader(net, "iterator_train"):
             drawn = train.drawn_counts(epoch)
             drawn = np.pad(drawn, (0, n_classes - len(drawn)))
-        begin_epoch(net.criterion_, EpochFacts(epoch, is_rebalanced, counts, drawn))
+        for loss in asking:
+            begin_epoch(loss, EpochFacts(epoch, is_rebalanced, counts, drawn))
         _tell_of_head(net)
     if not is_rebalanced:
         return Objective()
@@ -113,7 +112,7 @@ def objective_of(net: WeightedNet, train: TrainSet, epoch: int) -> Objective:
 
 def _tell_of_head(net: WeightedNet) -> None:
     heads = _cosine_heads(net.module_)
-    for loss in _losses(net.criterion_, LDAMLoss):
+    for loss in _losses(net, LDAMLoss):
         if len(heads) == 1:
             loss.take_cosine_scale(heads[0].scale.item())
 
@@ -128,7 +127,7 @@ def check_criterion(net: WeightedNet) -> None:
         `LDAMLoss` without a cosine head of a fixed scale.
     """
     n_classes = len(net.classes_inferred_)
-    for loss in _losses(net.criterion_, ClassCountLoss):
+    for loss in _losses(net, ClassCountLoss):
         for name in ("class_counts", "weight"):
             values = getattr(loss, name) if name == "weight" or loss.counts_are_given else None
             if values is not None and len(values) != n_classes:
@@ -137,8 +136,9 @@ def check_criterion(net: WeightedNet) -> None:
                     "classes. Pass one for each, in the order of classes_, or leave it out."
                 )
     if net.class_weight is not None:
-        check_takes_weights(net.criterion_)
-    for loss in _losses(net.criterion_, LDAMLoss):
+        for criterion in net.parts_.criteria.values():
+            check_takes_weights(criterion)
+    for loss in _losses(net, LDAMLoss):
         if loss.logit_scale is None:
             _check_cosine_head(net.module_)
 
@@ -164,6 +164,7 @@ def _cosine_heads(module: nn.Module) -> list[CosineClassifier]:
     return [layer for layer in module.modules() if isinstance(layer, CosineClassifier)]
 
 
-def _losses(criterion: Any, kind: type) -> list[Any]:
-    parts = criterion.modules() if isinstance(criterion, nn.Module) else ()
-    return [part for part in parts if isinstance(part, kind)]
+def _losses(net: WeightedNet, kind: type) -> list[Any]:
+    """Return the losses of a kind, those inside of others included."""
+    criteria = net.parts_.criteria.values()
+    return [part for loss in criteria for part in loss.modules() if isinstance(part, kind)]

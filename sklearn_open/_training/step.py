@@ -304,4 +304,4 @@ class TwoRouteNet(ScikitNet):
             return of_skorch(logits, codes, *args, **kwargs)
 
         mix = self._mix_ if self.module_.training else None
-        return self._objective_.loss(self.criterion_, criterion, codes, mix)
+        return self._objective_.loss(getattr(self, "criterion_", None), criterion, codes, mix)
