@@ -21,6 +21,8 @@ MEMBERS = {
     "OPeNClassifier": (
         "from_recipe, fit, partial_fit, predict, predict_proba, epoch_plan, save, load, to_torch"
     ),
+    "Method": "parameters, sources, filled",
+    "Recipe": "parameters, sources, filled, shown",
 }
 # What is neither a class nor a function has no docstring.
 DATA = {

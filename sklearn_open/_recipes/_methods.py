@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import copy
 from dataclasses import dataclass
 from typing import Any
 
 from sklearn_open._checks import listed, near_names
-from sklearn_open._recipes._recipe import Setting
+from sklearn_open._recipes._recipe import Setting, Sourced
 
 __all__ = ["METHODS", "Method", "get_method", "list_methods", "method_parameters"]
 
 
 @dataclass(frozen=True, repr=False)
-class Method:
+class Method(Sourced):
     """What is done about the imbalance; printed as a table.
 
     Parameters
@@ -30,21 +29,6 @@ class Method:
     name: str
     title: str
     settings: tuple[Setting, ...]
-
-    @property
-    def parameters(self) -> dict[str, Any]:
-        """Parameters of `OPeNClassifier`, name to value; a copy."""
-        return {setting.parameter: copy.deepcopy(setting.value) for setting in self.settings}
-
-    @property
-    def sources(self) -> dict[str, str]:
-        """Where each value comes from, name to source."""
-        return {setting.parameter: setting.source for setting in self.settings}
-
-    @property
-    def filled(self) -> dict[str, Any]:
-        """Those of the parameters that its paper does not give."""
-        return {one.parameter: one.value for one in self.settings if one.filled}
 
     def __repr__(self) -> str:
         shown = [(s.parameter, f"[{s.value}]" if s.filled else f"{s.value}") for s in self.settings]

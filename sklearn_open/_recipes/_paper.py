@@ -29,6 +29,10 @@ _ALWAYS = (
     Setting("precision", "auto", "bf16 where the hardware has it: own choice", filled=True),
     Setting("optimizer__nesterov", False, "in no code that the paper follows", filled=True),
     Setting("train_split", None, "all of the training set is trained on", filled=True),
+    Setting("class_weight", None, "the authors, to a reproduction: none", filled=True),
+    Setting("mixup", None, "not in D.2", filled=True),
+    Setting("averaging", None, "weights of the last epoch", filled=True),
+    Setting("logit_adjustment", 0.0, "predictions as they are", filled=True),
 )
 
 _CIFAR = (

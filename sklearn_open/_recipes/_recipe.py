@@ -9,7 +9,7 @@ from typing import Any
 from sklearn_open._parameters.table import parameter as row
 from sklearn_open.plan import resolve_epoch
 
-__all__ = ["Recipe", "Setting"]
+__all__ = ["Recipe", "Setting", "Sourced"]
 
 
 @dataclass(frozen=True)
@@ -37,8 +37,30 @@ class Setting:
         return hash((self.parameter, self.source))
 
 
+class Sourced:
+    """Base of what is made of settings."""
+
+    settings: tuple[Setting, ...]
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """Parameters of `OPeNClassifier`, name to value; a copy."""
+        return {setting.parameter: copy.deepcopy(setting.value) for setting in self.settings}
+
+    @property
+    def sources(self) -> dict[str, str]:
+        """Where each value comes from, name to source."""
+        return {setting.parameter: setting.source for setting in self.settings}
+
+    @property
+    def filled(self) -> dict[str, Any]:
+        """Those of the parameters that no paper gives."""
+        names = [setting.parameter for setting in self.settings if setting.filled]
+        return {name: value for name, value in self.parameters.items() if name in names}
+
+
 @dataclass(frozen=True, repr=False)
-class Recipe:
+class Recipe(Sourced):
     """Settings that the paper trains with on one data set; printed as a table.
 
     Parameters
@@ -64,22 +86,6 @@ class Recipe:
 
     def __hash__(self) -> int:
         return hash((self.name, self.settings))
-
-    @property
-    def parameters(self) -> dict[str, Any]:
-        """Parameters of `OPeNClassifier`, name to value; a copy."""
-        return {setting.parameter: copy.deepcopy(setting.value) for setting in self.settings}
-
-    @property
-    def sources(self) -> dict[str, str]:
-        """Where each value comes from, name to source."""
-        return {setting.parameter: setting.source for setting in self.settings}
-
-    @property
-    def filled(self) -> dict[str, Any]:
-        """Those of the parameters that the paper does not give."""
-        names = [setting.parameter for setting in self.settings if setting.filled]
-        return {name: value for name, value in self.parameters.items() if name in names}
 
     def shown(self, parameter: str) -> str:
         """Return a value as it is printed: shares as epochs, what was filled in in brackets."""
