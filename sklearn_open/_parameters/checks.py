@@ -7,8 +7,8 @@ from functools import partial
 from os import PathLike
 from typing import Any
 
-from sklearn_open._checks import check_one_of, is_number, is_whole
-from sklearn_open.losses._names import find_loss
+from sklearn_open._checks import check_one_of, is_number, is_whole, listed
+from sklearn_open.losses._names import LOSSES, find_loss
 from sklearn_open.over_sampling._pure_noise import check_delta
 from sklearn_open.plan import check_epoch
 
@@ -62,7 +62,11 @@ def number(name: str, value: Any) -> None:
 
 def criterion(name: str, value: Any) -> None:
     """Check a loss: a class, an instance, or a name."""
-    find_loss(value)
+    if not callable(find_loss(value)):
+        raise ValueError(
+            f"{name}={value!r} is no loss. Pass a class, such as torch.nn.CrossEntropyLoss, or a "
+            f"name: {listed(LOSSES)}."
+        )
 
 
 def one_of_or_none(allowed: Iterable[str]) -> Check:

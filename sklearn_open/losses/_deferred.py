@@ -67,7 +67,7 @@ class DeferredLoss(nn.Module):
                     "early__<name> and late__<name>."
                 )
             given[part][own] = value
-        self.early, self.late = (_made(parts[part], given[part]) for part in ("early", "late"))
+        self.early, self.late = (_made(part, parts[part], given[part]) for part in parts)
         self.is_late = False
 
     @property
@@ -97,13 +97,20 @@ def before_start(criterion: Any) -> Any:
     return criterion
 
 
-def _made(loss: Any, params: dict[str, Any]) -> nn.Module:
+def _made(part: str, loss: Any, params: dict[str, Any]) -> nn.Module:
     if isinstance(loss, nn.Module):
         if params:
             raise TypeError(f"{loss!r} is made already: pass its class with {sorted(params)}.")
         return loss
-    maker: Callable[..., nn.Module] = find_loss(loss) if isinstance(loss, str) else loss
-    return maker(**params)
+    maker: Callable[..., nn.Module] = find_loss(loss)
+    try:
+        return maker(**params)
+    except TypeError as error:
+        shown = ", ".join(f"{part}__{name}={value!r}" for name, value in params.items())
+        raise TypeError(
+            f"{getattr(maker, '__name__', maker)} could not be made with {shown or 'nothing'}. It "
+            f"said: {error}"
+        ) from error
 
 
 LOSSES["deferred"] = DeferredLoss  # it finds others by name, so it is above their list

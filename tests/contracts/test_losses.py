@@ -183,6 +183,8 @@ def test_what_is_switched_off_has_the_bits_of_what_is_left(images, params, same_
     [
         ({"criterion": "balanced_softmaks"}, r"no loss.*Is it 'balanced_softmax'"),
         ({"criterion": LDAMLoss}, r"no CosineClassifier"),
+        ({"criterion": 3}, r"criterion=3 is no loss"),
+        ({"criterion": "deferred", "criterion__late": "lde"}, "criterion='lde' is no loss"),
         (
             {"criterion": FocalLoss, "criterion__class_counts": [1, 2]},
             r"criterion__class_counts has 2 numbers, and there are 3 classes",

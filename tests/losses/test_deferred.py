@@ -41,6 +41,8 @@ def test_their_parameters():
     assert (loss.early.gamma, loss.late.tau) == (3, 0.5)
     with pytest.raises(TypeError, match=r"no parameter 'tau'.*late__<name>"):
         DeferredLoss(tau=0.5)
+    with pytest.raises(TypeError, match=r"could not be made with late__tua=0\.5"):
+        DeferredLoss(late__tua=0.5)
     with pytest.raises(TypeError, match="is made already"):
         DeferredLoss(late=BalancedSoftmaxLoss(), late__tau=0.5)
     with pytest.raises(ValueError, match=r"'focall' is no loss.*'focal'"):
