@@ -87,10 +87,11 @@ def main() -> None:
     if args.quick:
         args.batch_size, args.noise_rows, args.steps = 16, 4, 2
         args.backbones = ["wrn16_2"]
+    precisions = ("float32",) if args.quick and args.losses else ("float32", "auto")
 
     results: list[dict[str, Any]] = []
     for backbone in args.backbones:
-        for precision in ("float32", "auto"):
+        for precision in precisions:
             if args.losses:
                 made = losses(backbone, precision, args)
                 pairs = [(name, "cross_entropy") for name in made if name != "cross_entropy"]
