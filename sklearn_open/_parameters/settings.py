@@ -141,10 +141,11 @@ def has_own_loader(net: Parameterized, which: str) -> bool:
 
 
 def defers(net: Parameterized, resampler: Any) -> bool:
-    """Whether anything of a fit begins with `start_epoch`: rebalancing, class weights, a loss."""
+    """Whether anything of a fit begins with `start_epoch`: rows, weights, a loss, an average."""
     params = net.get_params(deep=False)
     has_late_loss = DeferredLoss in (find_loss(params["criterion"]), type(params["criterion"]))
-    return resampler is not None or params["class_weight"] is not None or has_late_loss
+    others = params["class_weight"], params["averaging"]
+    return resampler is not None or has_late_loss or any(one is not None for one in others)
 
 
 def check_resampling(net: Parameterized, resampler: Any) -> None:

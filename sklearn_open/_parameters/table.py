@@ -140,7 +140,7 @@ TABLE = (
     _later("criterion__early", kept="name", predicts=True, check=checks.criterion),
     _later("criterion__late", kept="name", predicts=True, check=checks.criterion),
     # What scores in those epochs depend on, where rows are scored, see `shared_phase`.
-    _later("logit_adjustment", predicts=True, check=checks.number),
+    _aside("logit_adjustment", predicts=True, check=checks.number),
     _later("averaging", check=checks.one_of_or_none(AVERAGES)),
     Parameter("predict_nonlinearity", predicts=True),
     Parameter("optimizer", kept="name", at_fit=True),

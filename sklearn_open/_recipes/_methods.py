@@ -134,8 +134,12 @@ METHODS: dict[str, Method] = {
             (
                 _PLAIN_ROWS,
                 Setting("criterion", "lade", "Hong et al. 2021"),
-                Setting("criterion__alpha", 0.1, "Hong et al. 2021, CIFAR-100 at 100 (50: 0.01)"),
-                Setting("criterion__lambda_", 0.01, "Hong et al. 2021, CIFAR-100"),
+                Setting(
+                    "criterion__alpha", 0.1, "Hong et al., CIFAR-100 at 100; see LADELoss", True
+                ),
+                Setting(
+                    "criterion__lambda_", 0.01, "Hong et al., CIFAR-100; larger sets more", True
+                ),
                 Setting("criterion__form", "code", "Hong et al. 2021, code; Eq. 16: 'paper'"),
             ),
         ),

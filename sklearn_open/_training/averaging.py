@@ -10,6 +10,7 @@ from torch.optim.swa_utils import update_bn
 
 from sklearn_open._random import keyed_seed, seeded_user_code
 from sklearn_open._training.hardware import autocast, autocast_dtype
+from sklearn_open._warnings import warn_user
 from sklearn_open.batching._batches import EpochBatches
 from sklearn_open.batching._dataset import TrainSet
 from sklearn_open.callbacks._averaging import WeightAveraging
@@ -18,7 +19,7 @@ from sklearn_open.nn._aux_bn import auxiliary_layers
 __all__ = ["put_average_in_place"]
 
 
-def put_average_in_place(net: Any, train: TrainSet) -> None:
+def put_average_in_place(net: Any, train: TrainSet, *, tell_of_none: bool) -> None:
     """Give a network the average of its weights, if one was made, and statistics that fit it.
 
     Batch norm's statistics are estimated in one pass over the training rows, each once and
@@ -30,10 +31,18 @@ def put_average_in_place(net: Any, train: TrainSet) -> None:
         Its training has ended.
     train : TrainSet
         What it was trained on.
+    tell_of_none : bool
+        Whether to warn where there is no average, though one was wanted.
     """
     averages = [c for _, c in net.callbacks_ if isinstance(c, WeightAveraging)]
     averaged = next((c.average_ for c in averages if c.average_ is not None), None)
     if averaged is None:
+        if tell_of_none and net.averaging is not None and len(net.history):
+            warn_user(
+                f"averaging={net.averaging!r} has averaged nothing: start_epoch="
+                f"{train.planner.start_epoch} of {len(net.history)} epochs never came, or its "
+                "callback ('averaging') is switched off. Set start_epoch lower."
+            )
         return
     for callback in averages:
         callback.average_ = None

@@ -203,6 +203,8 @@ def with_defaults(
 
 def as_weights(name: str, value: Any) -> Any:
     """Return float32 for arrays and tensors of floats, and for whatever is given as ``weight``."""
+    if name.rpartition("__")[2] == "class_counts":  # kept in double precision
+        return value
     is_weight = name.rpartition("__")[2] in ("weight", "pos_weight") and value is not None
     if is_weight and not isinstance(value, (torch.Tensor, str)):
         value = np.asarray(value, dtype=float)

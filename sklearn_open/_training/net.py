@@ -35,6 +35,7 @@ from sklearn_open.callbacks._averaging import WeightAveraging
 from sklearn_open.callbacks._max_norm import MaxNorm
 from sklearn_open.callbacks._progress import TrainingProgress
 from sklearn_open.exceptions import TrainingDivergedError
+from sklearn_open.losses._base import is_told_of_epochs
 from sklearn_open.losses._names import find_loss
 
 __all__ = ["ScikitNet"]
@@ -206,7 +207,7 @@ class ScikitNet(NeuralNetClassifier):
         given = self.get_params_for("criterion")
         params = {name: as_weights(name, value) for name, value in given.items()}
         criterion = find_loss(self.criterion)
-        if hasattr(criterion, "begin_epoch") and isinstance(criterion, torch.nn.Module):
+        if is_told_of_epochs(criterion):
             criterion = copy.deepcopy(criterion)  # it will be told of epochs
         self.criterion_ = self.initialized_instance(criterion, params)
         return self

@@ -16,7 +16,7 @@ from sklearn_open._protocols import TrainingNet
 from sklearn_open.backbones import CosineClassifier
 from sklearn_open.batching._dataset import TrainSet
 from sklearn_open.batching._mixing import Mix
-from sklearn_open.losses._base import ClassCountLoss, EpochFacts, begin_epoch
+from sklearn_open.losses._base import ClassCountLoss, EpochFacts, begin_epoch, is_told_of_epochs
 from sklearn_open.losses._class_weight import class_weights
 from sklearn_open.losses._ldam import LDAMLoss
 from sklearn_open.losses._weighted import check_takes_weights, weighted_loss
@@ -93,7 +93,7 @@ def objective_of(net: WeightedNet, train: TrainSet, epoch: int) -> Objective:
     n_classes, counts = len(net.classes_inferred_), train.class_counts
     counts = np.pad(counts, (0, n_classes - len(counts)))
     is_rebalanced = epoch >= train.planner.start_epoch
-    asking = [loss for loss in net.parts_.criteria.values() if hasattr(loss, "begin_epoch")]
+    asking = [loss for loss in net.parts_.criteria.values() if is_told_of_epochs(loss)]
     if asking:
         drawn = None
         if not has_own_loader(net, "iterator_train"):

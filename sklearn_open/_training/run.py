@@ -78,10 +78,10 @@ class RunningFit:
             self.checkpoints.after_epoch(is_last=self.interrupt.pending)
         self.interrupt.raise_if_pending()
 
-    def finish(self, net: TrainingNet) -> None:
+    def finish(self, net: TrainingNet, *, is_whole: bool) -> None:
         """Put the average of the weights in their place, if one was made."""
         if self.datasets is not None:
-            put_average_in_place(net, self.datasets[0])
+            put_average_in_place(net, self.datasets[0], tell_of_none=is_whole)
 
     def tell_if_cut_short(self, net: TrainingNet, wanted: int) -> None:
         """Warn if a callback has ended training before any epoch was rebalanced.
@@ -104,7 +104,7 @@ class RunningFit:
             lost = "no noise or repeated row was trained on"
             if planner.draw is None:
                 what, plainly = "what is deferred", "class_weight=None and another criterion"
-                lost = "no class weight or late loss was at work"
+                lost = "no class weight, late loss or average was at work"
             warn_user(
                 f"training was ended after epoch {n_epochs}, before {what} sets in "
                 f"(start_epoch={planner.start_epoch}): {lost}. Let early stopping wait (more "
@@ -115,7 +115,7 @@ class RunningFit:
 def tell_if_best_is_early(net: Any) -> None:
     """Warn if a callback has put back the weights of an epoch before rebalancing sets in."""
     planner = getattr(net, "planner_", None)
-    if planner is None or planner.draw is None:
+    if planner is None or not defers(net, planner.draw):
         return
     for _, callback in net.callbacks_:
         best = getattr(callback, "best_epoch_", None) if hasattr(callback, "load_best") else None
@@ -123,8 +123,8 @@ def tell_if_best_is_early(net: Any) -> None:
             warn_user(
                 f"{type(callback).__name__} has put back the weights of epoch {best}, before "
                 f"rebalancing sets in (start_epoch={planner.start_epoch}): no noise or repeated "
-                "row was trained on. Let it watch a score that small classes count in (balanced "
-                "accuracy), or set start_epoch lower."
+                "row was trained on, and no class weight or late loss was at work. Let it watch a "
+                "score that small classes count in (balanced accuracy), or set start_epoch lower."
             )
 
 
@@ -150,10 +150,10 @@ def running_fit(net: TrainingNet, epochs: int) -> Iterator[RunningFit]:
         run = RunningFit(at_end.enter_context(held_back()), at_end, epochs)
         try:
             yield run
-            run.finish(net)
+            run.finish(net, is_whole=True)
         except KeyboardInterrupt:
             run.tell_if_cut_short(net, wanted)
-            run.finish(net)
+            run.finish(net, is_whole=False)
             raise
         finally:
             net.interrupted_ = run.interrupt.pending

@@ -151,7 +151,12 @@ class TwoRouteNet(ScikitNet):
         of_logits = super()._get_predict_nonlinearity()
         if self.logit_adjustment == 0:
             return of_logits
-        self.check_is_fitted(["class_count_"])
+        if not hasattr(self, "class_count_"):
+            raise ValueError(
+                f"logit_adjustment={self.logit_adjustment} divides by the counts of the classes, "
+                "and this estimator has none: it was not fitted, or its file is of a version that "
+                "did not keep them. Set class_count_ to the training rows of each class."
+            )
         return PriorDividedOut(of_logits, self.class_count_, self.logit_adjustment)
 
     @property

@@ -9,7 +9,8 @@ import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin, MetaEstimatorMixin, clone
 from sklearn.frozen import FrozenEstimator
 from sklearn.metrics import get_scorer
-from sklearn.model_selection import check_cv, cross_val_predict
+from sklearn.model_selection import check_cv
+from sklearn.utils import _safe_indexing as rows_of
 from sklearn.utils import get_tags
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets
@@ -42,21 +43,22 @@ class LogitAdjustedClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator
         Any classifier with `predict_proba`. A fitted one, in a `sklearn.frozen.FrozenEstimator`, is
         taken as it is; others are cloned and fitted.
     tau : float or "cv", default=1.0
-        Strength. 0 changes nothing, bit for bit. 1 is right where probabilities are calibrated;
-        networks that are sure of themselves may want more, classifiers that were balanced already
-        less. "cv" chooses it from `taus` by cross-validation inside `fit`.
+        Strength. 0 leaves probabilities as they are, bit for bit. 1 is right where probabilities
+        are calibrated; networks that are sure of themselves may want more, classifiers that were
+        balanced already less. "cv" chooses it from `taus` by cross-validation inside `fit`.
     taus : sequence of float, default=(0.0, 0.1, ..., 2.0)
         What "cv" chooses from; of equal scores, the one that is nearest to 1.
     cv : int, splitter or None, default=None
         Of "cv"; None is stratified, in 5 parts. A frozen estimator is not trained again: pass rows
         to `fit` that it was not trained on.
     scoring : str or callable, default="balanced_accuracy"
-        What "cv" chooses by.
+        What "cv" chooses by: the mean over the parts.
     prior : array-like of shape (n_classes,) or None, default=None
         Shares of the classes (or counts) that `estimator` was trained under, in the order of its
         `classes_`. None is, of a frozen estimator, its `class_count_` where it has one
-        (`OPeNClassifier`, scikit-learn's naive Bayes); in all other cases those of the labels
-        passed to `fit`: pass the training labels.
+        (`OPeNClassifier`), or the prior of scikit-learn's naive Bayes; in all other cases those of
+        the labels passed to `fit`, by ``sample_weight`` if that is passed: pass the training
+        labels.
     memory : None, str or joblib.Memory, default=None
         Where fitted estimators are kept, as in scikit-learn's `Pipeline`: a search over `tau`
         trains each once. (Of estimators whose `random_state` is fixed.)
@@ -137,9 +139,15 @@ class LogitAdjustedClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator
             For a classifier without probabilities.
         """
         taus = self._checked_taus()
+        self.__dict__.pop("cv_scores_", None)
         y = column_or_1d(y, warn=True)
         check_classification_targets(y)
         _check_prior(self.prior, None)
+        if not isinstance(self.scoring, str) and not callable(self.scoring):
+            raise ValueError(
+                f"scoring={self.scoring!r}: pass a scorer, or the name of one, such as "
+                "'balanced_accuracy'."
+            )
         if not hasattr(self.estimator, "predict_proba"):
             raise TypeError(
                 f"{type(self.estimator).__name__} has no predict_proba, which is what is adjusted. "
@@ -151,7 +159,7 @@ class LogitAdjustedClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator
         for name in ("n_features_in_", "feature_names_in_"):
             if hasattr(self.estimator_, name):
                 setattr(self, name, getattr(self.estimator_, name))
-        counts = self._counts(y)
+        counts = self._counts(y, fit_params.get("sample_weight"))
         self.prior_ = counts / counts.sum()
         chosen = self.tau == "cv"
         self.tau_ = self._chosen(taus, X, y, counts, fit_params) if chosen else taus[0]
@@ -201,11 +209,11 @@ class LogitAdjustedClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator
             )
         return [float(tau) for tau in taus]
 
-    def _counts(self, y: np.ndarray) -> np.ndarray:
+    def _counts(self, y: np.ndarray, sample_weight: Any) -> np.ndarray:
         """Return the counts, or shares, of the classes that the estimator was trained under."""
         if self.prior is not None:
             return _check_prior(self.prior, len(self.classes_))
-        known = getattr(self.estimator_, "class_count_", None)
+        known = _known_prior(self.estimator_)
         if (
             isinstance(self.estimator_, FrozenEstimator)
             and known is not None
@@ -218,24 +226,38 @@ class LogitAdjustedClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator
                 f"y has labels that the estimator does not know: {unknown[:3].tolist()}. Pass the "
                 "labels that it was trained on, or prior=[...]."
             )
-        return np.array([(y == label).sum() for label in self.classes_], dtype=float)
+        weight = np.ones(len(y)) if sample_weight is None else np.asarray(sample_weight, float)
+        return np.array([weight[y == label].sum() for label in self.classes_], dtype=float)
 
     def _chosen(
         self, taus: list[float], X: Any, y: np.ndarray, counts: np.ndarray, fit_params: Any
     ) -> float:
         """Return the strength of the best score on rows that were held out."""
-        cv = check_cv(self.cv, y, classifier=True)
-        held_out = cross_val_predict(
-            clone(self.estimator), X, y, cv=cv, method="predict_proba", params=fit_params
-        )
         score = get_scorer(self.scoring) if isinstance(self.scoring, str) else self.scoring
-        stand_ins = (
-            _Known(_adjusted(held_out, prior_factors(counts, tau), tau), self.classes_)
-            for tau in taus
-        )
-        self.cv_scores_ = np.array([score(stand_in, X, y) for stand_in in stand_ins])
+        scores = []
+        for train, test in check_cv(self.cv, y, classifier=True).split(X, y):
+            params = {
+                name: rows_of(value, train) if np.size(value) == len(y) else value
+                for name, value in fit_params.items()
+            }
+            fold = clone(self.estimator).fit(rows_of(X, train), y[train], **params)
+            X_test, y_test = rows_of(X, test), y[test]
+            proba = self._in_own_columns(fold.predict_proba(X_test), fold.classes_)
+            stand_ins = (
+                _Known(_adjusted(proba, prior_factors(counts, tau), tau), self.classes_)
+                for tau in taus
+            )
+            scores.append([score(stand_in, X_test, y_test) for stand_in in stand_ins])
+        self.cv_scores_ = np.mean(scores, axis=0)
         best = np.flatnonzero(self.cv_scores_ == self.cv_scores_.max())
         return min((taus[i] for i in best), key=lambda tau: abs(tau - 1))
+
+    def _in_own_columns(self, proba: np.ndarray, classes: np.ndarray) -> np.ndarray:
+        """Return probabilities of a fold in the order of `classes_`; of what it lacked, zeros."""
+        columns = np.zeros((len(proba), len(self.classes_)), dtype=proba.dtype)
+        for column, label in enumerate(classes):
+            columns[:, self.classes_ == label] = proba[:, [column]]
+        return columns
 
     def __sklearn_tags__(self) -> Any:
         """Return what the wrapped classifier takes."""
@@ -266,6 +288,15 @@ class _Known(ClassifierMixin, BaseEstimator):
         return self.classes_[self.probabilities.argmax(axis=1)]
 
 
+def _known_prior(estimator: Any) -> Any:
+    """Return the shares, or counts, of classes that a fitted estimator knows, if it does."""
+    if hasattr(estimator, "class_prior_"):  # of scikit-learn's naive Bayes: what it was told
+        return estimator.class_prior_
+    if hasattr(estimator, "class_log_prior_"):
+        return np.exp(estimator.class_log_prior_)
+    return getattr(estimator, "class_count_", None)
+
+
 def _fitted(estimator: Any, X: Any, y: np.ndarray, fit_params: dict[str, Any]) -> Any:
     """Fit an estimator; joblib keeps what is returned."""
     return estimator.fit(X, y, **fit_params)
@@ -282,8 +313,17 @@ def _adjusted(probabilities: Any, factors: np.ndarray, tau: float) -> np.ndarray
 def _check_prior(prior: Any, n_classes: int | None) -> np.ndarray:
     if prior is None:
         return np.empty(0)
-    shares = np.asarray(prior, dtype=float)
-    good = shares.ndim == 1 and np.isfinite(shares).all() and (shares >= 0).all() and shares.any()
+    try:
+        shares = np.asarray(prior, dtype=float)
+    except (TypeError, ValueError):
+        shares = np.empty(0)
+    good = (
+        shares.ndim == 1
+        and len(shares)
+        and np.isfinite(shares).all()
+        and (shares >= 0).all()
+        and shares.any()
+    )
     if not good or (n_classes is not None and len(shares) != n_classes):
         raise ValueError(
             f"prior={prior!r}: pass a share, or a count, for each class"

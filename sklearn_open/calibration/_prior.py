@@ -14,7 +14,7 @@ __all__ = ["PriorDividedOut", "divided_by", "prior_factors"]
 
 
 def prior_factors(class_counts: Any, tau: float) -> np.ndarray:
-    """Return (n_max / n_c)^tau, what the probability of each class is multiplied by.
+    """Return what the probability of each class is multiplied by: n_c^-tau, 1 at most.
 
     Parameters
     ----------
@@ -25,9 +25,10 @@ def prior_factors(class_counts: Any, tau: float) -> np.ndarray:
         Strength; 0 changes nothing.
     """
     counts = np.asarray(class_counts, dtype=float)
-    if counts.max() < 1:  # shares
+    if counts.sum() <= 1 + 1e-9:  # shares
         counts = np.where(counts == 0, counts[counts > 0].min(), counts)
-    return np.exp(-tau * relative_log_prior(counts_without_zeros(counts)))
+    exponents = -tau * relative_log_prior(counts_without_zeros(counts))
+    return np.exp(exponents - exponents.max())  # none beyond what a float holds
 
 
 def divided_by(probabilities: Any, factors: Any) -> Any:

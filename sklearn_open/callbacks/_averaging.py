@@ -45,6 +45,13 @@ class WeightAveraging(Callback):
                 f"callbacks__averaging__decay={self.decay!r}: pass a number of 0 or more, below 1."
             )
         self.average_ = None
+        for _, callback in net.callbacks_ if net.averaging is not None else ():
+            if getattr(callback, "load_best", False):
+                raise ValueError(
+                    f"averaging={net.averaging!r} puts an average in the place of the last "
+                    f"weights, and {type(callback).__name__}(load_best=True) those of one epoch. "
+                    "Use one of them."
+                )
 
     def on_batch_end(self, net: Any, training: bool = True, **kwargs: Any) -> None:
         """Take up the weights of a step."""

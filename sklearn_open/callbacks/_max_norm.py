@@ -57,12 +57,19 @@ class MaxNorm(Callback):
                 f"{known}."
             )
 
-    @torch.no_grad()
     def on_batch_end(self, net: Any, training: bool = True, **kwargs: Any) -> None:
-        """Shorten what is too long."""
+        """Shorten what a step has made too long."""
         if training:
-            for weight in self._matrices(net):
-                weight.copy_(torch.renorm(weight, p=2, dim=0, maxnorm=self.max_norm))
+            self._shorten(net)
+
+    def on_train_end(self, net: Any, **kwargs: Any) -> None:
+        """Shorten what is too long in an average of weights."""
+        self._shorten(net)
+
+    @torch.no_grad()
+    def _shorten(self, net: Any) -> None:
+        for weight in self._matrices(net):
+            weight.copy_(torch.renorm(weight, p=2, dim=0, maxnorm=self.max_norm))
 
     def _matrices(self, net: Any) -> list[torch.Tensor]:
         named = net.module_.named_parameters()

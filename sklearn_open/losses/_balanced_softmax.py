@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import torch
 
 from sklearn_open._checks import is_number
@@ -13,7 +14,6 @@ from sklearn_open.losses._base import (
     ShiftedLogitsLoss,
     check_prior,
     checked_for,
-    counts_without_zeros,
     relative_log_prior,
 )
 
@@ -85,14 +85,19 @@ class BalancedSoftmaxLoss(ShiftedLogitsLoss):
                 "if the loader draws in other shares."
             )
 
+    def counts(self, logits: torch.Tensor) -> np.ndarray:
+        """Return the counts of the prior, one at least; see `ClassCountLoss.counts`."""
+        if self.prior == "drawn" and self.drawn_counts is not None:
+            drawn = np.asarray(self.drawn_counts, dtype=float)
+            return checked_for(drawn, logits, type(self).__name__)
+        return super().counts(logits)
+
     def shifted(self, logits: torch.Tensor, codes: torch.Tensor) -> torch.Tensor:
         """Return the logits plus the log prior."""
         counts = self.counts(logits)
-        if self.prior == "drawn" and self.drawn_counts is not None:
-            counts = checked_for(self.drawn_counts, logits, type(self).__name__)
         if self.tau == 0:
             return logits
-        shift = self.tau * relative_log_prior(counts_without_zeros(counts))
+        shift = self.tau * relative_log_prior(counts)
         return logits + constant(shift, logits.device, logits.dtype)
 
     def extra_repr(self) -> str:

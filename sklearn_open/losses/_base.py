@@ -21,6 +21,7 @@ __all__ = [
     "begin_epoch",
     "check_prior",
     "counts_without_zeros",
+    "is_told_of_epochs",
     "relative_log_prior",
 ]
 
@@ -57,6 +58,15 @@ def begin_epoch(criterion: nn.Module, facts: EpochFacts) -> None:
     tell = getattr(criterion, "begin_epoch", None)
     if tell is not None:
         tell(facts)
+        return
+    for part in criterion.children():
+        begin_epoch(part, facts)
+
+
+def is_told_of_epochs(criterion: Any) -> bool:
+    """Whether a criterion, or a loss in it, wants to know what an epoch is like."""
+    parts = criterion.modules() if isinstance(criterion, nn.Module) else ()
+    return any(hasattr(part, "begin_epoch") for part in parts)
 
 
 class ClassCountLoss(nn.Module, ABC):

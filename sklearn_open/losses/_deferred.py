@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from typing import Any
 
@@ -24,7 +25,7 @@ class DeferredLoss(nn.Module):
     ----------
     early : class, callable, str or torch.nn.Module, default="cross_entropy"
         The first loss; a class, or a name as for ``criterion=``, is called with ``early__...``. An
-        instance is taken as it is.
+        instance is copied.
     late : class, callable, str or torch.nn.Module, default="balanced_softmax"
         The second one, with ``late__...``.
     **params : dict
@@ -101,7 +102,7 @@ def _made(part: str, loss: Any, params: dict[str, Any]) -> nn.Module:
     if isinstance(loss, nn.Module):
         if params:
             raise TypeError(f"{loss!r} is made already: pass its class with {sorted(params)}.")
-        return loss
+        return copy.deepcopy(loss)  # it will be told of epochs
     maker: Callable[..., nn.Module] = find_loss(loss)
     try:
         return maker(**params)

@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from sklearn_open._checks import check_one_of, is_number
 from sklearn_open._constants import constant
-from sklearn_open.losses._base import ClassCountLoss
+from sklearn_open.losses._base import ClassCountLoss, counts_without_zeros
 
 __all__ = ["LabelAwareSmoothingLoss"]
 
@@ -103,6 +103,7 @@ class LabelAwareSmoothingLoss(ClassCountLoss):
             Rows of each class; None for those that the loss knows.
         """
         counts = np.asarray(self.class_counts if counts is None else counts, dtype=float)
+        counts = counts_without_zeros(counts)
         spread = counts.max() - counts.min()
         if spread == 0:
             return np.zeros(len(counts))

@@ -37,8 +37,9 @@ class LADELoss(BalancedSoftmaxLoss):
         class c. "paper": Eqs. 13 and 16, p_u(y_i) / p_s(y_i) for row i, and a sum over the classes
         in the batch. "rows": weights of rows, and a sum over all classes.
     prior, class_counts, weight, reduction
-        See `BalancedSoftmaxLoss`. Class weights are for Balanced Softmax; with
-        ``reduction="none"`` every row has all of the regulariser.
+        See `BalancedSoftmaxLoss`; both parts follow `prior`. `weight` is for Balanced Softmax.
+        With ``reduction="none"`` every row has all of the regulariser, and so class weights of the
+        estimator scale it by the mean weight of the batch if ``class_weight__reduction="mean"``.
 
     Raises
     ------

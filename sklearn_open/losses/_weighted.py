@@ -75,7 +75,12 @@ def check_takes_weights(criterion: nn.Module) -> None:
     )
     for part in parts:
         kind = type(part).__name__
-        if getattr(part, "reduction", None) not in ("none", "mean", "sum"):
+        if getattr(part, "reduction", "mean") != "mean":
+            raise ValueError(
+                f"class_weight= takes the mean over a batch, and {kind} has reduction="
+                f"{part.reduction!r}. Leave criterion__reduction out, or pass class_weight=None."
+            )
+        if not hasattr(part, "reduction"):
             raise ValueError(
                 f"class_weight= weights the rows of a batch, and {kind} gives one number for all "
                 "of them. Give it an attribute `reduction`, by which 'none' means one loss for "

@@ -20,7 +20,9 @@ def make_classifier(recipe: str, method: str = "open", **overrides: Any) -> OPeN
     method : str, default="open"
         One of `list_methods`: what is done about the imbalance.
     **overrides : dict
-        Parameters of `OPeNClassifier` in place of either's, or beside them.
+        Parameters of `OPeNClassifier` in place of either's, or beside them. With another
+        ``criterion`` or ``class_weight`` the method's ``criterion__...`` or ``class_weight__...``
+        are left out. What a method needs of the network (``module__head``) stays.
 
     Returns
     -------
@@ -39,4 +41,10 @@ def make_classifier(recipe: str, method: str = "open", **overrides: Any) -> OPeN
     >>> clf.criterion, clf.class_weight, clf.max_epochs
     ('ldam', 'effective', 200)
     """
-    return OPeNClassifier.from_recipe(recipe, **{**method_parameters(method), **overrides})
+    parameters = method_parameters(method)
+    for part in ("criterion", "class_weight"):
+        if part in overrides and overrides[part] != parameters.get(part):
+            parameters = {n: v for n, v in parameters.items() if not n.startswith(f"{part}__")}
+    if getattr(overrides.get("resampler"), "delta", None) is not None:
+        parameters.pop("delta", None)  # whoever brings a sampler brings its delta
+    return OPeNClassifier.from_recipe(recipe, **{**parameters, **overrides})

@@ -77,7 +77,7 @@ def test_weights_can_be_set_on_a_fitted_estimator(images):
 def test_a_training_that_ends_before_its_weights_set_in_is_told_of(images):
     stop = EarlyStopping("train_loss", patience=1, threshold=10, threshold_mode="abs")
     clf = OPeNClassifier(resampler=None, class_weight="balanced", callbacks=[stop], **SETTINGS)
-    with pytest.warns(UserWarning, match="no class weight or late loss was at work"):
+    with pytest.warns(UserWarning, match="no class weight, late loss or average was at work"):
         clf.fit(*images)
 
 

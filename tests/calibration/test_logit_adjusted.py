@@ -152,6 +152,8 @@ def test_data_frames_keep_their_columns():
         ({"tau": "cv", "taus": []}, r"taus=\[\]"),
         ({"prior": [0.5, -0.5, 1]}, "pass a share, or a count, for each class"),
         ({"prior": [0.5, 0.5]}, r"for each class \(3 of them\)"),
+        ({"prior": "uniform"}, "pass a share, or a count, for each class"),
+        ({"scoring": None}, "scoring=None: pass a scorer"),
     ],
 )
 def test_wrong_values_are_refused(params, message):
@@ -168,3 +170,39 @@ def test_what_it_cannot_do():
     frozen = FrozenEstimator(LogisticRegression().fit(X_TRAIN, Y_TRAIN))
     with pytest.raises(ValueError, match=r"labels that the estimator does not know: \[7\]"):
         LogitAdjustedClassifier(frozen).fit(X_TEST, np.where(Y_TEST == 2, 7, Y_TEST))
+
+
+def test_folds_see_labels_as_they_were_given():
+    """Weights by label, and classes in another order, are those of the whole fit."""
+    names = np.array(["a", "b", "c"])[Y_TRAIN]
+    weighted = LogisticRegression(class_weight={"a": 1, "b": 9, "c": 70})
+    assert LogitAdjustedClassifier(weighted, "cv").fit(X_TRAIN, names).tau_ < 0.5
+    params = {"resampler": None, "max_epochs": 8, "start_epoch": 0, "random_state": 0}
+    scores = [
+        LogitAdjustedClassifier(
+            OPeNClassifier(classes=order, verbose=0, **params), "cv", taus=(0.0, 1.0), cv=3
+        )
+        .fit(X_TRAIN.astype(np.float32), names)
+        .cv_scores_
+        for order in (["a", "b", "c"], ["c", "a", "b"])
+    ]
+    assert min(map(min, scores)) > 0.33
+
+
+@pytest.mark.filterwarnings("ignore:y_pred contains classes not in y_true")
+def test_rows_may_lack_a_class_that_a_frozen_estimator_knows():
+    frozen = FrozenEstimator(LogisticRegression().fit(X_TRAIN, Y_TRAIN))
+    rows = Y_TEST != 1
+    adjusted = LogitAdjustedClassifier(frozen, "cv", prior=[0.85, 0.1, 0.05])
+    assert adjusted.fit(X_TEST[rows], Y_TEST[rows]).predict_proba(X_TEST).shape[1] == 3
+
+
+def test_weights_of_rows_are_in_the_prior():
+    weight = 1 / np.bincount(Y_TRAIN)[Y_TRAIN]
+    adjusted = LogitAdjustedClassifier(LogisticRegression())
+    adjusted.fit(X_TRAIN, Y_TRAIN, sample_weight=weight)
+    np.testing.assert_allclose(adjusted.prior_, 1 / 3)
+    told = FrozenEstimator(GaussianNB(priors=[0.2, 0.3, 0.5]).fit(X_TRAIN, Y_TRAIN))
+    np.testing.assert_allclose(
+        LogitAdjustedClassifier(told).fit(X_TEST, Y_TEST).prior_, [0.2, 0.3, 0.5]
+    )

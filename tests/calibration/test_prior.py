@@ -30,8 +30,10 @@ def test_it_is_the_softmax_of_logits_minus_tau_log_prior(tau):
 
 
 def test_classes_without_rows_have_finite_factors():
-    np.testing.assert_allclose(prior_factors([9, 0, 3], 1), [1, 9, 3])
-    np.testing.assert_allclose(prior_factors([0.75, 0, 0.25], 1), [1, 3, 3])
+    np.testing.assert_allclose(prior_factors([9, 0, 3], 1), [1 / 9, 1, 1 / 3])
+    np.testing.assert_allclose(prior_factors([0.75, 0, 0.25], 1), [1 / 3, 1, 1])
+    np.testing.assert_allclose(prior_factors([0.9, 0.1, 0], 1), [1 / 9, 1, 1])
+    assert np.isfinite(divided_by(np.array([[0.5, 0.5]]), prior_factors([99, 1], 300))).all()
 
 
 def test_in_the_classifier_it_costs_no_training(images):

@@ -5,6 +5,7 @@ import pickle
 
 import pytest
 import torch
+from skorch.callbacks import EarlyStopping
 
 from sklearn_open import OPeNClassifier
 from sklearn_open.callbacks import WeightAveraging
@@ -71,3 +72,15 @@ def test_wrong_decays_are_refused_before_training(images, decay):
     clf = OPeNClassifier(averaging="ema", callbacks__averaging__decay=decay, **SETTINGS)
     with pytest.raises(ValueError, match="callbacks__averaging__decay="):
         clf.fit(*images)
+
+
+def test_what_would_throw_the_average_away_is_refused(images):
+    best = EarlyStopping("train_loss", patience=50, load_best=True)
+    with pytest.raises(ValueError, match=r"averaging='swa'.*load_best=True"):
+        OPeNClassifier(averaging="swa", callbacks=[best], **SETTINGS).fit(*images)
+
+
+@pytest.mark.parametrize("params", [{"start_epoch": 9}, {"callbacks__averaging": None}])
+def test_an_average_of_nothing_is_told_of(images, params):
+    with pytest.warns(UserWarning, match="has averaged nothing"):
+        OPeNClassifier(averaging="swa", **{**SETTINGS, **params}).fit(*images)

@@ -37,3 +37,9 @@ def test_a_limit_out_of_reach_changes_nothing(images):
 def test_what_fits_nothing_is_refused(images, callback, message):
     with pytest.raises(ValueError, match=message):
         OPeNClassifier(callbacks=[callback], **SETTINGS).fit(*images)
+
+
+def test_averages_are_no_longer_either(images):
+    params = {**SETTINGS, "averaging": "ema", "start_epoch": 1}
+    clf = OPeNClassifier(callbacks=[MaxNorm(0.3)], **params).fit(*images)
+    assert lengths(clf).max() <= 0.3 + 1e-6

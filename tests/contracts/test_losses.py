@@ -196,6 +196,10 @@ def test_what_is_switched_off_has_the_bits_of_what_is_left(images, params, same_
         ({"class_weight__reduction": "sum"}, "class_weight__reduction='sum' is unknown"),
         ({"class_weight": {5: 2}}, "weights for '5', and the labels are 0, 1, 2"),
         ({"class_weight": "balanced", "criterion__weight": [1.0, 2, 3]}, "both weight classes"),
+        (
+            {"class_weight": "balanced", "criterion__reduction": "sum"},
+            "CrossEntropyLoss has reduction='sum'",
+        ),
         ({"mixup": 0}, "mixup=0"),
         ({"mixup": "yes"}, "mixup='yes'"),
         ({"averaging": "mean"}, "averaging='mean' is unknown"),

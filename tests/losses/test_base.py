@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
+from sklearn_open import OPeNClassifier
 from sklearn_open.losses import BalancedSoftmaxLoss, ClassCountLoss, EpochFacts, FocalLoss
 from sklearn_open.losses._base import begin_epoch
 
@@ -80,3 +81,23 @@ def test_logits_of_other_classes_are_refused(logits):
         BalancedSoftmaxLoss(class_counts=[2, 1])(logits, CODES)
     with pytest.raises(ValueError, match="reduction='average' is unknown"):
         FocalLoss(reduction="average")
+
+
+class Inside(torch.nn.Module):
+    """A criterion of one's own around one of ours."""
+
+    def __init__(self):
+        super().__init__()
+        self.inner = BalancedSoftmaxLoss()
+
+    def forward(self, logits, codes):
+        return self.inner(logits, codes) + 1e-3 * logits.square().mean()
+
+
+def test_losses_inside_of_others_are_told(images):
+    clf = OPeNClassifier(criterion=Inside, max_epochs=1, random_state=0, verbose=0).fit(*images)
+    assert clf.criterion_.inner.class_counts.tolist() == [36, 18, 6]
+    given = BalancedSoftmaxLoss()
+    late = {"criterion": "deferred", "criterion__late": given, "start_epoch": 0}
+    OPeNClassifier(max_epochs=1, verbose=0, **late).fit(*images)
+    assert given.class_counts is None  # what was given is copied

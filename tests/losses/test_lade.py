@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from sklearn_open.losses import BalancedSoftmaxLoss, LADELoss
+from sklearn_open.losses import BalancedSoftmaxLoss, EpochFacts, LADELoss
 
 COUNTS = [60, 30, 10]
 LOGITS = [[1.0, 0.2, -0.5], [0.4, 1.1, 0.0], [-0.3, 0.5, 0.9], [0.8, -0.6, 0.1]]
@@ -80,3 +80,10 @@ def test_without_a_regularizer_it_has_the_bits_of_balanced_softmax(logits, reduc
 def test_wrong_values_are_refused(params, message):
     with pytest.raises(ValueError, match=message):
         LADELoss(**params)
+
+
+def test_both_parts_follow_the_prior_that_is_drawn(logits):
+    codes = torch.tensor([0, 1, 2, 0, 1])
+    loss = LADELoss(prior="drawn")
+    loss.begin_epoch(EpochFacts(5, True, COUNTS, [33, 33, 33]))
+    assert torch.equal(loss(logits, codes), LADELoss(class_counts=[33] * 3)(logits, codes))

@@ -3,7 +3,7 @@
 import pytest
 from sklearn.base import clone
 
-from sklearn_open import OPeNClassifier
+from sklearn_open import OPeNClassifier, PureNoiseOverSampler
 from sklearn_open._parameters.settings import check_names_of_parts, check_settings
 from sklearn_open.recipes import (
     get_recipe,
@@ -51,3 +51,13 @@ def test_unknown_names_are_refused():
         make_classifier("cifar10_lt_ir100", "ldam")
     with pytest.raises(ValueError, match="no recipe"):
         make_classifier("cifar10", "erm")
+
+
+def test_parameters_of_a_replaced_part_are_left_out():
+    clf = make_classifier("cifar10_lt_ir100", "lade", criterion="focal")
+    check_names_of_parts(clf)
+    assert not [name for name in clf.get_params(deep=False) if name.startswith("criterion__")]
+    clf = make_classifier("cifar10_lt_ir100", "drw", class_weight="balanced")
+    check_names_of_parts(clf)
+    sampler = PureNoiseOverSampler(delta=0.5)
+    assert make_classifier("cifar10_lt_ir100", "open", resampler=sampler).delta is None
