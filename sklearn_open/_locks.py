@@ -1,12 +1,17 @@
-"""A lock for what belongs to the process, such as global random states."""
+"""Locks: for what belongs to the process, as global random states, and between processes."""
 
 from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
-__all__ = ["ProcessLock"]
+from filelock import FileLock, Timeout
+
+__all__ = ["ProcessLock", "file_lock"]
 
 
 class ProcessLock:
@@ -53,3 +58,26 @@ class ProcessLock:
 
     def __exit__(self, *error: Any) -> None:
         self.release()
+
+
+@contextmanager
+def file_lock(path: Path, raise_if_interrupted: Callable[[], None]) -> Iterator[None]:
+    """Hold a lock between processes, waiting for whoever has it.
+
+    Parameters
+    ----------
+    path : path
+        Its file. The system frees the lock of a process that was killed.
+    raise_if_interrupted : callable
+        Ends the waiting.
+    """
+    lock = FileLock(path)
+    while not lock.is_locked:
+        try:
+            lock.acquire(timeout=1)
+        except Timeout:
+            raise_if_interrupted()
+    try:
+        yield
+    finally:
+        lock.release()

@@ -92,6 +92,7 @@ class FittedNet(TrainingNet, Protocol):
     transform_: Any
     history_: Any
     class_count_: np.ndarray
+    only_in_training_: tuple[str, ...]
 
     @property
     def predict_nonlinearity_(self) -> Callable[[torch.Tensor], torch.Tensor]:

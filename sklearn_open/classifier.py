@@ -123,8 +123,8 @@ class OPeNClassifier(TwoRouteNet):
         Epochs, or share of `max_epochs`, of linear warm-up; see `StepSchedule`.
     lr_milestones : sequence of int or float, default=(0.8, 0.9)
         Epochs, or shares of `max_epochs`, at which the learning rate drops.
-    lr_decay : float, default=0.01
-        Factor at each milestone.
+    lr_decay : float or "cosine", default=0.01
+        Factor at each milestone. "cosine" decays without milestones, see `StepSchedule`.
     criterion : class or str, default=torch.nn.CrossEntropyLoss
         The loss, the mean over all rows of a batch, noise rows included; or the name of one of
         `sklearn_open.losses`, as "balanced_softmax", which know how many rows each class has.
@@ -244,7 +244,7 @@ class OPeNClassifier(TwoRouteNet):
         random_state: Any = None,
         warmup_epochs: int | float = 0.025,
         lr_milestones: Sequence[int | float] = (0.8, 0.9),
-        lr_decay: float = 0.01,
+        lr_decay: float | str = 0.01,
         criterion: Any = torch.nn.CrossEntropyLoss,
         class_weight: Any = None,
         mixup: float | None = None,

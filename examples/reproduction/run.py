@@ -28,28 +28,50 @@ TAUS = (0.0, 0.25, 0.5, 0.75, 1.0, 1.5)  # strengths of post-hoc logit adjustmen
 PATHS = ("memory", "checkpoint", "checkpoint_every", "verbose")
 
 
-def train(experiment: Experiment, X: Any, y: Any, work: Path, verbose: int) -> OPeNClassifier:
+def train(experiment: Experiment, X: Any, y: Any, work: Path, verbose: int) -> Any:
     """Return the trained classifier; what was done before is taken from `work`."""
     clf = experiment.classifier(verbose=verbose, checkpoint=work / experiment.name)
-    clf.set_params(checkpoint_every=max(1, clf.max_epochs // 20))
+    first = stages_of(clf)[0]
+    first.set_params(checkpoint_every=max(1, first.max_epochs // 20))
     if not isinstance(X, ListedImages):  # images that are read while training are not compared
         clf.set_params(memory=work / "memory")
-    clf.fit(X, y)
-    if clf.interrupted_:
-        raise SystemExit(f"Stopped. The same command goes on with epoch {len(clf.history)}.")
+    try:
+        clf.fit(X, y)
+    except KeyboardInterrupt:
+        raise SystemExit("Stopped. The same command goes on.") from None
+    if any(stage.interrupted_ for stage in stages_of(clf)):
+        raise SystemExit("Stopped. The same command goes on.")
     return clf
 
 
-def parameters_of(clf: OPeNClassifier) -> dict[str, str]:
+def stages_of(clf: Any) -> list[Any]:
+    """Return what is trained one after the other; once fitted, as it was fitted."""
+    if isinstance(clf, OPeNClassifier):
+        return [clf]
+    fitted = hasattr(clf, "estimator_")
+    both = (
+        (clf.first_stage_, clf.final_estimator_) if fitted else (clf.estimator, clf.final_estimator)
+    )
+    return [stage for stage in both if stage is not None]
+
+
+def parameters_of(clf: Any) -> dict[str, str]:
     """Return what decides what is trained."""
-    return {k: repr(v) for k, v in clf.get_params(deep=False).items() if k not in PATHS}
+    params = clf.get_params(deep=not isinstance(clf, OPeNClassifier))
+    return {
+        k: repr(v)
+        for k, v in params.items()
+        if k.rpartition("__")[2] not in PATHS and k not in ("estimator", "final_estimator")
+    }
 
 
 def result_of(
-    experiment: Experiment, clf: OPeNClassifier, data: tuple[Any, Any, Any, Any]
+    experiment: Experiment, fitted: Any, data: tuple[Any, Any, Any, Any]
 ) -> dict[str, Any]:
     """Return what there is to know of a training."""
     X, y, X_test, y_test = data
+    stages = stages_of(fitted)
+    clf = fitted if isinstance(fitted, OPeNClassifier) else fitted.estimator_
     predicted = clf.predict(X_test)
     groups = equal_group_accuracy(y_test, predicted, y_train=y)
     tau = clf.logit_adjustment
@@ -64,18 +86,29 @@ def result_of(
         "script": "examples/reproduction/run.py",
         "name": experiment.name,
         "experiment": dataclasses.asdict(experiment),
-        "parameters": parameters_of(clf),
+        "parameters": parameters_of(fitted),
         "class_counts": np.bincount(y).tolist(),
         "accuracy": float(np.mean(predicted == y_test)),
         "group_accuracy": groups.tolist(),
         "class_accuracy": [float(np.mean(predicted[y_test == c] == c)) for c in np.unique(y_test)],
         "logit_adjusted": adjusted,
-        "train_loss": [round(loss, 4) for loss in clf.history[:, "train_loss"]],
-        "epoch_seconds": [round(seconds, 1) for seconds in clf.history[:, "dur"]],
+        "train_loss": [round(e["train_loss"], 4) for stage in stages for e in stage.history],
+        "epoch_seconds": [round(e["dur"], 1) for stage in stages for e in stage.history],
+        **learnt(stages),
         "data": {"train": data_digest(X, y), "test": data_digest(X_test, y_test)},
         "code": code(),
         "libraries": libraries(),
         "machine": machine(clf),
+    }
+
+
+def learnt(stages: list[Any]) -> dict[str, Any]:
+    """Return what methods record of some epochs."""
+    rows = [epoch for stage in stages for epoch in stage.history]
+    return {
+        name: [row[name] for row in rows if name in row]
+        for name in ("n_translated", "class_rates")
+        if any(name in row for row in rows)
     }
 
 

@@ -100,9 +100,11 @@ def milestones(name: str, value: Any) -> None:
 
 
 def decay(name: str, value: Any) -> None:
-    """Check a factor above 0."""
+    """Check a factor above 0, or the name of a decay."""
+    if isinstance(value, str) and value == "cosine":
+        return
     if not is_number(value) or not float(value) > 0:
-        raise ValueError(f"{name}={value!r} is not a factor. Pass a number above 0.")
+        raise ValueError(f"{name}={value!r} is not a factor. Pass a number above 0, or 'cosine'.")
 
 
 def batch_rows(name: str, value: Any) -> None:

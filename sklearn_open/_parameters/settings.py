@@ -15,7 +15,7 @@ from sklearn_open._warnings import warn_user
 from sklearn_open.losses._class_weight import effective_number_weights
 from sklearn_open.losses._deferred import DeferredLoss
 from sklearn_open.losses._names import find_loss
-from sklearn_open.over_sampling._base import NoiseSampler
+from sklearn_open.over_sampling._base import EpochSampler
 from sklearn_open.plan import MIN_NATURAL_ROWS
 
 __all__ = [
@@ -152,7 +152,7 @@ def check_resampling(net: Parameterized, resampler: Any) -> None:
     """Refuse a resampler that does not fit the composition; warn where no noise would be left."""
     params = net.get_params(deep=False)
     composition, own = params["composition"], getattr(resampler, "composition", None)
-    makes_plans = isinstance(resampler, NoiseSampler)
+    makes_plans = isinstance(resampler, EpochSampler)
     wanted = "even" if own is None else f"{own!r} or 'even'"
     if own is not None and composition not in ("even", own):
         raise ValueError(
@@ -161,8 +161,8 @@ def check_resampling(net: Parameterized, resampler: Any) -> None:
         )
     if resampler is not None and not makes_plans and composition != "even":
         raise ValueError(
-            f"composition={composition!r} is a drawing of samplers that make noise, such as "
-            f"PureNoiseOverSampler, and resampler is {resampler!r}. Use composition='even' with it."
+            f"composition={composition!r} is a drawing of this library's samplers, and "
+            f"resampler is {resampler!r}. Use composition='even' with it."
         )
     if resampler is not None and has_own_loader(net, "iterator_train"):
         raise ValueError(

@@ -96,7 +96,7 @@ TABLE = (
     _later("module__checkpoint_path", kept="fetched", predicts=True),
     # --- rebalancing and noise ---
     _later("delta", unset=DEFAULT_DELTA, check=checks.share),
-    _later("resampler", at_fit=True),
+    _later("resampler", kept="name", at_fit=True),
     _later("resampler__", at_fit=True),
     _later("start_epoch", in_epochs=True, check=check_epoch),
     _later("composition", check=checks.one_of(COMPOSITIONS)),

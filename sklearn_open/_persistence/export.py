@@ -73,6 +73,10 @@ class RawToProbabilities(nn.Module):
 
     def forward(self, pixels: torch.Tensor) -> torch.Tensor:
         """Return the probabilities (n, n_classes) of rows in the units that were fitted."""
+        return self.nonlinearity(self.to_logits(pixels))
+
+    def to_logits(self, pixels: torch.Tensor) -> torch.Tensor:
+        """Return the network's logits (n, n_classes), of which probabilities are made."""
         if tuple(pixels.shape[1:]) != self.row_shape:
             raise ValueError(
                 f"the rows have shape {tuple(pixels.shape[1:])}; needed is {self.row_shape} "
@@ -80,4 +84,4 @@ class RawToProbabilities(nn.Module):
             )
         # The same steps in the same order as in `BatchTransform.evaluate`, for the same rounding.
         unit = (pixels.to(torch.float32) - self.low) / self.width
-        return self.nonlinearity(main_output(self.network((unit - self.mean) / self.std)))
+        return main_output(self.network((unit - self.mean) / self.std))

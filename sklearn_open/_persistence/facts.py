@@ -19,6 +19,7 @@ import skorch
 import torch
 
 import sklearn_open.backbones as backbones
+import sklearn_open.over_sampling as over_sampling
 from sklearn_open._inputs.pixels import PixelScale
 from sklearn_open._parameters.signature import defaults
 from sklearn_open._parameters.table import is_of_a_part, names_where
@@ -56,7 +57,7 @@ def known(component: str) -> dict[str, Any]:
 
     Parameters
     ----------
-    component : {"module", "criterion", "optimizer"}
+    component : {"module", "criterion", "optimizer", "resampler"}
         The parameter that is looked for, or one of its own, as "criterion__late".
     """
     component = component.partition("__")[0]
@@ -66,6 +67,13 @@ def known(component: str) -> dict[str, Any]:
         ours = {f"sklearn_open.backbones.{n}": getattr(backbones, n) for n in network_names()}
         names = models.list_models(module=models)
         return ours | {f"torchvision.models.{n}": models.get_model_builder(n) for n in names}
+    if component == "resampler":
+        samplers = {name: getattr(over_sampling, name) for name in over_sampling.__all__}
+        return {
+            f"sklearn_open.over_sampling.{name}": value
+            for name, value in samplers.items()
+            if isinstance(value, type)
+        }
     home: Any
     home, base = {
         "criterion": (torch.nn, torch.nn.modules.loss._Loss),

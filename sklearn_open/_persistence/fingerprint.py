@@ -129,7 +129,8 @@ def comparable(value: Any) -> Any:
     if isinstance(value, Callback):  # without what it has seen
         return type(value), comparable(_arguments(value))
     if isinstance(value, BaseEstimator):
-        return type(value), comparable(value.get_params(deep=False))
+        learnt = getattr(value, "module_", None)  # a teacher goes by its weights
+        return type(value), comparable(value.get_params(deep=False)), comparable(learnt)
     return value
 
 

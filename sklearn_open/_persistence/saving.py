@@ -40,7 +40,7 @@ __all__ = ["load_net", "save_net"]
 def save_net(net: FittedNet, path: Any) -> None:
     """Write a fitted estimator to a file; see `OPeNClassifier.save`."""
     net.check_is_fitted(["module_", "transform_"])
-    modules = list(net.parts_.modules)
+    modules = [name for name in net.parts_.modules if name not in net.only_in_training_]
     if modules != ["module_"]:
         raise TypeError(
             f"this {type(net).__name__} has the networks {modules}, and a file keeps only "

@@ -6,16 +6,16 @@ it reached in a folder, and the others take it from there, bit for bit what they
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
 from sklearn.utils.validation import check_memory
 
 from sklearn_open._inputs.lazy import LazyImages
+from sklearn_open._locks import file_lock
 from sklearn_open._persistence.fingerprint import (
     comparable,
     compared_params,
@@ -90,7 +90,7 @@ class SharedPhase:
         _tell_of_earlier_versions(folder)
         # Of fits that need the same phase at the same time, one trains it and the others wait. The
         # system frees the lock of a process that was killed.
-        with self._alone(folder / f"phase-{key}.lock"):
+        with file_lock(folder / f"phase-{key}.lock", self.raise_if_interrupted):
             state = self.memory.cache(_reach, ignore=["phase", "train"])(key, self, train)
         if len(self.net.history) == 0:
             with self._ordinary_norm():
@@ -125,20 +125,6 @@ class SharedPhase:
         net = self.net
         optimizers = list(net.parts_.optimizers.values())
         return ordinary_norm(net.module_, optimizers, net.norm, net.noise_grad)
-
-    @contextmanager
-    def _alone(self, path: Path) -> Iterator[None]:
-        """Wait for other fits; Ctrl-C ends that."""
-        lock = FileLock(path)
-        while not lock.is_locked:
-            try:
-                lock.acquire(timeout=1)
-            except Timeout:
-                self.raise_if_interrupted()
-        try:
-            yield
-        finally:
-            lock.release()
 
     def key(self) -> str:
         """Return a name for all that the state at the end of the phase depends on."""

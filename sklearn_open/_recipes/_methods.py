@@ -2,43 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 from sklearn_open._checks import listed, near_names
-from sklearn_open._recipes._recipe import Setting, Sourced
+from sklearn_open._recipes._recipe import Method, Setting
+from sklearn_open._recipes._two_stages import TWO_STAGES
+from sklearn_open.over_sampling._m2m import M2mOverSampler
 
 __all__ = ["METHODS", "Method", "get_method", "list_methods", "method_parameters"]
-
-
-@dataclass(frozen=True, repr=False)
-class Method(Sourced):
-    """What is done about the imbalance; printed as a table.
-
-    Parameters
-    ----------
-    name : str
-        What `get_method` knows it by.
-    title : str
-        What it is, in words.
-    settings : tuple of Setting
-        Parameters of `OPeNClassifier` with their sources. What is not among them is as the
-        classifier, or its recipe, has it.
-    """
-
-    name: str
-    title: str
-    settings: tuple[Setting, ...]
-
-    def __repr__(self) -> str:
-        shown = [(s.parameter, f"[{s.value}]" if s.filled else f"{s.value}") for s in self.settings]
-        widths = [max(len(row[column]) for row in shown) for column in range(2)]
-        lines = [
-            f"{name:{widths[0]}}  {value:{widths[1]}}  {setting.source}"
-            for (name, value), setting in zip(shown, self.settings, strict=True)
-        ]
-        foot = ["", "[in brackets]: its paper does not say"] if self.filled else []
-        return "\n".join([f"{self.name}: {self.title}", "", *lines, *foot])
 
 
 _OPEN = "Zada et al. 2022"
@@ -54,6 +25,22 @@ _EFFECTIVE = (
 _BALANCED_SOFTMAX = (
     Setting("criterion", "balanced_softmax", "Ren et al. 2020"),
     Setting("criterion__tau", 1.0, "Ren et al. 2020, Eq. 3; Menon et al. 2021, section 5"),
+)
+_M2M = "Kim et al. 2020"
+_TRANSLATED = (
+    Setting("resampler", M2mOverSampler, f"{_M2M}; teacher=None trains one first"),
+    Setting("resampler__beta", 0.999, f"{_M2M}, script for CIFAR-10; from {{0.9, 0.99, 0.999}}"),
+    Setting("resampler__trade_off", 0.5, f"{_M2M}, script; from {{0.01, 0.1, 0.5}}"),
+    Setting("resampler__threshold", 0.9, f"{_M2M}, script; from {{0.9, 0.99}}"),
+    Setting("resampler__step_size", 0.1, f"{_M2M}, script"),
+    Setting("resampler__n_steps", 10, f"{_M2M}, script"),
+)
+_LDAM_LOSS = (
+    Setting("criterion", "ldam", _LDAM),
+    Setting("criterion__max_margin", 0.5, f"{_LDAM}, code; 0.3 for iNaturalist"),
+    Setting("criterion__scale", 30.0, f"{_LDAM}, code"),
+    Setting("module__head", "cosine", f"{_LDAM}, code: normalised features, weights"),
+    Setting("module__scale", "ldam", "the scale of the loss, 30"),
 )
 _MIXUP = Setting("mixup", 1.0, "Zhong et al. 2021, stage 1; Zhang et al. 2018")
 
@@ -94,11 +81,7 @@ METHODS: dict[str, Method] = {
             "margins for small classes, and deferred class weights",
             (
                 _PLAIN_ROWS,
-                Setting("criterion", "ldam", _LDAM),
-                Setting("criterion__max_margin", 0.5, f"{_LDAM}, code; 0.3 for iNaturalist"),
-                Setting("criterion__scale", 30.0, f"{_LDAM}, code"),
-                Setting("module__head", "cosine", f"{_LDAM}, code: normalised features, weights"),
-                Setting("module__scale", "ldam", "the scale of the loss, 30"),
+                *_LDAM_LOSS,
                 *_EFFECTIVE,
             ),
         ),
@@ -172,19 +155,37 @@ METHODS: dict[str, Method] = {
                 ),
             ),
         ),
+        Method(
+            "m2m",
+            "images of large classes, moved until a teacher takes them for small ones",
+            _TRANSLATED,
+        ),
+        Method(
+            "m2m_ldam",
+            "the same, with margins for small classes",
+            (*_TRANSLATED, *_LDAM_LOSS),
+        ),
+        *TWO_STAGES,
     )
 }
 
 
-def list_methods() -> list[str]:
+def list_methods(n_stages: int | None = None) -> list[str]:
     """Return the names of all methods.
+
+    Parameters
+    ----------
+    n_stages : {1, 2} or None, default=None
+        1: those of an `OPeNClassifier`; 2: those of a `DecoupledClassifier`; None: all.
 
     Returns
     -------
     list of str
-        For `get_method`, which says what each is, and `method_parameters`.
+        For `get_method`, which says what each is, `method_parameters` and `make_classifier`.
     """
-    return list(METHODS)
+    if n_stages not in (None, 1, 2):
+        raise ValueError(f"n_stages={n_stages!r}: pass 1, 2 or None.")
+    return [name for name, one in METHODS.items() if n_stages in (None, one.n_stages)]
 
 
 def get_method(name: str) -> Method:
@@ -218,7 +219,7 @@ def get_method(name: str) -> Method:
 
 
 def method_parameters(name: str) -> dict[str, Any]:
-    """Return the parameters of `OPeNClassifier` that make a method.
+    """Return the parameters that make a method: of `OPeNClassifier`, or of `DecoupledClassifier`.
 
     Parameters
     ----------
@@ -229,7 +230,8 @@ def method_parameters(name: str) -> dict[str, Any]:
     -------
     dict of str to object
         A copy, usable as a cell of a grid. What it does not name is as the classifier, or its
-        recipe, has it.
+        recipe, has it. Those of two stages are ``estimator__...``, ``final_estimator__...`` and
+        `DecoupledClassifier`'s own; `get_method` knows the class of the second stage.
 
     Raises
     ------

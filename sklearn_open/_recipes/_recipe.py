@@ -1,15 +1,15 @@
-"""A recipe: settings with their sources, printed as a table."""
+"""Recipes and methods: settings with their sources, printed as a table."""
 
 from __future__ import annotations
 
 import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from sklearn_open._parameters.table import parameter as row
 from sklearn_open.plan import resolve_epoch
 
-__all__ = ["Recipe", "Setting", "Sourced"]
+__all__ = ["Method", "Recipe", "Setting", "Sourced"]
 
 
 @dataclass(frozen=True)
@@ -108,3 +108,72 @@ class Recipe(Sourced):
         lines = [f"{name:{widths[0]}}  {value:{widths[1]}}  {at}" for name, value, at in rows]
         head = [f"{self.name}: {self.title}", f"data: {self.dataset}, {self.image_size} pixels"]
         return "\n".join([*head, "", *lines, "", "[in brackets]: the paper does not say"])
+
+
+@dataclass(frozen=True, repr=False)
+class Method(Sourced):
+    """What is done about the imbalance; printed as a table.
+
+    Parameters
+    ----------
+    name : str
+        What `get_method` knows it by.
+    title : str
+        What it is, in words.
+    settings : tuple of Setting
+        Parameters of `OPeNClassifier` with their sources; with two stages, of
+        `DecoupledClassifier`. What is not among them is as the classifier, or its recipe, has it.
+    final_estimator : str or None, default=None
+        Name of the class that trains the second stage; None for a method of one stage.
+    for_recipes : dict of str to tuple of Setting
+        What is otherwise with some recipes.
+    """
+
+    name: str
+    title: str
+    settings: tuple[Setting, ...]
+    final_estimator: str | None = None
+    for_recipes: dict[str, tuple[Setting, ...]] = field(default_factory=dict)
+
+    def __hash__(self) -> int:
+        return hash((self.name, self.settings))
+
+    @property
+    def n_stages(self) -> int:
+        """How many trainings it has: 1 or 2."""
+        return 1 if self.final_estimator is None else 2
+
+    def with_recipe(self, recipe: str) -> dict[str, Any]:
+        """Return the parameters that its authors have for a recipe's data set.
+
+        Parameters
+        ----------
+        recipe : str
+            One of `list_recipes`.
+        """
+        own = self.for_recipes.get(recipe.removesuffix("_aa"), ())
+        return {**self.parameters, **{s.parameter: copy.deepcopy(s.value) for s in own}}
+
+    def __repr__(self) -> str:
+        rows = [
+            (s.parameter, f"[{_text(s.value)}]" if s.filled else _text(s.value), s.source)
+            for s in self.settings
+        ]
+        head = [f"{self.name}: {self.title}"]
+        if self.final_estimator is not None:
+            head.append(f"DecoupledClassifier, second stage by {self.final_estimator}")
+        lines = _table(rows)
+        for recipe, settings in self.for_recipes.items():
+            lines += ["", f"with {recipe}:"]
+            lines += _table([(s.parameter, _text(s.value), s.source) for s in settings])
+        foot = ["", "[in brackets]: its paper does not say"] if self.filled else []
+        return "\n".join([*head, "", *lines, *foot])
+
+
+def _text(value: Any) -> str:
+    return value.__name__ if isinstance(value, type) else str(value)
+
+
+def _table(rows: list[tuple[str, str, str]]) -> list[str]:
+    widths = [max(len(row[column]) for row in rows) for column in range(2)]
+    return [f"{name:{widths[0]}}  {value:{widths[1]}}  {source}" for name, value, source in rows]

@@ -16,6 +16,7 @@ from sklearn_open._random import seeded_global_rng
 from sklearn_open._training.heads import make_with_fresh_head
 from sklearn_open.backbones import SmallCNN, SmallMLP
 from sklearn_open.backbones._names import find_maker
+from sklearn_open.nn._modes import in_eval_mode
 from sklearn_open.nn._outputs import main_output
 
 __all__ = ["as_weights", "build_module", "check_output_width", "check_single_rows", "with_defaults"]
@@ -130,19 +131,14 @@ def check_output_width(module: nn.Module, image_shape: tuple[int, ...], n_classe
     """
     name = type(module).__name__
     device = next((p.device for p in module.parameters()), torch.device("cpu"))
-    training = {layer: layer.training for layer in module.modules()}
-    module.eval()  # no statistics are updated, no random numbers drawn
     try:
-        with torch.no_grad():
+        with in_eval_mode(module), torch.no_grad():
             logits = main_output(module(torch.zeros(2, *image_shape, device=device)))
     except (RuntimeError, ValueError, IndexError, TypeError, AssertionError) as error:
         raise ValueError(
             f"module {name} could not process rows of shape {image_shape} (channels, height, "
             f"width). {_advice(image_shape)} It said: {error}"
         ) from error
-    finally:
-        for layer, flag in training.items():
-            layer.training = flag
     shape = tuple(getattr(logits, "shape", ()))
     if shape != (2, n_classes):
         raise ValueError(

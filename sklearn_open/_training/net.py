@@ -77,6 +77,7 @@ class ScikitNet(NeuralNetClassifier):
     scaler_: torch.amp.GradScaler
     batch_in_work_: Batch | None = None  # while callbacks look at it
     __signature__: ClassVar[inspect.Signature]
+    only_in_training_: ClassVar[tuple[str, ...]] = ()  # modules that predictions do without
     history_ = _UnlessSet(lambda: None)
     initialized_ = _UnlessSet(lambda: False)
     virtual_params_ = _UnlessSet(dict)

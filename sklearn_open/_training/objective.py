@@ -21,7 +21,7 @@ from sklearn_open.losses._class_weight import class_weights
 from sklearn_open.losses._ldam import LDAMLoss
 from sklearn_open.losses._weighted import check_takes_weights, weighted_loss
 
-__all__ = ["Objective", "check_criterion", "objective_of"]
+__all__ = ["Objective", "check_criterion", "cosine_heads", "objective_of"]
 
 
 class WeightedNet(TrainingNet, Protocol):
@@ -111,7 +111,7 @@ def objective_of(net: WeightedNet, train: TrainSet, epoch: int) -> Objective:
 
 
 def _tell_of_head(net: WeightedNet) -> None:
-    heads = _cosine_heads(net.module_)
+    heads = cosine_heads(net.module_)
     for loss in _losses(net, LDAMLoss):
         if len(heads) == 1:
             loss.take_cosine_scale(heads[0].scale.item())
@@ -144,7 +144,7 @@ def check_criterion(net: WeightedNet) -> None:
 
 
 def _check_cosine_head(module: nn.Module) -> None:
-    heads = _cosine_heads(module)
+    heads = cosine_heads(module)
     name = type(module).__name__
     if len(heads) != 1:
         raise ValueError(
@@ -160,7 +160,8 @@ def _check_cosine_head(module: nn.Module) -> None:
         )
 
 
-def _cosine_heads(module: nn.Module) -> list[CosineClassifier]:
+def cosine_heads(module: nn.Module) -> list[CosineClassifier]:
+    """Return the cosine classifiers of a network."""
     return [layer for layer in module.modules() if isinstance(layer, CosineClassifier)]
 
 

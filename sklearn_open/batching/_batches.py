@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -85,8 +86,20 @@ class EpochBatches:
                 n = n_natural[b]
                 replaced = pixels[n:] if from_images else None
                 mix = self.transform.draw_mix(codes, n, epoch, b)
-                x = self.transform.train(pixels[:n], codes[n:], epoch, b, replaced, mix)
+                translate = self._translate(codes[:n], epoch, b)
+                x = self.transform.train(pixels[:n], codes[n:], epoch, b, replaced, mix, translate)
                 yield Batch(x, codes, n_noise[b], mix)
+
+    def _translate(
+        self, codes: torch.Tensor, epoch: int, batch: int
+    ) -> Callable[[torch.Tensor], torch.Tensor] | None:
+        """Return what translates a batch, which is made when it is asked for: the network is then
+        as the step before has left it.
+        """
+        translation = self.dataset.translation
+        if translation is None or self.dataset.planner.is_plain(epoch):
+            return None
+        return partial(translation, codes=codes, epoch=epoch, batch=batch)
 
 
 class LoaderBatches:

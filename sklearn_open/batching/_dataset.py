@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
+import torch
 from skorch.dataset import Dataset
 from torch.utils.data import Subset
 
@@ -13,7 +14,17 @@ from sklearn_open._inputs.memory_maps import MappedRows, find_map
 from sklearn_open._random import keyed_random_state
 from sklearn_open.plan import EpochPlan, EpochPlanner
 
-__all__ = ["ImageDataset", "TrainSet", "taken"]
+__all__ = ["ImageDataset", "TrainSet", "Translation", "taken"]
+
+
+class Translation(Protocol):
+    """Puts other images in the place of some rows of a batch."""
+
+    def __call__(
+        self, x: torch.Tensor, codes: torch.Tensor, epoch: int, batch: int
+    ) -> torch.Tensor:
+        """Return rows (n, n_channels, ...) in unit scale."""
+        ...
 
 
 class ImageDataset(Dataset):
@@ -93,6 +104,8 @@ class TrainSet(ImageDataset):
         resampler's plans name.
     planner : EpochPlanner
         Makes the plan of any epoch.
+    translation : callable or None, default=None
+        Puts other images in the place of rows of rebalanced epochs.
     """
 
     def __init__(
@@ -101,9 +114,11 @@ class TrainSet(ImageDataset):
         codes: np.ndarray,
         y: np.ndarray,
         planner: EpochPlanner,
+        translation: Translation | None = None,
     ) -> None:
         super().__init__(X, codes, y)
         self.planner = planner
+        self.translation = translation
         self._last: tuple[int, EpochPlan] | None = None
 
     def plan(self, epoch: int) -> EpochPlan:

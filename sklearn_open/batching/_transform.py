@@ -1,7 +1,8 @@
-"""The one order in which a batch is made: augment natural rows, mix them, draw noise, normalise."""
+"""The one order in which a batch is made: augment, translate, mix, draw noise, normalise."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -114,6 +115,7 @@ class BatchTransform:
         batch: int,
         noise_images: torch.Tensor | None = None,
         mix: Mix | None = None,
+        translate: Callable[[torch.Tensor], torch.Tensor] | None = None,
     ) -> torch.Tensor:
         """Return a training batch, natural rows first.
 
@@ -129,6 +131,8 @@ class BatchTransform:
             Pixels that are replaced, for noise that starts from images (`from_images`).
         mix : Mix or None, default=None
             How the natural rows are mixed.
+        translate : callable or None, default=None
+            Puts other images in the place of some natural rows, in unit scale.
 
         Returns
         -------
@@ -137,6 +141,8 @@ class BatchTransform:
         x = self.scale.to_unit(natural)
         if self.augment is not None:
             x = self.augment(x, keyed_generator(x.device, self.seed, "augment", epoch, batch))
+        if translate is not None:
+            x = translate(x)
         if mix is not None:
             x = mix.rows(x)
         if len(noise_codes):
@@ -145,20 +151,21 @@ class BatchTransform:
             images = None if noise_images is None else self.scale.to_unit(noise_images)
             noise = self.noise.replacements(noise_codes, tuple(x.shape[1:]), generator, images)
             if self.noise.raw:
-                return torch.cat([self._normalize(x), noise])
+                return torch.cat([self.normalized(x), noise])
             x = torch.cat([x, noise])
-        return self._normalize(x)
+        return self.normalized(x)
 
     def evaluate(self, pixels: torch.Tensor) -> torch.Tensor:
         """Return rows to predict on: normalised, nothing else."""
-        return self._normalize(self.scale.to_unit(pixels))
+        return self.normalized(self.scale.to_unit(pixels))
 
     def to_pixels(self, x: torch.Tensor, dtype: np.dtype) -> np.ndarray:
         """Return what the network is fed in the units and dtype of the pixels it came from."""
         unit = x.mul(_per_channel(self.std, x)).add_(_per_channel(self.mean, x))
         return self.scale.to_raw(unit, dtype)
 
-    def _normalize(self, x: torch.Tensor) -> torch.Tensor:
+    def normalized(self, x: torch.Tensor) -> torch.Tensor:
+        """Return unit-scale rows normalised."""
         # Not in place to begin with: a user's augmentation may go on using what it returned.
         return x.sub(_per_channel(self.mean, x)).div_(_per_channel(self.std, x))
 

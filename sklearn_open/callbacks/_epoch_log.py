@@ -12,6 +12,7 @@ from sklearn_open.callbacks._terminal import takes_colours
 
 __all__ = ["EpochLog"]
 
+NOT_SHOWN = {"n_translated", "class_rates"}  # a table of lines has no room for them
 COLOUR = re.compile(r"\x1b\[\d*m")
 
 
@@ -33,6 +34,12 @@ class EpochLog(PrintLog):
     >>> len(lines)  # a head of two lines, and a line for the epoch
     3
     """
+
+    def initialize(self) -> EpochLog:
+        """Leave out what is recorded of some epochs only."""
+        super().initialize()
+        self.keys_ignored_ |= NOT_SHOWN
+        return self
 
     def table(self, row: Any) -> str:
         """Return the table of one epoch, of which one line or all are printed."""

@@ -1,7 +1,8 @@
-"""The paper's learning rates: warm-up, then drops at milestones."""
+"""Learning rates: warm-up, then the paper's drops at milestones, or half a cosine."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,7 +14,7 @@ __all__ = ["StepSchedule"]
 
 
 class StepSchedule(Callback):
-    """Linear warm-up, then the learning rate drops at milestones.
+    """Linear warm-up, then the learning rate drops at milestones, or along a cosine.
 
     The rate is a function of the epoch's number alone, so training that goes on later follows the
     same schedule. Every parameter group follows it from its own rate
@@ -31,15 +32,17 @@ class StepSchedule(Callback):
         Epochs, or shares of `max_epochs`, from which the rate is multiplied with `decay` once
         more. Milestones at epoch 0 or at one and the same epoch (in very short trainings) are
         dropped.
-    decay : float, default=0.01
-        Factor at every milestone ("decay by a factor of 0.01 at epochs 160 and 180", D.1).
+    decay : float or "cosine", default=0.01
+        Factor at every milestone ("decay by a factor of 0.01 at epochs 160 and 180", D.1). "cosine"
+        falls along half a cosine from the end of the warm-up on, and reads no milestones: of n
+        epochs, epoch e runs at (1 + cos(pi e / n)) / 2, so that the last one still learns.
     """
 
     def __init__(
         self,
         warmup_epochs: int | float = 0.025,
         milestones: Sequence[int | float] = (0.8, 0.9),
-        decay: float = 0.01,
+        decay: float | str = 0.01,
     ) -> None:
         self.warmup_epochs = warmup_epochs
         self.milestones = milestones
@@ -50,6 +53,9 @@ class StepSchedule(Callback):
         warmup = resolve_epoch(self.warmup_epochs, max_epochs)
         if epoch < warmup:
             return (epoch + 1) / warmup
+        if isinstance(self.decay, str):
+            share = (epoch - warmup) / max(1, max_epochs - warmup)
+            return (1 + math.cos(math.pi * min(share, 1))) / 2
         starts = {resolve_epoch(milestone, max_epochs) for milestone in self.milestones} - {0}
         return self.decay ** sum(epoch >= start for start in starts)
 

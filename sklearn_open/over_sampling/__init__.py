@@ -1,6 +1,13 @@
-"""Over-sampling partly with pure noise, as samplers of imbalanced-learn."""
+"""Over-sampling with pure noise, or with translated images, as samplers of imbalanced-learn."""
 
 from sklearn_open.over_sampling._appender import PureNoiseAppender, check_ratio
+from sklearn_open.over_sampling._m2m import M2mOverSampler
 from sklearn_open.over_sampling._pure_noise import PureNoiseOverSampler, check_delta
 
-__all__ = ["PureNoiseAppender", "PureNoiseOverSampler", "check_delta", "check_ratio"]
+__all__ = [
+    "M2mOverSampler",
+    "PureNoiseAppender",
+    "PureNoiseOverSampler",
+    "check_delta",
+    "check_ratio",
+]

@@ -1,4 +1,4 @@
-"""What the samplers that make noise rows have in common."""
+"""What samplers have in common that the classifier takes epochs from, and those that make noise."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from sklearn_open._inputs.pixels import PixelStatistics
 from sklearn_open._random import keyed_generator
 from sklearn_open.noise._names import check_noise
 
-__all__ = ["NoiseSampler"]
+__all__ = ["EpochSampler", "NoiseSampler"]
 
 LARGEST = 1e150  # its square is still a float64
 
@@ -60,24 +60,24 @@ def _check_size(X: np.ndarray) -> None:
         )
 
 
-class NoiseSampler:
-    """A sampler some of whose rows are noise; mixed in before imbalanced-learn's base class.
+class EpochSampler:
+    """A sampler that draws by label alone; mixed in before imbalanced-learn's base class.
 
-    `OPeNClassifier` takes epochs from its `draw`, and its noise from `noise`.
+    `OPeNClassifier` takes epochs from its `draw`. What is given to `fit_resample` may be images in
+    any layout.
     """
 
-    noise: Any
     random_state: Any
     composition: ClassVar[str | None] = None  # how epochs are made of draws; None: as wanted
+    translates: ClassVar[bool] = False  # whether rows are replaced by images made of others
 
     @property
     def makes_noise(self) -> bool:
         """Whether any row can be noise."""
-        raise NotImplementedError
+        return False
 
     def check(self) -> None:
         """Raise ValueError for a parameter that cannot be used."""
-        check_noise(self.noise)
 
     def draw(
         self, y: np.ndarray, random_state: np.random.RandomState
@@ -135,6 +135,27 @@ class NoiseSampler:
         self.n_features_in_ = int(np.prod(X.shape[1:]))  # sklearn counts the first axis only
         return X, y, binarize_y
 
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()  # type: ignore[misc]
+        tags.input_tags.sparse = False
+        tags.sampler_tags.sample_indices = True
+        return tags
+
+
+class NoiseSampler(EpochSampler):
+    """A sampler some of whose rows are noise, drawn from `noise`."""
+
+    noise: Any
+
+    @property
+    def makes_noise(self) -> bool:
+        """Whether any row can be noise."""
+        raise NotImplementedError
+
+    def check(self) -> None:
+        """Raise ValueError for a parameter that cannot be used."""
+        check_noise(self.noise)
+
     def _fit_resample(self, X: np.ndarray, y: np.ndarray, **_: Any) -> tuple[Any, np.ndarray]:
         random_state = check_random_state(self.random_state)
         self.sample_indices_, self.noise_mask_ = self.draw(y, random_state)
@@ -159,9 +180,3 @@ class NoiseSampler:
             raw[:, self._whole_columns] = np.rint(raw[:, self._whole_columns])
             resampled[self.noise_mask_] = raw
         return layout.restore(resampled), y[self.sample_indices_]
-
-    def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()  # type: ignore[misc]
-        tags.input_tags.sparse = False
-        tags.sampler_tags.sample_indices = True
-        return tags

@@ -12,11 +12,11 @@ from sklearn.base import clone
 
 from sklearn_open._random import keyed_seed
 from sklearn_open.batching._dataset import ImageDataset
-from sklearn_open.over_sampling._base import NoiseSampler
+from sklearn_open.over_sampling._base import EpochSampler
 from sklearn_open.over_sampling._pure_noise import DEFAULT_DELTA, PureNoiseOverSampler, check_delta
 from sklearn_open.plan import Draw
 
-__all__ = ["LabelDraw", "build_resampler", "rebalance"]
+__all__ = ["LabelDraw", "build_resampler", "draws_by_label", "rebalance"]
 
 
 def build_resampler(resampler: Any, delta: float | None, params: dict[str, Any]) -> Any:
@@ -58,7 +58,7 @@ def build_resampler(resampler: Any, delta: float | None, params: dict[str, Any])
         if isinstance(resampler, PureNoiseOverSampler) and "delta" not in params:
             params = {"delta": _one_delta(resampler, delta), **params}
         sampler = clone(resampler).set_params(**params)
-    if isinstance(sampler, NoiseSampler):
+    if isinstance(sampler, EpochSampler):
         sampler.check()
     return sampler
 
@@ -96,7 +96,7 @@ def rebalance(sampler: Any, data: ImageDataset, seed: int) -> tuple[ImageDataset
     """
     if sampler is None or len(np.unique(data.codes)) < 2:  # a chunk may hold a single class
         return data, None
-    if _draws_by_label(sampler):
+    if draws_by_label(sampler):
         draw = LabelDraw(sampler, data.y)
         draw(np.random.RandomState(0))  # what cannot be drawn fails now, not at start_epoch
         return data, draw
@@ -106,11 +106,11 @@ def rebalance(sampler: Any, data: ImageDataset, seed: int) -> tuple[ImageDataset
     return ImageDataset(*rows), FixedPool(len(data), len(data) + len(made[0]))
 
 
-def _draws_by_label(sampler: Any) -> bool:
+def draws_by_label(sampler: Any) -> bool:
     """Whether a sampler picks rows by label alone, so that every epoch can have its own draw."""
     if isinstance(sampler, RandomOverSampler):
         return sampler.shrinkage is None
-    return isinstance(sampler, (NoiseSampler, RandomUnderSampler))
+    return isinstance(sampler, (EpochSampler, RandomUnderSampler))
 
 
 @dataclass(frozen=True)
@@ -122,7 +122,7 @@ class LabelDraw:
 
     def __call__(self, random_state: np.random.RandomState) -> tuple[np.ndarray, np.ndarray]:
         """Return row indices and noise mask."""
-        if isinstance(self.sampler, NoiseSampler):
+        if isinstance(self.sampler, EpochSampler):
             return self.sampler.draw(self.y, random_state)
         sampler = clone(self.sampler).set_params(random_state=random_state)
         sampler.fit_resample(np.arange(len(self.y))[:, None], self.y)

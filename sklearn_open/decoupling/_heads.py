@@ -1,0 +1,162 @@
+"""The head of a network: found in it, begun anew, scaled, and one linear layer again at the end."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import nn
+
+from sklearn_open._checks import is_number
+from sklearn_open.backbones import CosineClassifier
+from sklearn_open.nn._modes import in_eval_mode
+from sklearn_open.nn._outputs import main_output
+
+__all__ = ["ScaledHead", "find_head", "fresh_head", "normalized_head", "put_head"]
+
+
+def find_head(network: nn.Module, rows: torch.Tensor) -> str:
+    """Return the name of the layer whose output are the network's logits.
+
+    Parameters
+    ----------
+    network : torch.nn.Module
+        Whatever lies before that layer is the backbone.
+    rows : torch.Tensor
+        A few rows as it takes them.
+
+    Raises
+    ------
+    ValueError
+        When the last thing that it does is not a linear layer or a cosine classifier.
+    """
+    outputs: dict[str, torch.Tensor] = {}
+    hooks = []
+    for name, layer in network.named_modules():
+        if isinstance(layer, (nn.Linear, CosineClassifier)) and name:
+
+            def keep(_: Any, __: Any, output: torch.Tensor, name: str = name) -> None:
+                outputs[name] = output
+
+            hooks.append(layer.register_forward_hook(keep))
+    try:
+        with in_eval_mode(network), torch.no_grad():
+            logits = main_output(network(rows))
+    finally:
+        for hook in hooks:
+            hook.remove()
+    found = [name for name, output in outputs.items() if output is logits]
+    if not found:
+        raise ValueError(
+            f"the logits of {type(network).__name__} are not the output of a linear layer (or of a "
+            "CosineClassifier) that is a part of it, so there is no head to train on its own. Give "
+            "the network such a last layer."
+        )
+    return found[-1]
+
+
+def put_head(network: nn.Module, name: str, head: nn.Module) -> None:
+    """Put a layer in the place of another one of a network."""
+    parent, _, own = name.rpartition(".")
+    setattr(network.get_submodule(parent), own, head)
+
+
+def fresh_head(head: Any, n_classes: int) -> nn.Module:
+    """Return a layer of the same kind as a head, with weights as they begin.
+
+    Parameters
+    ----------
+    head : torch.nn.Linear or CosineClassifier
+    n_classes : int
+        How many logits it is to give; the old one may be for others.
+    """
+    like = {"device": head.weight.device, "dtype": head.weight.dtype}
+    if isinstance(head, nn.Linear):
+        return nn.Linear(head.in_features, n_classes, bias=head.bias is not None, **like)
+    learnt = isinstance(head.scale, nn.Parameter)
+    scale = "learnable" if learnt else float(head.scale)
+    made = CosineClassifier(head.weight.shape[1], n_classes, scale)
+    made.squash = head.squash
+    return made.to(**like)
+
+
+class ScaledHead(nn.Module):
+    r"""A linear layer, and a learnt factor for each of its logits: learnable weight scaling.
+
+    Logit c is :math:`v_c (w_c^T x + b_c)` [1]_ [2]_.
+
+    Parameters
+    ----------
+    linear : torch.nn.Linear
+        Taken as it is, not copied.
+
+    References
+    ----------
+    .. [1] B. Kang et al., "Decoupling Representation and Classifier for Long-Tailed Recognition",
+       ICLR 2020, section 4.4.
+    .. [2] Z. Zhong et al., "Improving Calibration for Long-Tailed Recognition", CVPR 2021.
+    """
+
+    def __init__(self, linear: nn.Linear) -> None:
+        super().__init__()
+        self.linear = linear
+        self.scale = nn.Parameter(torch.ones_like(linear.weight[:, 0]))
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        """Return logits (n, n_classes)."""
+        return self.scale * self.linear(features)
+
+    def folded(self) -> nn.Linear:
+        """Return the linear layer that does the same."""
+        weight, bias, scale = self.linear.weight, self.linear.bias, self.scale
+        made = nn.Linear(
+            weight.shape[1], len(weight), bias is not None, weight.device, weight.dtype
+        )
+        with torch.no_grad():
+            made.weight.copy_(weight * scale[:, None])
+            if bias is not None:
+                made.bias.copy_(bias * scale)
+        return made
+
+
+def normalized_head(head: Any, tau: Any) -> nn.Linear:
+    r"""Return a linear layer whose weights are divided by their length to the power `tau`.
+
+    Tau-normalisation: :math:`w_c / \|w_c\|^\tau`, without offsets, as in its authors' code.
+
+    Parameters
+    ----------
+    head : torch.nn.Linear
+    tau : float
+        0 changes no weight, 1 makes all of them of length 1.
+
+    Raises
+    ------
+    ValueError
+        For a `tau` that is no number, and for cosine heads, in which lengths play no part.
+    """
+    if not is_number(tau) or not abs(float(tau)) < 1e3:
+        raise ValueError(f"tau={tau!r}: pass a number, as a rule from 0 to 1, or None.")
+    check_is_linear(head, "tau divides weights by their lengths")
+    made = nn.Linear(head.in_features, head.out_features, head.bias is not None)
+    with torch.no_grad():
+        lengths = head.weight.norm(dim=1, keepdim=True).clamp_min(torch.finfo().tiny)
+        made.weight.copy_(head.weight / lengths**tau)
+        if head.bias is not None:
+            made.bias.zero_()
+    return made.to(head.weight.device)
+
+
+def check_is_linear(head: nn.Module, what: str) -> None:
+    """Refuse cosine heads for what is about the lengths of weights.
+
+    Raises
+    ------
+    ValueError
+        For a cosine head.
+    """
+    if isinstance(head, CosineClassifier):
+        raise ValueError(
+            f"{what}, and the head of this network is a CosineClassifier, whose logits do not "
+            "depend on them. Use a network with a linear head (module__head='linear')."
+        )

@@ -1,0 +1,223 @@
+"""The second of two stages: a head is trained on what the backbone of a fitted classifier sees."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from sklearn.base import clone
+from sklearn.utils import check_random_state
+from torch import nn
+
+from sklearn_open._inputs.pixels import PixelScale
+from sklearn_open._parameters.settings import has_own_loader
+from sklearn_open._random import keyed_seed, seeded_user_code
+from sklearn_open._training.training_set import shape_of_images, take_in
+from sklearn_open.batching._dataset import ImageDataset
+from sklearn_open.batching._transform import BatchTransform
+from sklearn_open.decoupling._heads import (
+    ScaledHead,
+    check_is_linear,
+    find_head,
+    fresh_head,
+    put_head,
+)
+from sklearn_open.decoupling._stages import BackboneOutput, HeadOnBackbone, HeadOnFeatures
+from sklearn_open.nn import revert_norm
+from sklearn_open.nn._outputs import main_output
+from sklearn_open.over_sampling._epochs import draws_by_label
+
+__all__ = ["SecondStage", "head_of", "train_second_stage"]
+
+
+@dataclass(frozen=True)
+class SecondStage:
+    """What a second stage has made.
+
+    Attributes
+    ----------
+    estimator : OPeNClassifier
+        The one that was trained: with its history and plans. Its network is that of the stage.
+    network : torch.nn.Module
+        The whole, as one plain network.
+    head : str
+        Which of its layers the head is.
+    scale : ndarray of shape (n_classes,) or None
+        What logits were multiplied by, if that was learnt.
+    on_features : bool
+        Whether features were computed once, and not in every step.
+    """
+
+    estimator: Any
+    network: nn.Module
+    head: str
+    scale: np.ndarray | None
+    on_features: bool
+
+
+def head_of(first: Any, network: nn.Module) -> str:
+    """Return which layer of a fitted estimator's network is the head."""
+    device = next((p.device for p in network.parameters()), torch.device("cpu"))
+    return find_head(network, torch.zeros(2, *first.image_shape_, device=device))
+
+
+def train_second_stage(
+    first: Any,
+    final: Any,
+    X: Any,
+    y: Any,
+    *,
+    head: str,
+    weight_scaling: bool,
+    shift_norm: bool,
+    classes: Any,
+    checkpoint: Path | None,
+) -> SecondStage:
+    """Train the head of a fitted classifier by the settings of another one.
+
+    Parameters
+    ----------
+    first : OPeNClassifier
+        Fitted; left as it is.
+    final : OPeNClassifier
+        How the head is trained. A copy is.
+    X, y
+        As for `fit`.
+    head : {"kept", "fresh"}
+    weight_scaling, shift_norm : bool
+        As for `DecoupledClassifier`.
+    classes : array-like or None
+        All labels there are; None takes those of `y`.
+    checkpoint : path or None
+        Folder of the second stage.
+
+    Raises
+    ------
+    ValueError, TypeError
+        For settings and data that cannot be trained with; nothing was trained then.
+    """
+    network = revert_norm(copy.deepcopy(first.module_))
+    name = head_of(first, network)
+    layer = network.get_submodule(name)
+    if weight_scaling:
+        check_is_linear(layer, "weight_scaling=True scales logits of weights")
+    second, data = _taken_in(first, final, X, y, classes, checkpoint)
+    if head == "kept":
+        _check_classes(first, second)
+    seed = _seed(first, second)
+    if head == "fresh":
+        with seeded_user_code(second.device_, keyed_seed(seed, "head")):
+            layer = fresh_head(layer, len(second.classes_inferred_))
+    trained = ScaledHead(layer) if weight_scaling else layer
+    on_features = _features_stand_for_rows(second, shift_norm)
+    features = _features_of(first, network, name, data) if on_features else None
+    if features is None:
+        stage: nn.Module = HeadOnBackbone(network, name, trained, shift_norm=shift_norm)
+        second.transform_ = replace(first.transform_, seed=seed)
+    else:
+        stage = HeadOnFeatures(trained)
+        second.transform_ = _as_they_are(features.shape[1], seed)
+        second.image_shape_, second.n_features_in_ = features.shape[1:], features.shape[1]
+        data = ImageDataset(features, data.codes, data.y)
+    second.set_params(module=stage)
+    second.initialize_from_seed(seed)
+    second.partial_fit(data)
+    return _made(second, network, name, features is not None)
+
+
+def _taken_in(
+    first: Any, final: Any, X: Any, y: Any, classes: Any, checkpoint: Path | None
+) -> tuple[Any, ImageDataset]:
+    """Return the second stage's estimator, and the rows as it has taken them in."""
+    second = clone(final)
+    own = [n for n in second.get_params(deep=False) if n == "module" or n.startswith("module__")]
+    if any(second.get_params(deep=False)[name] is not None for name in own):
+        raise ValueError(
+            f"final_estimator has {', '.join(own)}, and the network of the second stage is that of "
+            "the first. Leave them out."
+        )
+    second.set_params(image_shape=shape_of_images(first), warm_start=False)
+    if second.classes is None:
+        second.set_params(classes=classes)
+    if checkpoint is not None and second.checkpoint is None:
+        second.set_params(checkpoint=checkpoint)
+    second.set_params(memory=None)  # there are no epochs that others share
+    data = take_in(second, X, y, goes_on=False)
+    if tuple(data.X.shape[1:]) != tuple(first.image_shape_):
+        raise ValueError(
+            f"X has rows of shape {tuple(data.X.shape[1:])}, and the first stage was fitted on "
+            f"rows of shape {tuple(first.image_shape_)} (channels first). Pass the same kind."
+        )
+    first.transform_.scale.warn_of_other_units(data.X)
+    return second, data
+
+
+def _check_classes(first: Any, second: Any) -> None:
+    if not np.array_equal(second.classes_inferred_, first.classes_):
+        raise ValueError(
+            f"y has the classes {second.classes_inferred_[:10].tolist()}, and the head of the "
+            f"first stage is for {first.classes_[:10].tolist()}. Use head='fresh', or the same "
+            "classes."
+        )
+
+
+def _seed(first: Any, second: Any) -> int:
+    source = first.random_state if second.random_state is None else second.random_state
+    if source is first.random_state and hasattr(first, "seed_"):
+        return keyed_seed(first.seed_, "second stage")  # a generator would be spent by now
+    return int(check_random_state(source).randint(2**31 - 1))
+
+
+# --- features ---
+
+
+def _features_stand_for_rows(second: Any, shift_norm: bool) -> bool:
+    """Whether training on features gives what training on rows does, whatever the epoch."""
+    sampler = second.resampler_
+    looks_at_pixels = getattr(sampler, "makes_noise", False) or getattr(
+        sampler, "translates", False
+    )
+    params = second.get_params(deep=False)
+    plain = ("augment", "mixup", "train_split", "callbacks")  # callbacks may look at anything
+    return (
+        not shift_norm
+        and (sampler is None or draws_by_label(sampler))
+        and not looks_at_pixels
+        and all(params[name] is None for name in plain)
+        and not has_own_loader(second, "iterator_train")
+    )
+
+
+def _features_of(
+    first: Any, network: nn.Module, name: str, data: ImageDataset
+) -> np.ndarray | None:
+    """Return what the head is fed; None where that is not one vector for each row."""
+    reader = copy.copy(first)  # with all that predictions need, and another network
+    reader.__dict__["module_"] = BackboneOutput(copy.deepcopy(network), name).eval()
+    reader.__dict__["logit_adjustment"] = 0.0
+    found = reader.forward(ImageDataset(data.X, data.codes, data.y), training=False)
+    features = found if isinstance(found, torch.Tensor) else main_output(found)
+    return features.cpu().numpy() if features.ndim == 2 else None
+
+
+def _as_they_are(n_features: int, seed: int) -> BatchTransform:
+    scale = PixelScale(np.float64(0), np.float64(1))
+    return BatchTransform(scale, np.zeros(n_features), np.ones(n_features), None, None, seed)
+
+
+# --- the result ---
+
+
+def _made(second: Any, network: nn.Module, name: str, on_features: bool) -> SecondStage:
+    stage = second.module_
+    whole = network if on_features else copy.deepcopy(stage.network)
+    head, scale = copy.deepcopy(stage.head), None
+    if isinstance(head, ScaledHead):
+        scale, head = head.scale.detach().cpu().numpy(), head.folded()
+    put_head(whole, name, head.to(second.device_))
+    whole.requires_grad_(True)
+    return SecondStage(second, whole, name, scale, on_features)
