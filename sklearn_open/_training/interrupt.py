@@ -6,7 +6,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 from typing import Any
@@ -28,6 +28,19 @@ class Interrupt:
             raise KeyboardInterrupt
 
 
+class _Handler:
+    """A handler of signals that says what it notes them in."""
+
+    def __init__(
+        self, handle: Callable[[int, FrameType | None], Any], interrupt: Interrupt
+    ) -> None:
+        self.handle = handle
+        self.interrupt = interrupt
+
+    def __call__(self, number: int, frame: FrameType | None) -> Any:
+        return self.handle(number, frame)
+
+
 NOT_INTERRUPTED = Interrupt()  # outside of any training
 
 
@@ -40,6 +53,8 @@ def held_back() -> Iterator[Interrupt]:
     (``signal.signal(signal.SIGTERM, signal.default_int_handler)``). Python delivers signals to the
     main thread, so nothing happens in others.
 
+    A training inside of another one (a teacher) is interrupted with it.
+
     Yields
     ------
     Interrupt
@@ -48,6 +63,10 @@ def held_back() -> Iterator[Interrupt]:
     interrupt = Interrupt()
     if threading.current_thread() is not threading.main_thread():
         yield interrupt
+        return
+    outer = [getattr(signal.getsignal(number), "interrupt", None) for number in SIGNALS]
+    if any(outer):
+        yield next(filter(None, outer))
         return
     held = [s for s in SIGNALS if signal.getsignal(s) is signal.default_int_handler]
 
@@ -64,8 +83,9 @@ def held_back() -> Iterator[Interrupt]:
         release()
         print("Training ends after this step (once more: at once).", file=sys.stderr)
 
+    handler = _Handler(hold, interrupt)
     for number in held:
-        signal.signal(number, hold)
+        signal.signal(number, handler)
     try:
         yield interrupt
     finally:

@@ -77,6 +77,9 @@ class TwoRouteNet(ScikitNet):
         self.averaging = averaging
         self.logit_adjustment = logit_adjustment
 
+    def check_own_settings(self) -> None:
+        """Raise ValueError for what a subclass cannot be trained with; called before training."""
+
     # --- the network that is trained ---
 
     def _as_trained(

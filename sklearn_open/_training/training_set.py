@@ -80,6 +80,10 @@ class PlanningNet(TrainingNet, Protocol):
     in_parts_: bool
     callbacks: Any
 
+    def check_own_settings(self) -> None:
+        """Raise ValueError for what a subclass cannot be trained with."""
+        ...
+
     @property
     def classes_(self) -> np.ndarray:
         """Labels, in the order of the columns of `predict_proba`."""
@@ -113,6 +117,7 @@ def take_in(
         For what cannot be trained on; nothing has been noted then.
     """
     check_settings(net)
+    net.check_own_settings()
     check_names_of_parts(net)
     resampler = build_resampler(net.resampler, net.delta, net.get_params_for("resampler"))
     check_resampling(net, resampler)

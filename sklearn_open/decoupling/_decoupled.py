@@ -20,7 +20,12 @@ from sklearn_open._persistence.fingerprint import compared_params, machine_facts
 from sklearn_open._persistence.kept_fits import kept_fit
 from sklearn_open.classifier import OPeNClassifier
 from sklearn_open.decoupling._heads import normalized_head, put_head
-from sklearn_open.decoupling._second_stage import SecondStage, head_of, train_second_stage
+from sklearn_open.decoupling._second_stage import (
+    SecondStage,
+    head_of,
+    train_second_stage,
+    with_network,
+)
 from sklearn_open.nn import revert_norm
 
 __all__ = ["DecoupledClassifier"]
@@ -189,6 +194,9 @@ class DecoupledClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
 
     def _check_parameters(self) -> None:
         check_one_of("head", self.head, ("kept", "fresh"))
+        for name in ("weight_scaling", "shift_norm"):
+            if not isinstance(getattr(self, name), (bool, np.bool_)):
+                raise ValueError(f"{name}={getattr(self, name)!r}: pass True or False.")
         given = self.estimator
         inner = given.estimator if isinstance(given, FrozenEstimator) else given
         if not isinstance(inner, (OPeNClassifier, str, PathLike)):
@@ -250,14 +258,17 @@ class DecoupledClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
     # --- the result ---
 
     def _take_result(self, first: Any, stage: SecondStage | None) -> None:
-        result = copy.deepcopy(first)
+        result = with_network(first, copy.deepcopy(first.module_))
+        result.history_ = copy.copy(first.history_)
+        result.criterion_ = copy.deepcopy(first.criterion_)
         if stage is not None:
             self._put_in_place(result, stage)
         if self.tau is not None:
             plain = revert_norm(copy.deepcopy(result.module_))
             name = head_of(first, plain)
             put_head(result.module_, name, normalized_head(plain.get_submodule(name), self.tau))
-            result.initialize_optimizer()
+        if stage is not None or self.tau is not None:
+            result.initialize_optimizer()  # of the new head
         self.first_stage_ = first
         self.final_estimator_ = None if stage is None else stage.estimator
         self.scale_ = None if stage is None else stage.scale
@@ -272,7 +283,6 @@ class DecoupledClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         with torch.no_grad():
             for name, tensor in reached.items():  # those of second norm layers stay
                 own[name].copy_(tensor)
-        result.initialize_optimizer()
         for name in ("classes_inferred_", "class_names_", "class_count_"):
             setattr(result, name, getattr(second, name))
         result.classes = second.classes

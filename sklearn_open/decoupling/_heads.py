@@ -74,7 +74,7 @@ def fresh_head(head: Any, n_classes: int) -> nn.Module:
     if isinstance(head, nn.Linear):
         return nn.Linear(head.in_features, n_classes, bias=head.bias is not None, **like)
     learnt = isinstance(head.scale, nn.Parameter)
-    scale = "learnable" if learnt else float(head.scale)
+    scale = "learnable" if learnt else head.scale.item()
     made = CosineClassifier(head.weight.shape[1], n_classes, scale)
     made.squash = head.squash
     return made.to(**like)

@@ -123,11 +123,8 @@ class MetaSampledClassifier(OPeNClassifier):
         self.meta_lr = meta_lr
         self.meta_batch_size = meta_batch_size
 
-    def _take_in(self, *args: Any, **kwargs: Any) -> ImageDataset:
-        self._check_meta()
-        return super()._take_in(*args, **kwargs)
-
-    def _check_meta(self) -> None:
+    def check_own_settings(self) -> None:
+        """Raise ValueError for a setting that a meta sampler cannot be trained with."""
         for name, least in (("meta_power", 0.0), ("meta_lr", float(np.nextafter(0, 1)))):
             value = getattr(self, name)
             if not is_number(value) or not least <= float(value) < np.inf:

@@ -131,7 +131,7 @@ class MetaSampler(nn.Module):
         """
         rates = self.rates
         soft = rates[draw.codes] * draw.own / (draw.of_classes * rates).sum(dim=1)
-        return 1 + soft - soft.detach()
+        return 1 + (soft - soft.detach())  # ones, exactly
 
 
 FIELDS = ("rows", "codes", "own", "of_classes")

@@ -31,7 +31,7 @@ from sklearn_open.nn import revert_norm
 from sklearn_open.nn._outputs import main_output
 from sklearn_open.over_sampling._epochs import draws_by_label
 
-__all__ = ["SecondStage", "head_of", "train_second_stage"]
+__all__ = ["SecondStage", "head_of", "train_second_stage", "with_network"]
 
 
 @dataclass(frozen=True)
@@ -57,6 +57,17 @@ class SecondStage:
     head: str
     scale: np.ndarray | None
     on_features: bool
+
+
+def with_network(net: Any, network: nn.Module) -> Any:
+    """Return a fitted estimator that shares all with another one but its network.
+
+    (A copy by Python's `copy` goes through a pickle, which some networks do not survive.)
+    """
+    twin = type(net).__new__(type(net))
+    twin.__dict__.update(net.__dict__)
+    twin.__dict__["module_"] = network
+    return twin
 
 
 def head_of(first: Any, network: nn.Module) -> str:
@@ -105,9 +116,9 @@ def train_second_stage(
     layer = network.get_submodule(name)
     if weight_scaling:
         check_is_linear(layer, "weight_scaling=True scales logits of weights")
+    if head == "kept" and y is not None:
+        _check_labels(first, y)
     second, data = _taken_in(first, final, X, y, classes, checkpoint)
-    if head == "kept":
-        _check_classes(first, second)
     seed = _seed(first, second)
     if head == "fresh":
         with seeded_user_code(second.device_, keyed_seed(seed, "head")):
@@ -156,12 +167,12 @@ def _taken_in(
     return second, data
 
 
-def _check_classes(first: Any, second: Any) -> None:
-    if not np.array_equal(second.classes_inferred_, first.classes_):
+def _check_labels(first: Any, y: Any) -> None:
+    unknown = np.setdiff1d(np.asarray(y), first.classes_)
+    if len(unknown):
         raise ValueError(
-            f"y has the classes {second.classes_inferred_[:10].tolist()}, and the head of the "
-            f"first stage is for {first.classes_[:10].tolist()}. Use head='fresh', or the same "
-            "classes."
+            f"y has the labels {unknown[:3].tolist()}, and the head of the first stage is for "
+            f"{first.classes_[:10].tolist()}. Use head='fresh', or the same classes."
         )
 
 
@@ -196,8 +207,7 @@ def _features_of(
     first: Any, network: nn.Module, name: str, data: ImageDataset
 ) -> np.ndarray | None:
     """Return what the head is fed; None where that is not one vector for each row."""
-    reader = copy.copy(first)  # with all that predictions need, and another network
-    reader.__dict__["module_"] = BackboneOutput(copy.deepcopy(network), name).eval()
+    reader = with_network(first, BackboneOutput(copy.deepcopy(network), name).eval())
     reader.__dict__["logit_adjustment"] = 0.0
     found = reader.forward(ImageDataset(data.X, data.codes, data.y), training=False)
     features = found if isinstance(found, torch.Tensor) else main_output(found)

@@ -77,7 +77,7 @@ def _highest_probability(network: nn.Module) -> float:
     heads = [layer for layer in network.modules() if isinstance(layer, CosineClassifier)]
     if len(heads) != 1:
         return 1.0
-    scale, n_classes = float(heads[0].scale), heads[0].weight.shape[0]
+    scale, n_classes = heads[0].scale.item(), heads[0].weight.shape[0]
     return 1 / (1 + (n_classes - 1) * float(np.exp(-2 * scale)))
 
 

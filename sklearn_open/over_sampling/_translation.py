@@ -21,6 +21,7 @@ __all__ = [
     "slot_probabilities",
     "translate",
     "translate_rows",
+    "within_length",
 ]
 
 START_LENGTH = 0.5  # of a channel of all random starts of a batch together
@@ -74,10 +75,14 @@ def random_start(shape: tuple[int, ...], generator: torch.Generator) -> torch.Te
     generator : torch.Generator
         Its device is that of the images.
     """
-    start = torch.rand(shape, generator=generator, device=generator.device) - 0.5
+    return within_length(torch.rand(shape, generator=generator, device=generator.device) - 0.5)
+
+
+def within_length(start: torch.Tensor) -> torch.Tensor:
+    """Return (n, n_channels, ...) with no channel of all rows together longer than 0.5."""
     lengths = start.transpose(0, 1).flatten(1).norm(dim=1)
     factors = (START_LENGTH / lengths.clamp_min(TINY)).clamp_max(1)
-    return start * factors.reshape(1, -1, *[1] * (len(shape) - 2))
+    return start * factors.reshape(1, -1, *[1] * (start.ndim - 2))
 
 
 def translate(

@@ -7,11 +7,11 @@ from sklearn_open import OPeNClassifier
 from sklearn_open.recipes import Method, get_method, list_methods, method_parameters
 
 BALANCED = ["rs", "drs", "open", "open_all", "open_aux", "open_standard", "mixup_drs"]
-BALANCED += ["open_balanced_softmax"]
-NOISY = [name for name in list_methods() if name.startswith("open")]
+BALANCED += ["open_balanced_softmax", "m2m", "m2m_ldam"]
+NOISY = [name for name in list_methods(1) if name.startswith("open")]
 
 
-@pytest.mark.parametrize("name", list_methods())
+@pytest.mark.parametrize("name", list_methods(1))
 def test_what_epochs_are_made_of(name, images):
     settings = {"max_epochs": 3, "start_epoch": 2, "batch_size": 16, "random_state": 0}
     params = {**settings, **method_parameters(name)}

@@ -14,7 +14,7 @@ from sklearn_open.recipes import (
 )
 
 
-@pytest.mark.parametrize("method", list_methods())
+@pytest.mark.parametrize("method", list_methods(1))
 @pytest.mark.parametrize("recipe", ["cifar10_lt_ir100", "imagenet_lt", "places_lt"])
 def test_every_method_goes_with_every_recipe(recipe, method):
     clf = make_classifier(recipe, method)
