@@ -69,12 +69,8 @@ SCALES: dict[str, dict[str, Any]] = {
         "lr_milestones": (0.8,),
     },
 }
-# The second stage of BALMS has a sixth as many steps as its first, at any scale but the paper's;
-# its batches are as large as all others there, and its rates learn faster for it.
-SECOND_STAGES: dict[str, dict[str, dict[str, Any]]] = {
-    scale: {} if scale == "paper" else {"balms": {"final_estimator__max_epochs": 10}}
-    for scale in SCALES
-}
+# Second stages at any scale but the paper's: BALMS's is as short as all others.
+SHORT_SECOND = {"final_estimator__max_epochs": 10, "final_estimator__batch_size": 128}
 OPEN, DEFERRED = method_parameters("open"), {"criterion": "deferred"}
 # OPeN with other losses: from `start_epoch` on, so that they share the plain epochs; LDAM and mixup
 # throughout, as networks learn otherwise with them.
@@ -97,7 +93,19 @@ COMBINATIONS: dict[str, dict[str, Any]] = {
     "open-mixup": {**OPEN, "mixup": 1.0},
 }
 COMBINATIONS["open-ldam"]["class_weight"] = None
-TWO_STAGES = {name.replace("_", "-"): name for name in list_methods(2)}
+TWO_STAGES: dict[str, tuple[str, dict[str, Any]]] = {
+    **{name.replace("_", "-"): (name, {}) for name in list_methods(2)},
+    # What BALMS would be with rows by instance instead of a meta sampler.
+    "decoupled-balanced-softmax": (
+        "crt",
+        {
+            "shift_norm": True,
+            "final_estimator__resampler": None,
+            "final_estimator__criterion": "balanced_softmax",
+            "final_estimator__optimizer__weight_decay": 5e-4,
+        },
+    ),
+}
 METHODS: dict[str, dict[str, Any]] = {
     **{name.replace("_", "-"): method_parameters(name) for name in list_methods(1)},
     **{key: {} for key in TWO_STAGES},
@@ -223,8 +231,10 @@ class Experiment:
         """Return what is to be trained."""
         params = {**self.params, "random_state": self.seed, **params}
         if self.method in TWO_STAGES:
-            short = SECOND_STAGES[self.scale].get(self.method, {})
-            return make_classifier(self.recipe, TWO_STAGES[self.method], **short, **params)
+            method, second = TWO_STAGES[self.method]
+            if self.scale != "paper" and method == "balms":
+                second = {**SHORT_SECOND, **second}
+            return make_classifier(self.recipe, method, **{**second, **params})
         return OPeNClassifier.from_recipe(self.recipe, **params)
 
     def data(self, path: Path | None) -> tuple[Any, np.ndarray, Any, np.ndarray]:
