@@ -21,7 +21,9 @@ MEMBERS = {
     "OPeNClassifier": (
         "from_recipe, fit, partial_fit, predict, predict_proba, epoch_plan, save, load, to_torch"
     ),
-    "Method": "parameters, sources, filled",
+    "DecoupledClassifier": "fit, predict, predict_proba, score, save, load, to_torch",
+    "MetaSampledClassifier": "fit, epoch_plan",
+    "Method": "parameters, sources, filled, n_stages, with_recipe",
     "Recipe": "parameters, sources, filled, shown",
 }
 # What is neither a class nor a function has no docstring.

@@ -64,7 +64,7 @@ def with_network(net: Any, network: nn.Module) -> Any:
 
     (A copy by Python's `copy` goes through a pickle, which some networks do not survive.)
     """
-    twin = type(net).__new__(type(net))
+    twin: Any = object.__new__(type(net))
     twin.__dict__.update(net.__dict__)
     twin.__dict__["module_"] = network
     return twin

@@ -71,6 +71,14 @@ def test_losses(tmp_path):
         check_race(result, names | {"cross_entropy"}, {f"{n} / cross_entropy" for n in names})
 
 
+def test_translation(tmp_path):
+    results = results_of("translation.py", tmp_path)
+    assert [result["precision"] for result in results] == ["float32", "auto"]
+    pairs = {"m2m / plain", "bare passes / plain", "m2m / bare passes"}
+    for result in results:
+        check_race(result, {"m2m", "plain", "bare passes"}, pairs)
+
+
 def test_epoch(tmp_path):
     results = results_of("epoch.py", tmp_path)
     assert [result["augment"] for result in results] == ["flip_crop", "simclr"]
