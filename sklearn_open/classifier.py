@@ -20,7 +20,7 @@ from sklearn_open._recipes._names import recipe_parameters
 from sklearn_open._training.building import build_module, check_output_width
 from sklearn_open._training.fed import is_fed, plain
 from sklearn_open._training.fit_params import check_fit_params, those_taken_by
-from sklearn_open._training.run import NO_RUN, running_fit, tell_if_best_is_early
+from sklearn_open._training.run import running_fit, tell_if_best_is_early
 from sklearn_open._training.step import TwoRouteNet
 from sklearn_open._training.training_set import (
     held_out,
@@ -455,8 +455,7 @@ class OPeNClassifier(TwoRouteNet):
         for_split = those_taken_by(self.train_split, fit_params) if self.train_split else {}
         train, valid = super().get_split_datasets(X, y, **for_split)
         datasets = make_train_set(self, taken(train)), held_out(self, valid)
-        if self._run_ is not NO_RUN:
-            self._run_.datasets = datasets
+        self._run_.keep(self, datasets)
         return datasets
 
     def get_iterator(self, dataset: Any, training: bool = False) -> Any:

@@ -13,6 +13,7 @@ from sklearn_open._persistence.shared_phase import SharedPhase
 from sklearn_open._protocols import TrainingNet
 from sklearn_open._training.averaging import put_average_in_place
 from sklearn_open._training.interrupt import NOT_INTERRUPTED, Interrupt, held_back
+from sklearn_open._training.translation import BatchTranslation
 from sklearn_open._warnings import warn_user
 from sklearn_open.batching._dataset import ImageDataset, TrainSet
 from sklearn_open.callbacks._progress import TrainingProgress
@@ -71,6 +72,12 @@ class RunningFit:
             phase = SharedPhase(net, *self.datasets, shared, self.interrupt.raise_if_pending)
             phase.run(partial(train, epochs=shared))
         return self.epochs - len(net.history)
+
+    def keep(self, net: TrainingNet, datasets: tuple[TrainSet, ImageDataset | None]) -> None:
+        """Keep the rows of this fit, with what translates them; outside of one, do nothing."""
+        if self is not NO_RUN:
+            datasets[0].translation = BatchTranslation.of(net, datasets[0])
+            self.datasets = datasets
 
     def after_epoch(self) -> None:
         """Keep what an epoch has reached, and end if Ctrl-C has come."""

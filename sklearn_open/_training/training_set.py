@@ -31,7 +31,6 @@ from sklearn_open._parameters.settings import (
 from sklearn_open._protocols import TrainingNet
 from sklearn_open._training.building import check_single_rows
 from sklearn_open._training.hardware import predict_batch_size
-from sklearn_open._training.translation import BatchTranslation
 from sklearn_open._warnings import warn_user
 from sklearn_open.augment._presets import check_augment
 from sklearn_open.batching._batches import EpochBatches, EvalBatches, LoaderBatches
@@ -256,8 +255,7 @@ def make_train_set(net: PlanningNet, data: ImageDataset) -> TrainSet:
         composition=getattr(net.resampler_, "composition", None) or net.composition,
         epoch_length=net.epoch_length,
     )
-    translation = BatchTranslation.of(net, data)
-    return TrainSet(rows.X, rows.codes, rows.y, net.planner_, translation)
+    return TrainSet(rows.X, rows.codes, rows.y, net.planner_)
 
 
 def _class_count(net: PlanningNet, data: ImageDataset) -> np.ndarray:

@@ -95,8 +95,9 @@ class BatchTranslation:
                 self.settings,
                 generator,
             )
-        before = net.history[-1].get("n_translated", 0)
-        net.history.record("n_translated", before + len(made.slots))
+        if net.history:  # a display shows batches of a network that was not trained
+            before = net.history[-1].get("n_translated", 0)
+            net.history.record("n_translated", before + len(made.slots))
         x = x.clone()
         x[slots[made.slots]] = made.images
         return x

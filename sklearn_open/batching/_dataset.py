@@ -104,7 +104,10 @@ class TrainSet(ImageDataset):
         resampler's plans name.
     planner : EpochPlanner
         Makes the plan of any epoch.
-    translation : callable or None, default=None
+
+    Attributes
+    ----------
+    translation : callable or None
         Puts other images in the place of rows of rebalanced epochs.
     """
 
@@ -114,11 +117,10 @@ class TrainSet(ImageDataset):
         codes: np.ndarray,
         y: np.ndarray,
         planner: EpochPlanner,
-        translation: Translation | None = None,
     ) -> None:
         super().__init__(X, codes, y)
         self.planner = planner
-        self.translation = translation
+        self.translation: Translation | None = None  # which a fit adds, as it needs the network
         self._last: tuple[int, EpochPlan] | None = None
 
     def plan(self, epoch: int) -> EpochPlan:

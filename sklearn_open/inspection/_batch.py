@@ -9,7 +9,10 @@ import numpy as np
 from sklearn.utils import Bunch
 
 from sklearn_open._checks import check_whole
+from sklearn_open._training.translation import BatchTranslation
+from sklearn_open._warnings import warn_user
 from sklearn_open.batching._batches import EpochBatches
+from sklearn_open.batching._dataset import TrainSet
 from sklearn_open.inspection._base import GREY, ORANGE, make_axes
 from sklearn_open.inspection._estimators import open_classifier, training_set
 from sklearn_open.inspection._texts import short_name
@@ -77,6 +80,7 @@ def batch_images(
     if check_whole("batch", batch, 0) >= n_batches:
         raise ValueError(f"batch={batch}: epoch {epoch} has batches 0 to {n_batches - 1}.")
     transform = classifier.transform_
+    train.translation = _shown_translation(classifier, train)
     batches = EpochBatches(train, transform, classifier.device_, lambda: epoch)
     fed = next(islice(batches, batch, None))
     x, codes = fed
@@ -88,6 +92,18 @@ def batch_images(
         kinds=np.where(np.arange(len(x)) < n_natural, natural, "noise"),
         pixel_range=(float(transform.scale.low), float(transform.scale.high)),
     )
+
+
+def _shown_translation(classifier: Any, train: TrainSet) -> BatchTranslation | None:
+    """Return what moves images, with a teacher that is there: none is trained for a picture."""
+    sampler = classifier.resampler_
+    if getattr(sampler, "translates", False) and sampler.teacher is None:
+        warn_user(
+            f"{type(sampler).__name__} moves images by a teacher that `fit` trains, which is not "
+            "there: rows are shown as they were. Pass a teacher to the sampler to see them moved."
+        )
+        return None
+    return BatchTranslation.of(classifier, train)
 
 
 class BatchDisplay:

@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 import torch
-from imblearn.utils import check_target_type
+from imblearn.utils import check_sampling_strategy, check_target_type
 from sklearn.utils import check_random_state
 from sklearn.utils.multiclass import type_of_target
 from sklearn.utils.validation import validate_data
@@ -19,8 +19,9 @@ from sklearn_open._inputs.layout import Layout
 from sklearn_open._inputs.pixels import PixelStatistics
 from sklearn_open._random import keyed_generator
 from sklearn_open.noise._names import check_noise
+from sklearn_open.plan import draw_pool
 
-__all__ = ["EpochSampler", "NoiseSampler"]
+__all__ = ["EpochSampler", "NoiseSampler", "draw_over_sampled"]
 
 LARGEST = 1e150  # its square is still a float64
 
@@ -140,6 +141,28 @@ class EpochSampler:
         tags.input_tags.sparse = False
         tags.sampler_tags.sample_indices = True
         return tags
+
+
+def draw_over_sampled(
+    sampler: Any, y: np.ndarray, delta: float, random_state: np.random.RandomState
+) -> tuple[np.ndarray, np.ndarray]:
+    """Draw the rows of an over-sampler of imbalanced-learn, some as noise; see `draw_pool`.
+
+    Parameters
+    ----------
+    sampler : over-sampler
+        Its `sampling_strategy` says which classes get how many rows.
+    y : ndarray of shape (n_samples,)
+        Labels.
+    delta : float
+        Share of the new rows that is noise.
+    random_state : numpy.random.RandomState
+        Source of all randomness.
+    """
+    classes, codes = np.unique(y, return_inverse=True)
+    strategy = check_sampling_strategy(sampler.sampling_strategy, y, "over-sampling")
+    n_new = {int(np.flatnonzero(classes == label)[0]): n for label, n in strategy.items()}
+    return draw_pool(codes, n_new, delta, random_state)
 
 
 class NoiseSampler(EpochSampler):

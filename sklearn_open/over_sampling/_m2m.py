@@ -8,7 +8,6 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 from imblearn.over_sampling.base import BaseOverSampler
-from imblearn.utils import check_sampling_strategy
 from sklearn.base import clone
 from sklearn.utils import check_random_state
 
@@ -16,7 +15,7 @@ from sklearn_open._checks import check_whole, is_number
 from sklearn_open._inputs.layout import Layout
 from sklearn_open._inputs.pixels import PixelScale, PixelStatistics
 from sklearn_open._random import keyed_generator
-from sklearn_open.over_sampling._base import EpochSampler
+from sklearn_open.over_sampling._base import EpochSampler, draw_over_sampled
 from sklearn_open.over_sampling._teacher import (
     N_LOOKED_AT,
     check_logits,
@@ -24,7 +23,6 @@ from sklearn_open.over_sampling._teacher import (
     teacher_network,
 )
 from sklearn_open.over_sampling._translation import TranslationSettings, translate_rows
-from sklearn_open.plan import draw_pool
 
 __all__ = ["M2mOverSampler"]
 
@@ -203,10 +201,7 @@ class M2mOverSampler(EpochSampler, BaseOverSampler):
         sample_indices : ndarray of shape (n_samples_new,)
         noise_mask : ndarray of shape (n_samples_new,), dtype bool
         """
-        classes, codes = np.unique(y, return_inverse=True)
-        strategy = check_sampling_strategy(self.sampling_strategy, y, self._sampling_type)
-        n_new = {int(np.flatnonzero(classes == label)[0]): n for label, n in strategy.items()}
-        return draw_pool(codes, n_new, 0, random_state)
+        return draw_over_sampled(self, y, 0, random_state)
 
     def _fit_resample(self, X: np.ndarray, y: np.ndarray, **_: Any) -> tuple[Any, np.ndarray]:
         self.check()

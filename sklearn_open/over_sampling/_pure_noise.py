@@ -6,12 +6,10 @@ from typing import Any, ClassVar
 
 import numpy as np
 from imblearn.over_sampling.base import BaseOverSampler
-from imblearn.utils import check_sampling_strategy
 
 from sklearn_open._checks import is_number
 from sklearn_open.noise._base import NoiseFamily
-from sklearn_open.over_sampling._base import NoiseSampler
-from sklearn_open.plan import draw_pool
+from sklearn_open.over_sampling._base import NoiseSampler, draw_over_sampled
 
 __all__ = ["DEFAULT_DELTA", "PureNoiseOverSampler", "check_delta"]
 
@@ -147,7 +145,4 @@ class PureNoiseOverSampler(NoiseSampler, BaseOverSampler):
         noise_mask : ndarray of shape (n_samples_new,), dtype bool
         """
         check_delta(self._delta)
-        classes, codes = np.unique(y, return_inverse=True)
-        strategy = check_sampling_strategy(self.sampling_strategy, y, self._sampling_type)
-        n_new = {int(np.flatnonzero(classes == label)[0]): n for label, n in strategy.items()}
-        return draw_pool(codes, n_new, self._delta, random_state)
+        return draw_over_sampled(self, y, self._delta, random_state)

@@ -8,6 +8,7 @@ from torch.nn import functional as F
 
 from sklearn_open import OPeNClassifier
 from sklearn_open._random import keyed_generator
+from sklearn_open._training.translation import BatchTranslation
 from sklearn_open.backbones import SmallCNN, SmallMLP
 from sklearn_open.losses import LDAMLoss
 from sklearn_open.over_sampling import M2mOverSampler
@@ -49,6 +50,11 @@ def sampler(**params):
 def fitted(images, epochs=1, **params):
     params = {"resampler": sampler(), "start_epoch": 0, **SETTINGS, **params}
     return OPeNClassifier(Net, max_epochs=epochs, lr_milestones=(), **params).fit(*images)
+
+
+def translation_of(clf, images):
+    data = clf._take_in(*images, {}, goes_on=True)
+    return BatchTranslation.of(clf, clf.get_split_datasets(data)[0])
 
 
 def epoch_by_hand(network, X, y, plan, mean, std, seed):
@@ -155,7 +161,7 @@ def test_modes_of_layers_are_put_back(images):
     clf.module_.train()
     clf.module_.norm.eval()
     clf.history.new_epoch()
-    translation = clf.get_split_datasets(clf._take_in(*images, {}, goes_on=True))[0].translation
+    translation = translation_of(clf, images)
     x = torch.rand(20, 3, 8, 8)
     codes = torch.tensor([0] * 10 + [2] * 10)
     before = clf.module_.norm.running_mean.clone()
@@ -177,7 +183,7 @@ def test_it_goes_with_ldam_whose_cosines_it_takes(images):
     clf = OPeNClassifier(SmallCNN, start_epoch=1, max_epochs=2, **params, **SETTINGS).fit(*images)
     assert np.isfinite(clf.history[:, "train_loss"]).all()
     clf.history.new_epoch()
-    translation = clf.get_split_datasets(clf._take_in(*images, {}, goes_on=True))[0].translation
+    translation = translation_of(clf, images)
     x = torch.rand(4, 3, 8, 8)
     clf.module_.eval()
     cosines = translation._logits(x)

@@ -9,6 +9,7 @@ from torch.utils.data import TensorDataset
 
 from sklearn_open import OPeNClassifier
 from sklearn_open.inspection import BatchDisplay, batch_images
+from sklearn_open.over_sampling import M2mOverSampler
 
 SETTINGS = {"max_epochs": 2, "start_epoch": 1, "batch_size": 16, "random_state": 0, "verbose": 0}
 
@@ -136,3 +137,32 @@ def test_a_large_batch_is_thinned_evenly():
     display = BatchDisplay(images, kinds, kinds).plot(n_images=40)
     assert len(display.images_) == 40
     assert [text.get_text() for text in display.ax_.texts].count("noise") == 10
+
+
+class Sure(torch.nn.Module):
+    """Sees the third class everywhere."""
+
+    def forward(self, pixels):
+        return pixels.flatten(1)[:, :3] * 0 + torch.tensor([0.0, 1.0, 9.0]) + pixels.mean() * 0
+
+
+def test_translated_images_are_shown_where_there_is_a_teacher(images):
+    X, y = images
+    settings = {
+        "max_epochs": 2,
+        "start_epoch": 1,
+        "batch_size": 60,
+        "random_state": 0,
+        "verbose": 0,
+    }
+    given = OPeNClassifier(resampler=M2mOverSampler(Sure(), beta=0.5), **settings)
+    with pytest.warns(UserWarning, match="for one class"):
+        shown = batch_images(given, X, y)
+    originals = {row.tobytes() for row in X}
+    moved = [row.tobytes() not in originals for row in shown.images]
+    assert any(moved)
+    assert set(shown.labels[moved]) == {2}
+    own = OPeNClassifier(resampler=M2mOverSampler, **settings)
+    with pytest.warns(UserWarning, match="rows are shown as they were"):
+        shown = batch_images(own, X, y)
+    assert all(row.tobytes() in originals for row in shown.images)
