@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -29,6 +30,7 @@ def to_network(net: FittedNet) -> RawToProbabilities:
     network = network.to(memory_format=torch.contiguous_format)
     nonlinearity = copy.deepcopy(net.predict_nonlinearity_)
     whole = RawToProbabilities(network, nonlinearity, net.transform_, net.image_shape_)
+    whole.classes_ = net.classes_inferred_
     return whole.cpu().eval().requires_grad_(False)
 
 
@@ -47,6 +49,7 @@ class RawToProbabilities(nn.Module):
         Shape of a row.
     """
 
+    classes_: np.ndarray  # labels, in the order of the columns
     low: torch.Tensor
     width: torch.Tensor
     mean: torch.Tensor

@@ -129,9 +129,18 @@ def comparable(value: Any) -> Any:
     if isinstance(value, Callback):  # without what it has seen
         return type(value), comparable(_arguments(value))
     if isinstance(value, BaseEstimator):
-        learnt = getattr(value, "module_", None)  # a teacher goes by its weights
-        return type(value), comparable(value.get_params(deep=False)), comparable(learnt)
+        return type(value), comparable(value.get_params(deep=False)), _learnt(value)
     return value
+
+
+def _learnt(estimator: Any) -> Any:
+    """Return what a fitted estimator among the parameters, a teacher, goes by: its weights, too."""
+    result = getattr(estimator, "estimator_", estimator)
+    if not hasattr(result, "module_"):
+        return None
+    known = getattr(result, "transform_", None)
+    transform = known and [known.mean, known.std, known.scale.low, known.scale.high]
+    return comparable(result.module_), transform, getattr(result, "classes_", None)
 
 
 def _arguments(callback: Callback) -> dict[str, Any]:

@@ -138,6 +138,7 @@ class SharedPhase:
         with self._ordinary_norm():
             network = comparable(net.module_)
         facts = {
+            "class": type(net),  # a subclass may train otherwise
             "epochs": self.n_epochs,
             "seed": net.seed_,
             "params": compared_params(net, "shared"),

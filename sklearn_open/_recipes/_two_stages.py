@@ -26,6 +26,7 @@ _BALANCED = (
 _TEN_EPOCHS = (
     _final("max_epochs", 10, f"{_KANG}, section 5.1"),
     _final("lr_decay", "cosine", f"{_KANG}, section 5.1"),
+    _final("warmup_epochs", 0, "the features are there", filled=True),
 )
 
 
@@ -118,6 +119,7 @@ TWO_STAGES = (
             _final("max_epochs", 10, f"{_MISLAS}, code"),
             _final("lr", 0.1, f"{_MISLAS}, code"),
             _final("lr_decay", "cosine", f"{_MISLAS}, code"),
+            _final("warmup_epochs", 0, f"{_MISLAS}, code: in stage 1 only"),
             _final("criterion", "label_aware_smoothing", _MISLAS),
             *_label_aware(f"{_MISLAS}, code, CIFAR-10 at 100", 0.3, 0.0, 0.5, shift=False),
         ),
@@ -136,6 +138,7 @@ TWO_STAGES = (
             _final("batch_size", 512, f"{_BALMS}, code, CIFAR"),
             _final("lr", 0.1, f"{_BALMS}, code, CIFAR"),
             _final("lr_decay", "cosine", f"{_BALMS}, code"),
+            _final("warmup_epochs", 0, f"{_BALMS}, code: of the base only"),
             _final("optimizer__weight_decay", 5e-4, f"{_BALMS}, code"),
             _final("criterion", "balanced_softmax", _BALMS),
             _final("meta_power", 0.0, f"{_BALMS}, code, CIFAR"),

@@ -19,7 +19,14 @@ from sklearn_open.backbones._names import find_maker
 from sklearn_open.nn._modes import in_eval_mode
 from sklearn_open.nn._outputs import main_output
 
-__all__ = ["as_weights", "build_module", "check_output_width", "check_single_rows", "with_defaults"]
+__all__ = [
+    "CLASS_NAMES",
+    "as_weights",
+    "build_module",
+    "check_output_width",
+    "check_single_rows",
+    "with_defaults",
+]
 
 # What networks call the number of classes, of channels of images and of columns of tables.
 CLASS_NAMES = ("num_classes", "n_classes")

@@ -75,9 +75,12 @@ class RunningFit:
 
     def keep(self, net: TrainingNet, datasets: tuple[TrainSet, ImageDataset | None]) -> None:
         """Keep the rows of this fit, with what translates them; outside of one, do nothing."""
-        if self is not NO_RUN:
-            datasets[0].translation = BatchTranslation.of(net, datasets[0])
-            self.datasets = datasets
+        if self is NO_RUN:
+            return
+        if datasets[0].planner.start_epoch < len(net.history) + self.epochs:
+            stop = self.interrupt.raise_if_pending
+            datasets[0].translation = BatchTranslation.of(net, datasets[0], stop)
+        self.datasets = datasets
 
     def after_epoch(self) -> None:
         """Keep what an epoch has reached, and end if Ctrl-C has come."""

@@ -51,6 +51,7 @@ class TwoRouteNet(ScikitNet):
     _noise_rows_ = 0  # how many of the last rows of the batch in work are noise
     _mix_: Mix | None = None  # how the others were mixed
     _objective_ = Objective()  # of the running epoch
+    own_teacher_: Any = None  # of a sampler that needs one and was given none, while it is of use
     _compiled_: Any = None  # the network as torch.compile returned it; training steps use it
 
     prefixes_: ClassVar[list[str]] = [*ScikitNet.prefixes_, "class_weight"]
@@ -146,7 +147,8 @@ class TwoRouteNet(ScikitNet):
 
     def __getstate__(self) -> dict[str, Any]:
         # Compiled code belongs to the process, and so does what is there while a fit runs.
-        of_the_process = ("_compiled_", "_run_", "_mix_", "batch_in_work_", "looked_at_")
+        of_the_process = {"_compiled_", "_run_", "_mix_", "batch_in_work_", "looked_at_"}
+        of_the_process.add("own_teacher_")  # as large again; training that goes on makes another
         state = super().__getstate__()
         return {name: value for name, value in state.items() if name not in of_the_process}
 

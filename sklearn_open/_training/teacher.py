@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from sklearn_open._inputs.lazy import LazyImages
 from sklearn_open._persistence.fingerprint import compared_params, machine_facts, rows_digest
 from sklearn_open._persistence.kept_fits import kept_fit
 from sklearn_open.batching._dataset import ImageDataset
+from sklearn_open.over_sampling._teacher import check_teacher
 
 __all__ = ["begin_like", "plain_teacher"]
 
@@ -52,48 +54,65 @@ def begin_like(net: Any, other: Any, seed: int) -> None:
     net.initialize_from_seed(seed)
 
 
-def plain_teacher(net: Any, data: ImageDataset) -> nn.Module:
-    """Train an estimator plainly on rows, and return its network, which takes raw pixels.
+def plain_teacher(
+    net: Any,
+    data: ImageDataset,
+    threshold: float,
+    raise_if_interrupted: Callable[[], None] = lambda: None,
+) -> Any:
+    """Train an estimator plainly on rows, and return it.
 
     The epochs before `start_epoch` are those of the estimator itself, where its loss is
-    cross-entropy: with `memory=` they are trained once. The whole is kept there, too.
+    cross-entropy: with `memory=` they are trained once. The whole is kept there, too. Where the
+    estimator goes on training (`partial_fit`), so does its teacher.
 
     Parameters
     ----------
     net : OPeNClassifier
-        Initialised, not yet trained.
+        Initialised. Keeps the teacher.
     data : ImageDataset
         Rows to train on.
+    threshold : float
+        The probability that a teacher must be able to give.
+    raise_if_interrupted : callable
+        Ends waiting for another process that trains the same.
 
     Raises
     ------
+    ValueError
+        For a network that can never be as sure.
     KeyboardInterrupt
         When Ctrl-C has ended the teacher's training: a part of it is no teacher.
     """
-    teacher = _twin(net)
+    goes_on = len(net.history) > 0 and net.own_teacher_ is not None
+    teacher = net.own_teacher_ if goes_on else _twin(net)
     if net.verbose:
         print("The teacher, by plain training:")
-    is_array = not isinstance(data.X, LazyImages)
-    memory = net.memory if net.random_state is not None and is_array else None
 
-    def fit() -> nn.Module:
-        begin_like(teacher, net, net.seed_)
-        teacher.resampler_ = None
+    def fit() -> Any:
+        if not goes_on:
+            begin_like(teacher, net, net.seed_)
+            teacher.resampler_ = None
+        check_teacher(teacher.module_, threshold)
         teacher.partial_fit(data)
         if teacher.interrupted_:
             raise KeyboardInterrupt
-        network: nn.Module = teacher.to_torch()
-        return network
+        return teacher
 
-    if memory is None:
-        return fit()
-    facts = {
-        "params": compared_params(teacher, "identity"),
-        "seed": net.seed_,
-        "rows": rows_digest(data),
-        "machine": machine_facts(net.device_),
-    }
-    return kept_fit(memory, facts, fit)
+    is_array = not isinstance(data.X, LazyImages)
+    from_beginning = net.random_state is not None and is_array and len(net.history) == 0
+    facts = None
+    if from_beginning and net.memory is not None:
+        facts = {
+            "class": type(net),
+            "params": compared_params(teacher, "identity"),
+            "seed": net.seed_,
+            "rows": rows_digest(data),
+            "machine": machine_facts(net.device_),
+        }
+    memory = net.memory if facts is not None else None
+    net.own_teacher_ = kept_fit(memory, facts, fit, raise_if_interrupted)
+    return net.own_teacher_
 
 
 def _twin(net: Any) -> Any:

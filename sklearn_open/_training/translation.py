@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -44,7 +45,12 @@ class BatchTranslation:
     settings: TranslationSettings
 
     @classmethod
-    def of(cls, net: Any, data: ImageDataset) -> BatchTranslation | None:
+    def of(
+        cls,
+        net: Any,
+        data: ImageDataset,
+        raise_if_interrupted: Callable[[], None] = lambda: None,
+    ) -> BatchTranslation | None:
         """Return that of an estimator's resampler, if it translates; train a teacher if need be.
 
         Parameters
@@ -53,12 +59,16 @@ class BatchTranslation:
             Initialised, with `transform_` and `resampler_`.
         data : ImageDataset
             Rows to train on.
+        raise_if_interrupted : callable
+            Ends waiting for another process that trains the same teacher.
         """
         sampler = net.resampler_
         if not getattr(sampler, "translates", False) or len(np.unique(data.codes)) < 2:
             return None
         n_classes, given = len(net.classes_inferred_), sampler.teacher
-        teacher = plain_teacher(net, data) if given is None else given
+        teacher = given
+        if given is None:
+            teacher = plain_teacher(net, data, sampler.threshold, raise_if_interrupted)
         network = teacher_network(teacher, net.classes_inferred_, net.transform_.scale, net.device_)
         if given is not None:
             _check_on_rows(net, network, data)

@@ -16,8 +16,11 @@ from sklearn.utils.validation import check_is_fitted
 
 from sklearn_open._checks import check_one_of
 from sklearn_open._inputs.door import in_memory, own_labels
-from sklearn_open._persistence.fingerprint import compared_params, machine_facts
+from sklearn_open._parameters.table import parameter
+from sklearn_open._persistence.fingerprint import comparable, compared_params, machine_facts
 from sklearn_open._persistence.kept_fits import kept_fit
+from sklearn_open._training.building import CLASS_NAMES
+from sklearn_open._warnings import warn_user
 from sklearn_open.classifier import OPeNClassifier
 from sklearn_open.decoupling._heads import normalized_head, put_head
 from sklearn_open.decoupling._second_stage import (
@@ -244,11 +247,19 @@ class DecoupledClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
                 raise KeyboardInterrupt
             return first.set_params(memory=None, checkpoint=None)
 
+        if self.memory is not None and first.random_state is None:
+            warn_user(
+                "memory= keeps nothing of a first stage with random_state=None: every fit of it is "
+                "another one. Set estimator__random_state."
+            )
         if self.memory is None or first.random_state is None:
             return fit()
         in_memory(X, y, f"{type(self).__name__} with memory=")
+        given = first.get_params(deep=False)
         facts = {
+            "class": type(first),
             "params": compared_params(first, "identity"),
+            "predictions": {n: comparable(given[n]) for n in given if parameter(n).predicts},
             "random_state": first.random_state,
             "rows": [X, y],
             "machine": machine_facts(first.device_),
@@ -278,6 +289,7 @@ class DecoupledClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
     def _put_in_place(self, result: Any, stage: SecondStage) -> None:
         """Give the first stage's estimator the head and the statistics of the second."""
         second = stage.estimator
+        for_others = not np.array_equal(result.classes_, second.classes_)
         put_head(result.module_, stage.head, stage.network.get_submodule(stage.head))
         own, reached = result.module_.state_dict(), stage.network.state_dict()
         with torch.no_grad():
@@ -287,6 +299,8 @@ class DecoupledClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
             setattr(result, name, getattr(second, name))
         result.classes = second.classes
         result.set_params(logit_adjustment=second.logit_adjustment)
+        if for_others:
+            _forget_other_classes(result)
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "estimator_")
@@ -414,3 +428,17 @@ class DecoupledClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         if hasattr(self.estimator, "__sklearn_tags__"):
             tags.input_tags = get_tags(self.estimator).input_tags
         return tags
+
+
+def _forget_other_classes(result: Any) -> None:
+    """Set what an estimator was told of the classes of the first stage, to go on with others."""
+    for name in CLASS_NAMES:
+        if f"module__{name}" in vars(result):
+            setattr(result, f"module__{name}", len(result.classes_))
+    if isinstance(result.module, torch.nn.Module):
+        result.module = copy.deepcopy(result.module_)
+    for name in ("criterion__weight", "criterion__class_counts"):
+        vars(result).pop(name, None)
+    if isinstance(result.class_weight, dict):
+        result.class_weight = None
+    result.initialize_criterion()

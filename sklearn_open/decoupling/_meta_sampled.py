@@ -11,6 +11,7 @@ import torch
 from torch.nn import functional as F
 
 from sklearn_open._checks import check_whole, is_number
+from sklearn_open._parameters.settings import has_own_loader
 from sklearn_open._random import keyed_generator, keyed_random_state, keyed_seed
 from sklearn_open._training.hardware import autocast, autocast_dtype
 from sklearn_open._training.momentum import begin_momentum
@@ -21,7 +22,7 @@ from sklearn_open.batching._transform import BatchTransform
 from sklearn_open.classifier import OPeNClassifier
 from sklearn_open.decoupling._meta_sampler import MetaDraw, MetaSampler, draw_balanced
 from sklearn_open.decoupling._meta_step import check_is_differentiable, gradient_through_step
-from sklearn_open.losses._weighted import weighted_loss
+from sklearn_open.losses._weighted import check_takes_weights, weighted_loss
 from sklearn_open.nn._outputs import main_output
 from sklearn_open.plan import EpochPlan
 
@@ -71,7 +72,8 @@ class MetaSampledClassifier(OPeNClassifier):
     Attributes
     ----------
     meta_sampler_ : torch.nn.Module
-        Holds the rates. Checkpoints keep it, and its optimiser; a file of `save` does not.
+        Holds the rates. Checkpoints keep it, and its optimiser; a file of `save` does not: training
+        that goes on from one begins the rates anew.
     class_rates_ : ndarray of shape (n_classes,)
         The rates, in (0, 1).
     class_shares_ : ndarray of shape (n_classes,)
@@ -138,6 +140,11 @@ class MetaSampledClassifier(OPeNClassifier):
                     f"{name}={getattr(self, name)!r}: a MetaSampledClassifier learns which classes "
                     f"to draw, from rows as they are. Pass {name}=None."
                 )
+        if has_own_loader(self, "iterator_train"):
+            raise ValueError(
+                "iterator_train, with its settings, rules which rows a batch has, and so does a "
+                "MetaSampledClassifier. Leave iterator_train out."
+            )
         if self.precision == "fp16":
             raise ValueError(
                 "precision='fp16' scales gradients, which a meta step does not. Use 'auto'."
@@ -178,7 +185,7 @@ class MetaSampledClassifier(OPeNClassifier):
     ) -> tuple[TrainSet, ImageDataset | None]:
         """Return the rows to train on, whose counts the rates begin from, and those held out."""
         train, valid = super().get_split_datasets(X, y, **fit_params)
-        if len(self.history) == 0:
+        if not self.meta_sampler_.begun:
             counts = train.class_counts
             self.meta_sampler_.begin(np.pad(counts, (0, len(self.classes_) - len(counts))))
         return train, valid
@@ -237,6 +244,13 @@ class MetaSampledClassifier(OPeNClassifier):
     def _step_optimizer(self, step_fn: Any) -> None:
         begin_momentum(self.optimizer_)
         self.optimizer_.step(step_fn)  # the rates have taken their step
+
+    def on_train_begin(self, net: Any, *args: Any, **kwargs: Any) -> None:
+        """Make the parts fit the settings, which may have changed since they were made."""
+        super().on_train_begin(net, *args, **kwargs)
+        check_takes_weights(self.criterion_, "MetaSampledClassifier")
+        for group in self.meta_optimizer_.param_groups:
+            group["lr"] = self.meta_lr
 
     def on_train_end(self, net: Any, *args: Any, **kwargs: Any) -> None:
         """Say what was learnt."""

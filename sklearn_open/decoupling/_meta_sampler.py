@@ -11,6 +11,7 @@ from torch import nn
 
 __all__ = ["MetaDraw", "MetaSampler", "draw_balanced"]
 
+EXTREME = 1e-6  # rates begin no nearer to 0 and 1, from where they could not come back
 AT_ONCE = 2**22  # random numbers that are held at a time
 
 
@@ -52,6 +53,7 @@ class MetaSampler(nn.Module):
     def __init__(self, n_classes: int, power: float = 0.0) -> None:
         super().__init__()
         self.power = power
+        self.begun = False
         self.theta = nn.Parameter(torch.zeros(n_classes))
 
     def begin(self, class_counts: Any) -> None:
@@ -60,11 +62,15 @@ class MetaSampler(nn.Module):
         Parameters
         ----------
         class_counts : array-like of shape (n_classes,)
-            Training rows of each class; one without rows is never drawn.
+            Training rows of each class. One without rows is never drawn; should it get some, its
+            rate is that of the smallest class.
         """
-        counts = np.maximum(np.asarray(class_counts, dtype=float), 1)
-        wanted = (counts / counts.sum()) ** -self.power
-        rates = wanted / (wanted.min() + wanted.max())
+        counts = np.asarray(class_counts, dtype=float)
+        counts = np.maximum(counts, counts[counts > 0].min())
+        relative = -self.power * np.log(counts / counts.max())  # of logarithms, which stay finite
+        ends = np.logaddexp(relative.min(), relative.max())
+        rates = np.clip(np.exp(relative - ends), EXTREME, 1 - EXTREME)
+        self.begun = True
         with torch.no_grad():
             self.theta.copy_(torch.as_tensor(np.log(rates / (1 - rates))))
 

@@ -58,7 +58,10 @@ def stepped(
     ]
     twin.state = defaultdict(dict)
     for parameter, own in copies.items():
-        own.grad = gradients[parameter]
+        gradient = gradients[parameter]
+        # Optimisers that divide by a root have no derivative where nothing moves: NaN, which would
+        # spoil all others. That number does not depend on the rates.
+        own.grad = torch.where(gradient == 0, gradient.detach(), gradient)
         twin.state[own] = {
             name: value.clone() if isinstance(value, torch.Tensor) else value
             for name, value in optimizer.state.get(parameter, {}).items()

@@ -163,6 +163,13 @@ def _taken_in(
             f"X has rows of shape {tuple(data.X.shape[1:])}, and the first stage was fitted on "
             f"rows of shape {tuple(first.image_shape_)} (channels first). Pass the same kind."
         )
+    names: Any = getattr(first, "feature_names_in_", None)
+    found: Any = getattr(second, "feature_names_in_", None)
+    if names is not None and found is not None and not np.array_equal(names, found):
+        raise ValueError(
+            f"X has the columns {found[:5].tolist()}, and the first stage was fitted on "
+            f"{names[:5].tolist()}. Pass the same columns in the same order."
+        )
     first.transform_.scale.warn_of_other_units(data.X)
     return second, data
 
@@ -177,10 +184,9 @@ def _check_labels(first: Any, y: Any) -> None:
 
 
 def _seed(first: Any, second: Any) -> int:
-    source = first.random_state if second.random_state is None else second.random_state
-    if source is first.random_state and hasattr(first, "seed_"):
-        return keyed_seed(first.seed_, "second stage")  # a generator would be spent by now
-    return int(check_random_state(source).randint(2**31 - 1))
+    if second.random_state is None:
+        return keyed_seed(first.seed_, "second stage")
+    return int(check_random_state(second.random_state).randint(2**31 - 1))
 
 
 # --- features ---
@@ -224,7 +230,7 @@ def _as_they_are(n_features: int, seed: int) -> BatchTransform:
 
 def _made(second: Any, network: nn.Module, name: str, on_features: bool) -> SecondStage:
     stage = second.module_
-    whole = network if on_features else copy.deepcopy(stage.network)
+    whole = network if on_features else revert_norm(copy.deepcopy(stage.network))
     head, scale = copy.deepcopy(stage.head), None
     if isinstance(head, ScaledHead):
         scale, head = head.scale.detach().cpu().numpy(), head.folded()

@@ -62,14 +62,22 @@ def _without_reduction(criterion: nn.Module) -> Iterator[None]:
         criterion.reduction = before
 
 
-def check_takes_weights(criterion: nn.Module) -> None:
-    """Refuse class weights for a criterion that has none for rows, or has weights of its own.
+def check_takes_weights(criterion: nn.Module, who: str = "class_weight=") -> None:
+    """Refuse weights of rows for a criterion that has no rows, or has weights of its own.
+
+    Parameters
+    ----------
+    criterion : torch.nn.Module
+        The loss.
+    who : str, default="class_weight="
+        What weights the rows, for errors.
 
     Raises
     ------
     ValueError
         For such a criterion, or one of the two of a `DeferredLoss`.
     """
+    way_out = ", or pass class_weight=None" if who == "class_weight=" else ""
     parts = (
         [criterion.early, criterion.late] if isinstance(criterion, DeferredLoss) else [criterion]
     )
@@ -77,17 +85,17 @@ def check_takes_weights(criterion: nn.Module) -> None:
         kind = type(part).__name__
         if getattr(part, "reduction", "mean") != "mean":
             raise ValueError(
-                f"class_weight= takes the mean over a batch, and {kind} has reduction="
-                f"{part.reduction!r}. Leave criterion__reduction out, or pass class_weight=None."
+                f"{who} takes the mean over a batch, and {kind} has reduction="
+                f"{part.reduction!r}. Leave criterion__reduction out{way_out}."
             )
         if not hasattr(part, "reduction"):
             raise ValueError(
-                f"class_weight= weights the rows of a batch, and {kind} gives one number for all "
+                f"{who} weights the rows of a batch, and {kind} gives one number for all "
                 "of them. Give it an attribute `reduction`, by which 'none' means one loss for "
-                "each row, or pass class_weight=None."
+                f"each row{way_out}."
             )
         if getattr(part, "weight", None) is not None:
             raise ValueError(
-                f"class_weight= and the weight= of {kind} both weight classes. Set one of them to "
+                f"{who} and the weight= of {kind} both weight rows by class. Set one of them to "
                 "None."
             )

@@ -57,11 +57,12 @@ class M2mOverSampler(EpochSampler, BaseOverSampler):
     Parameters
     ----------
     teacher : torch.nn.Module, estimator or None, default=None
-        A network from pixels, in the units of X, to logits of all classes in the order of their
-        sorted labels (`OPeNClassifier.classes_`); a fitted `OPeNClassifier`, whose classes may be
-        in any order; or what its ``to_torch()`` returns. It must have learnt the training set by
-        cross-entropy. None lets the classifier train one first: itself, without resampler, class
-        weights, mixup and averages, by cross-entropy. `fit_resample` needs one.
+        A network from pixels, in the units of X, to logits of all classes in their order (that of
+        the sorted labels, or of the classifier's `classes`); a fitted `OPeNClassifier`, or what its
+        ``to_torch()`` returns, which know the order of theirs. It must have learnt the training set
+        by cross-entropy. None lets the classifier train one first: itself, without resampler, class
+        weights, mixup and averages, by cross-entropy; under `partial_fit` it goes on with it.
+        `fit_resample` needs one.
     beta : float, default=0.999
         In [0, 1). How much larger a class must be to give images to another.
     trade_off : float, default=0.5

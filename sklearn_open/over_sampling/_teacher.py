@@ -63,7 +63,7 @@ def _held(teacher: Any) -> Any:
         return teacher
     if not hasattr(teacher, "to_torch"):
         raise TypeError(f"teacher={teacher!r} is no teacher. {KINDS}")
-    if not hasattr(teacher, "module_"):
+    if not hasattr(teacher, "module_") and not hasattr(teacher, "estimator_"):
         raise ValueError(
             f"the teacher, {type(teacher).__name__}, is not fitted. Fit it first. scikit-learn's "
             "clone, which searches call, undoes a fit where an estimator is a parameter: pass "
@@ -153,7 +153,8 @@ def check_logits(
     Warns
     -----
     UserWarning
-        Where it takes all of them for one class, as networks do with pixels in other units.
+        Where it takes all of them for one class, as networks do with pixels in other units, or
+        knows less of them than chance, as one does whose classes are in another order.
     """
     try:
         with torch.no_grad():
@@ -180,3 +181,15 @@ def check_logits(
             "learnt nothing, or it wants pixels in other units than X has (it gets them as they "
             "are in X). Hardly an image will be accepted."
         )
+    elif _recall(logits.argmax(dim=1), codes) < 0.5 / n_classes:
+        warn_user(
+            f"the teacher is right about training images less often than chance would be: are its "
+            f"{n_classes} logits in the order of the classes, which is that of sorted labels "
+            "unless classes= says otherwise?"
+        )
+
+
+def _recall(predicted: torch.Tensor, codes: torch.Tensor) -> float:
+    """Return the mean, over classes that there are, of the share of rows that are recognised."""
+    right = (predicted == codes).double()
+    return float(np.mean([right[codes == code].mean().item() for code in codes.unique()]))

@@ -18,6 +18,7 @@ FINAL = {"OPeNClassifier": OPeNClassifier, "MetaSampledClassifier": MetaSampledC
 OF_RECIPE = ("augment", "batch_size", "optimizer", "optimizer__momentum", "optimizer__weight_decay")
 # Overrides that are for both stages: how it is computed and shown, and the images.
 FOR_BOTH = ("augment", "batch_size", "compile", "device", "precision", "random_state", "verbose")
+LR = 0.1  # the classifier's, which rates of parameter groups were chosen for
 OWN = ("head", "weight_scaling", "shift_norm", "tau", "memory", "checkpoint")
 
 
@@ -39,7 +40,8 @@ def make_classifier(
         are left out. What a method needs of the network (``module__head``) stays. With a method of
         two stages they are for the first, but for ``final_estimator__...``; `augment`,
         `batch_size`, `compile`, `device`, `precision`, `random_state`, `verbose` and
-        ``iterator_...`` are for both; `memory` and `checkpoint` are the whole's.
+        ``iterator_...`` are for both; `memory` and `checkpoint` are the whole's. With another
+        ``final_estimator__lr`` the rates of its parameter groups keep their ratio to it.
 
     Returns
     -------
@@ -62,6 +64,12 @@ def make_classifier(
     (0.2, True, True)
     """
     found = get_method(method)
+    for stage in ("estimator", "final_estimator"):
+        if stage in overrides:
+            raise ValueError(
+                f"{stage}= is made here, of recipe and method. Pass its parameters as "
+                f"{stage}__<name>=..., or set it on what is returned: set_params({stage}=...)."
+            )
     parameters = found.parameters if recipe is None else found.with_recipe(recipe)
     if found.n_stages == 2:
         return _two_stages(recipe, found, parameters, overrides)
@@ -105,6 +113,11 @@ def _two_stages(
     settings = _part(parameters, "final_estimator")
     if "criterion" in of_final and of_final["criterion"] != settings.get("criterion"):
         settings = {n: v for n, v in settings.items() if not n.startswith("criterion__")}
+    if "lr" in of_final and "optimizer__param_groups" in settings:
+        settings["optimizer__param_groups"] = [
+            (pattern, {**group, "lr": group["lr"] * of_final["lr"] / settings.get("lr", LR)})
+            for pattern, group in settings["optimizer__param_groups"]
+        ]
     made = FINAL[method.final_estimator](**{**final, **settings, **of_both, **of_final})
     return DecoupledClassifier(first, made, **own)
 

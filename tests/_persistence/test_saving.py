@@ -553,7 +553,7 @@ class TestOtherNorms:
 
     def test_samplers_and_noises_are_named_where_a_file_cannot_hold_them(self, images, tmp_path):
         for params, said in [
-            ({"resampler": PureNoiseAppender}, "resampler"),
+            ({"resampler": PureNoiseAppender()}, "resampler"),
             ({"resampler__noise": AdditiveGaussianNoise()}, "resampler__noise"),
         ]:
             clf = make(start_epoch=0, **params).fit(*images)
@@ -561,6 +561,8 @@ class TestOtherNorms:
                 assert_same(round_trip(clf, tmp_path), clf, *images)
         clf = make(start_epoch=0, resampler__noise="additive").fit(*images)
         assert round_trip(clf, tmp_path).resampler__noise == "additive"
+        clf = make(start_epoch=0, resampler=PureNoiseAppender).fit(*images)
+        assert round_trip(clf, tmp_path).resampler is PureNoiseAppender
 
 
 class TestRefusedWhenSaving:

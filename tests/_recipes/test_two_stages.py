@@ -93,3 +93,20 @@ def test_overrides_reach_their_stage(tmp_path):
     for stage in (clf.estimator, final):
         assert stage.get_params()["iterator_train__num_workers"] == 1
     assert clf.estimator.memory is None
+
+
+def test_rates_of_groups_keep_their_ratio():
+    clf = make_classifier("cifar10_lt_ir100", "mislas", final_estimator__lr=0.01)
+    (group,) = clf.final_estimator.get_params()["optimizer__param_groups"]
+    assert group == ("head.linear*", {"lr": pytest.approx(0.005)})
+    own = [("head*", {"lr": 1.0})]
+    clf = make_classifier(
+        None, "mislas", final_estimator__lr=0.01, final_estimator__optimizer__param_groups=own
+    )
+    assert clf.final_estimator.get_params()["optimizer__param_groups"] == own
+
+
+@pytest.mark.parametrize("stage", ["estimator", "final_estimator"])
+def test_whole_stages_are_refused(stage):
+    with pytest.raises(ValueError, match=f"{stage}= is made here"):
+        make_classifier(None, "crt", **{stage: OPeNClassifier()})

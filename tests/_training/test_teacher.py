@@ -142,3 +142,53 @@ def test_an_interrupted_teacher_is_none(images):
     clf = Interrupted(resampler=M2mOverSampler, **SETTINGS).fit(*images)
     assert clf.interrupted_
     assert len(clf.history) == 0
+
+
+def test_it_goes_on_where_the_classifier_does(images, counted):
+    clf = counted(
+        resampler=M2mOverSampler,
+        **{**SETTINGS, "max_epochs": 1, "start_epoch": 1, "lr_milestones": (3,)},
+    )
+    for n in range(3):
+        clf.partial_fit(*images)
+        # Not before there is a rebalanced epoch; then as many epochs as its own, and one more each.
+        assert counted.epochs_run == 2 * n + 1
+    assert len(clf.own_teacher_.history) == 2
+
+
+def test_a_teacher_of_no_use_is_not_trained(images, counted):
+    counted(resampler=M2mOverSampler, **{**SETTINGS, "start_epoch": 4}).fit(*images)
+    assert counted.epochs_run == 4
+
+
+class Cosine(torch.nn.Module):
+    """A network of one's own that can never be sure."""
+
+    def __init__(self, num_classes):
+        super().__init__()
+        self.body = torch.nn.Flatten()
+        self.head = CosineClassifier(3 * 64, num_classes, 1.0)
+
+    def forward(self, x):
+        return self.head(self.body(x))
+
+
+def test_one_that_can_never_be_sure_is_refused_before_it_is_trained(images, counted):
+    with pytest.raises(ValueError, match="no image would ever be accepted"):
+        counted(Cosine, resampler=M2mOverSampler, **SETTINGS).fit(*images)
+    assert counted.epochs_run == 0
+
+
+def test_memory_knows_the_class(images, tmp_path):
+    def fit(cls, memory=None):
+        return cls(resampler=M2mOverSampler(threshold=0.3), memory=memory, **SETTINGS).fit(*images)
+
+    fit(OPeNClassifier, tmp_path)
+    same(fit(Halved, tmp_path).own_teacher_, fit(Halved).own_teacher_)
+
+
+class Halved(OPeNClassifier):
+    """Another training under the same parameters."""
+
+    def get_loss(self, *args, **kwargs):
+        return super().get_loss(*args, **kwargs) / 2

@@ -405,3 +405,88 @@ def test_it_learns_the_small_classes():
         clf = make_classifier(None, method, **settings).set_params(estimator=FrozenEstimator(plain))
         found = balanced_accuracy_score(digits.target, clf.fit(X, y).predict(digits.images))
         assert found > score, method
+
+
+# --- what memory and seeds depend on ---
+
+
+@pytest.mark.parametrize("seed", [3, 1000])  # Python keeps small integers as one object
+def test_memory_and_pickles_do_not_change_what_is_drawn(images, tmp_path, seed):
+    clf = make_classifier(
+        None, "crt", max_epochs=2, batch_size=16, verbose=0, random_state=seed, memory=tmp_path
+    )
+    first = clone(clf).fit(*images)
+    for twin in (clone(clf), pickle.loads(pickle.dumps(clf)), clone(clf).set_params(memory=None)):
+        same(twin.fit(*images), first)
+
+
+class Halved(OPeNClassifier):
+    """Another training under the same parameters."""
+
+    def get_loss(self, *args, **kwargs):
+        return super().get_loss(*args, **kwargs) / 2
+
+
+def test_memory_knows_the_class_and_what_predictions_depend_on(images, tmp_path):
+    def fit(cls=OPeNClassifier, memory=tmp_path, **params):
+        clf = make(cls, head="kept", tau=0.5, memory=memory)
+        return clf.set_params(final_estimator=None, **params).fit(*images)
+
+    plain = fit()
+    for params in ({"cls": Halved}, {"estimator__logit_adjustment": 1.0}):
+        found, expected = fit(**params), fit(**params, memory=None)
+        assert type(found.estimator_) is type(expected.estimator_)
+        proba = found.predict_proba(images[0])
+        np.testing.assert_array_equal(proba, expected.predict_proba(images[0]))
+        assert not np.array_equal(proba, plain.predict_proba(images[0]))
+
+
+def test_memory_without_a_random_state_is_told_of(images, tmp_path):
+    clf = make(memory=tmp_path).set_params(estimator__random_state=None)
+    with pytest.warns(UserWarning, match="keeps nothing of a first stage"):
+        clf.fit(*images)
+
+
+def test_columns_are_compared(digits_lt):
+    X, y = digits_lt
+    frame = pd.DataFrame(X.reshape(len(X), -1)).rename(columns="pixel {}".format)
+    first = OPeNClassifier(resampler=None, max_epochs=1, **SETTINGS).fit(frame, y)
+    clf = make().set_params(estimator=FrozenEstimator(first))
+    with pytest.raises(ValueError, match="Pass the same columns in the same order"):
+        clf.fit(frame.iloc[:, ::-1], y)
+    clf.fit(frame, y)
+
+
+@pytest.mark.parametrize("first_norm", ["dar", "aux"])
+def test_second_norm_layers_of_a_second_stage_end_with_it(images, first_norm, tmp_path):
+    X, y = images
+    noisy = {"delta": 0.5, "start_epoch": 0, "max_epochs": 2, **SETTINGS}
+    first = OPeNClassifier(norm=first_norm, **noisy).fit(X, y)
+    clf = DecoupledClassifier(FrozenEstimator(first), OPeNClassifier(norm="aux", **noisy))
+    clf.fit(X, y)
+    before, after = (c.module_.state_dict() for c in (first, clf.estimator_))
+    assert {n for n in before if not torch.equal(before[n], after[n])} == {"fc.weight", "fc.bias"}
+    clf.save(tmp_path / "clf.safetensors")
+    loaded = DecoupledClassifier.load(tmp_path / "clf.safetensors")
+    np.testing.assert_array_equal(loaded.predict_proba(X), clf.predict_proba(X))
+
+
+def test_what_was_said_of_other_classes_is_forgotten(images, tmp_path):
+    X, y = images
+    first = OPeNClassifier(
+        SmallCNN,
+        module__num_classes=3,
+        resampler=None,
+        class_weight={0: 1.0, 1: 2.0, 2: 3.0},
+        max_epochs=2,
+        start_epoch=0,
+        **SETTINGS,
+    ).fit(X, y)
+    clf = make().set_params(estimator=FrozenEstimator(first)).fit(X, np.arange(60) % 5)
+    clf.save(tmp_path / "clf.safetensors")
+    loaded = DecoupledClassifier.load(tmp_path / "clf.safetensors")
+    np.testing.assert_array_equal(loaded.predict_proba(X), clf.predict_proba(X))
+    clf.estimator_.partial_fit(X, np.arange(60) % 5)
+    clone(clf.estimator_).fit(X, np.arange(60) % 5)
+    assert first.get_params()["module__num_classes"] == 3
+    assert first.class_weight is not None

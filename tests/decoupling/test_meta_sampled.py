@@ -195,3 +195,43 @@ def test_what_is_refused(first, images, params, said):
     ):
         with pytest.raises(ValueError, match=said):
             clf.fit(*images)
+
+
+def test_a_loader_of_ones_own_and_losses_without_rows_are_refused(images):
+    class Own(torch.utils.data.DataLoader):
+        pass
+
+    params = {"max_epochs": 1, **SETTINGS}
+    with pytest.raises(ValueError, match="so does a MetaSampledClassifier"):
+        MetaSampledClassifier(iterator_train=Own, **params).fit(*images)
+
+    class Whole(torch.nn.Module):
+        def forward(self, logits, codes):
+            return F.cross_entropy(logits, codes)
+
+    with pytest.raises(ValueError, match="MetaSampledClassifier weights the rows of a batch"):
+        MetaSampledClassifier(criterion=Whole, **params).fit(*images)
+
+
+@pytest.mark.parametrize("optimizer", [torch.optim.Adam, torch.optim.RMSprop])
+def test_columns_that_never_move_do_not_spoil_the_others(digits_lt, optimizer):
+    X, y = digits_lt
+    X = X.reshape(len(X), -1)
+    assert (X.std(0) == 0).any()
+    clf = MetaSampledClassifier(
+        SmallMLP, optimizer=optimizer, lr=1e-3, start_epoch=0, max_epochs=2, **SETTINGS
+    ).fit(X, y)
+    assert np.isfinite(clf.class_rates_).all()
+    assert not np.allclose(clf.class_rates_, 0.5)
+
+
+def test_rates_of_a_training_that_goes_on(images, tmp_path):
+    params = {"meta_power": 1.0, "start_epoch": 0, "max_epochs": 1, **SETTINGS}
+    clf = MetaSampledClassifier(**params).fit(*images)
+    reached = clf.class_rates_
+    clf.set_params(meta_lr=1e-9).partial_fit(*images)
+    np.testing.assert_allclose(clf.class_rates_, reached, atol=1e-6)
+    clf.save(tmp_path / "clf.safetensors")
+    loaded = MetaSampledClassifier.load(tmp_path / "clf.safetensors").partial_fit(*images)
+    begun = MetaSampledClassifier(**{**params, "meta_lr": 1e-9}).fit(*images)
+    np.testing.assert_allclose(loaded.class_rates_, begun.class_rates_, atol=1e-6)

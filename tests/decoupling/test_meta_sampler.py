@@ -124,3 +124,15 @@ def test_balanced_rows(codes, n_draws):
     assert np.ptp(drawn) <= 1
     many = draw_balanced(codes, 6 * 300, np.random.RandomState(0))
     assert set(many) == set(range(len(codes)))  # every row can be drawn
+
+
+def test_classes_that_have_no_rows_yet_change_no_other_rate():
+    found = begun([50, 0, 5, 0], 1.0).rates.detach()
+    np.testing.assert_allclose(found[[0, 2]], begun([50, 5], 1.0).rates.detach())
+    np.testing.assert_allclose(found[[1, 3]], found[2])
+
+
+def test_extreme_powers_stay_finite():
+    sampler = begun(COUNTS, 50.0)
+    assert torch.isfinite(sampler.theta).all()
+    assert sampler.shares(COUNTS)[-1] > 0.9

@@ -148,3 +148,21 @@ def test_the_gradient_by_finite_differences(name):
 def test_optimizers_that_torch_cannot_differentiate_are_refused():
     with pytest.raises(ValueError, match="cannot differentiate a step of LBFGS"):
         check_is_differentiable(torch.optim.LBFGS(nn.Linear(1, 1).parameters()))
+
+
+@pytest.mark.parametrize("name", ["adam", "adamw", "rmsprop"])
+def test_what_has_no_gradient_has_no_say(name):
+    torch.manual_seed(0)
+    layer = nn.Linear(3, 2).double()
+    x = torch.cat([FEATURES, torch.zeros(4, 1, dtype=torch.float64)], dim=1)  # a constant column
+    theta = torch.ones(4, dtype=torch.float64, requires_grad=True)
+    rows = F.cross_entropy(layer(x), CODES, reduction="none")
+    found = gradient_through_step(
+        layer,
+        OPTIMIZERS[name](layer.parameters()),
+        (theta * rows).mean(),
+        lambda called: F.cross_entropy(called(x), CODES),
+        theta,
+    )
+    assert torch.isfinite(found).all()
+    assert found.any()

@@ -2,6 +2,7 @@
 
 import copy
 import pickle
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -14,6 +15,7 @@ from sklearn.model_selection import GridSearchCV
 from torch import nn
 
 from sklearn_open import OPeNClassifier
+from sklearn_open._persistence.fingerprint import comparable, hash_of
 from sklearn_open.over_sampling import M2mOverSampler
 
 SETTINGS = {"max_epochs": 3, "start_epoch": 2, "batch_size": 16, "random_state": 0, "verbose": 0}
@@ -224,3 +226,14 @@ def test_it_draws_batches_as_random_over_sampling_does(images, teacher):
     bernoulli = clone(m2m).set_params(composition="bernoulli").fit(*images)
     assert not bernoulli.epoch_plan(2).is_noise.any()
     assert len(set(bernoulli.epoch_plan(2).index)) < 60
+
+
+def test_teachers_of_other_pixels_or_classes_are_others(images):
+    X, y = images
+    one = OPeNClassifier(resampler=None, **SETTINGS).fit(X, y)
+    samplers = [M2mOverSampler(copy.deepcopy(one)) for _ in range(4)]
+    samplers[1].teacher.transform_ = replace(one.transform_, mean=one.transform_.mean + 1)
+    samplers[2].teacher.classes_inferred_ = np.array([2, 1, 0])
+    same, *others = (hash_of(comparable(sampler)) for sampler in [samplers[3], *samplers[:3]])
+    assert same == others[0]
+    assert len(set(others)) == 3

@@ -10,6 +10,7 @@ from sklearn_open import OPeNClassifier
 from sklearn_open._inputs.pixels import PixelScale
 from sklearn_open.backbones import CosineClassifier, SmallCNN
 from sklearn_open.over_sampling._teacher import check_logits, check_teacher, teacher_network
+from sklearn_open.recipes import make_classifier
 
 CPU = torch.device("cpu")
 BYTES = PixelScale(np.float64(0), np.float64(255))
@@ -113,3 +114,26 @@ class TestCheckLogits:
         with pytest.warns(UserWarning, match="takes all of 6 training images for one class"):
             self.check(lambda x: x[:, :3] + torch.tensor([9.0, 0, 0]))
         self.check(lambda x: torch.eye(3)[self.codes] * 9 - 1)
+
+    def test_classes_in_another_order(self):
+        permuted = torch.eye(3)[[1, 2, 0]]
+        with pytest.warns(UserWarning, match="less often than chance"):
+            self.check(lambda x: permuted[self.codes] * 9 - 1)
+
+
+def test_what_to_torch_returns_knows_the_order_of_its_classes(images):
+    X, y = images
+    settings = {"max_epochs": 4, "random_state": 0, "verbose": 0}
+    teacher = OPeNClassifier(resampler=None, classes=[2, 0, 1], **settings).fit(X, y)
+    assert torch.equal(logits_of(teacher.to_torch(), X), logits_of(teacher, X))
+    torch.testing.assert_close(logits_of(teacher, X), teacher.forward(X)[:, [1, 2, 0]])
+
+
+def test_a_classifier_of_two_stages(images):
+    clf = make_classifier(None, "crt", max_epochs=2, random_state=0, verbose=0)
+    with pytest.raises(ValueError, match="is not fitted"):
+        check_teacher(clf, 0.9)
+    clf.fit(*images)
+    check_teacher(clf, 0.9)
+    expected = clf.estimator_.forward(images[0])
+    torch.testing.assert_close(logits_of(clf, images[0]), expected, rtol=1e-4, atol=1e-5)
