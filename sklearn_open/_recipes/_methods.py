@@ -34,7 +34,6 @@ _TRANSLATED = (
     Setting("resampler__threshold", 0.9, f"{_M2M}, script; from {{0.9, 0.99}}"),
     Setting("resampler__step_size", 0.1, f"{_M2M}, script"),
     Setting("resampler__n_steps", 10, f"{_M2M}, script"),
-    Setting("delta", None, "no noise"),
 )
 _LDAM_LOSS = (
     Setting("criterion", "ldam", _LDAM),

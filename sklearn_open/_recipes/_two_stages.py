@@ -26,7 +26,6 @@ _BALANCED = (
 _TEN_EPOCHS = (
     _final("max_epochs", 10, f"{_KANG}, section 5.1"),
     _final("lr_decay", "cosine", f"{_KANG}, section 5.1"),
-    _final("warmup_epochs", 0, "the features are there", filled=True),
 )
 
 
@@ -119,7 +118,6 @@ TWO_STAGES = (
             _final("max_epochs", 10, f"{_MISLAS}, code"),
             _final("lr", 0.1, f"{_MISLAS}, code"),
             _final("lr_decay", "cosine", f"{_MISLAS}, code"),
-            _final("warmup_epochs", 0, f"{_MISLAS}, code: in stage 1 only"),
             _final("criterion", "label_aware_smoothing", _MISLAS),
             *_label_aware(f"{_MISLAS}, code, CIFAR-10 at 100", 0.3, 0.0, 0.5, shift=False),
         ),
