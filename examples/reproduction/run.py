@@ -57,12 +57,12 @@ def stages_of(clf: Any) -> list[Any]:
 
 def parameters_of(clf: Any) -> dict[str, str]:
     """Return what decides what is trained."""
-    params = clf.get_params(deep=not isinstance(clf, OPeNClassifier))
-    return {
-        k: repr(v)
-        for k, v in params.items()
-        if k.rpartition("__")[2] not in PATHS and k not in ("estimator", "final_estimator")
-    }
+    params = {k: v for k, v in clf.get_params(deep=False).items() if k not in PATHS}
+    kinds = {k: v for k, v in params.items() if isinstance(v, OPeNClassifier)}
+    found = {k: type(v).__name__ if k in kinds else repr(v) for k, v in params.items()}
+    for stage, estimator in kinds.items():
+        found |= {f"{stage}__{k}": v for k, v in parameters_of(estimator).items()}
+    return found
 
 
 def result_of(
