@@ -100,6 +100,7 @@ def tables() -> dict[str, list[str]]:
         "profile": profile(),
         "step": ratios("step", "backbone", "precision"),
         "losses": ratios("step_losses", "backbone", "precision"),
+        "translation": ratios("translation", "backbone", "precision"),
         **{name: ratios(name, "backbone", "augment") for name in epochs},
         **{f"{name}, rates": rates(name, "backbone", "augment") for name in epochs},
         "search": ratios("search", "backbone"),
