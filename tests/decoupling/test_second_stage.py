@@ -11,6 +11,7 @@ from skorch.callbacks import LRScheduler
 from skorch.dataset import ValidSplit
 
 from sklearn_open import OPeNClassifier
+from sklearn_open.callbacks import StepSchedule
 from sklearn_open.decoupling import DecoupledClassifier
 from sklearn_open.over_sampling import M2mOverSampler
 from sklearn_open.recipes import make_classifier
@@ -185,3 +186,10 @@ def test_learnable_weight_scaling_alone_keeps_the_directions(first, images):
     old, new = first.module_.fc, clf.estimator_.module_.fc
     torch.testing.assert_close(new.weight, old.weight * scale[:, None], rtol=0, atol=0)
     torch.testing.assert_close(new.bias, old.bias * scale, rtol=0, atol=0)
+
+
+def test_published_learning_rates_of_stage_one():
+    schedule = StepSchedule(warmup_epochs=5, milestones=(160, 180), decay=0.1)
+    rates = {0: 0.02, 4: 0.1, 5: 0.1, 159: 0.1, 160: 0.01, 179: 0.01, 180: 0.001, 199: 0.001}
+    for epoch, rate in rates.items():
+        assert 0.1 * schedule.factor(epoch, 200) == pytest.approx(rate)
