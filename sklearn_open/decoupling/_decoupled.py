@@ -97,7 +97,7 @@ class DecoupledClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         training on rows would have given, up to rounding, without the time of the backbone.
     n_features_in_ : int
         Number of values in a row.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (n_features,)
         Names of columns, where X had them.
 
     See Also
