@@ -67,7 +67,8 @@ class OPeNClassifier(TwoRouteNet):
         sampler of imbalanced-learn works: those that pick rows by label alone
         (`RandomOverSampler`, `RandomUnderSampler`) draw anew in every epoch, from the classifier's
         `random_state`, not their own; others (`SMOTE`, ...) run once, on flattened pixels, before
-        training. `PureNoiseAppender` adds noise to every batch instead of balancing.
+        training. `PureNoiseAppender` adds noise to every batch instead of balancing, and
+        `M2mOverSampler` moves images of large classes until they pass for small ones.
     start_epoch : int or float, default=0.8
         First rebalanced epoch (int, from 0), or the share of `max_epochs` before it (float);
         earlier epochs are plain training. The paper defers to epoch 160 of 200.

@@ -41,10 +41,13 @@ class Objective:
         Of the classes; None weights nothing.
     reduction : {"weighted_mean", "mean"}
         See `weighted_loss`.
+    of_rows : torch.Tensor of shape (n,) or None
+        Weights of the rows of one batch, instead.
     """
 
     weights: np.ndarray | None = None
     reduction: str = "weighted_mean"
+    of_rows: torch.Tensor | None = None
 
     def loss(
         self,
@@ -72,6 +75,8 @@ class Objective:
         return mix.share * loss + (1 - mix.share) * self._of(criterion, call, mix.codes)
 
     def _of(self, criterion: Any, call: Callable[[Any], torch.Tensor], codes: Any) -> torch.Tensor:
+        if self.of_rows is not None:
+            return weighted_loss(criterion, lambda: call(codes), self.of_rows, self.reduction)
         if self.weights is None:
             return call(codes)
         weights = constant(self.weights, codes.device)[codes]

@@ -67,6 +67,7 @@ class PlanningNet(TrainingNet, Protocol):
     classes: Any
     batch_size: int
     lr_milestones: Sequence[int | float]
+    lr_decay: float | str
     dataset: Any
     resampler_: Any
     classes_inferred_: np.ndarray
@@ -186,8 +187,14 @@ def _tell_of_shares(net: PlanningNet) -> None:
     is_share = isinstance(net.start_epoch, float) and net.start_epoch > 0
     if is_share and defers(net, net.resampler_):
         lost.append(f"start_epoch={net.start_epoch!r} (rebalanced from epoch {start} on)")
+    if isinstance(net.lr_decay, str):
+        lost.append(f"lr_decay={net.lr_decay!r} (0 from the second call on)")
     drops = [one for one in net.lr_milestones if isinstance(one, float)]
-    if drops and not any(resolve_epoch(one, net.max_epochs) for one in drops):
+    if (
+        drops
+        and not isinstance(net.lr_decay, str)
+        and not any(resolve_epoch(one, net.max_epochs) for one in drops)
+    ):
         lost.append(f"lr_milestones={net.lr_milestones!r} (the learning rate never drops)")
     if lost:
         warn_user(

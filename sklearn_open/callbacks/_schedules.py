@@ -8,6 +8,7 @@ from typing import Any
 
 from skorch.callbacks import Callback, LRScheduler
 
+from sklearn_open._warnings import warn_user
 from sklearn_open.plan import resolve_epoch
 
 __all__ = ["StepSchedule"]
@@ -35,7 +36,8 @@ class StepSchedule(Callback):
     decay : float or "cosine", default=0.01
         Factor at every milestone ("decay by a factor of 0.01 at epochs 160 and 180", D.1). "cosine"
         falls along half a cosine from the end of the warm-up on, and reads no milestones: of n
-        epochs, epoch e runs at (1 + cos(pi e / n)) / 2, so that the last one still learns.
+        epochs, epoch e runs at (1 + cos(pi e / n)) / 2, so that the last one still learns;
+        training that goes on beyond them would not, and a warning says so.
     """
 
     def __init__(
@@ -62,8 +64,15 @@ class StepSchedule(Callback):
     def on_epoch_begin(self, net: Any, **kwargs: Any) -> None:
         """Set the learning rate of every parameter group."""
         groups = net.optimizer_.param_groups
+        epoch = len(net.history) - 1
+        if self.decay == "cosine" and epoch == net.max_epochs:
+            warn_user(
+                f"lr_decay='cosine' has come to its end with epoch {epoch} (max_epochs): training "
+                "goes on at a rate of 0, and learns nothing. Set another lr_decay, or max_epochs "
+                "to the number of all epochs."
+            )
         if not any(isinstance(callback, LRScheduler) for _, callback in net.callbacks_):
-            factor = self.factor(len(net.history) - 1, net.max_epochs)
+            factor = self.factor(epoch, net.max_epochs)
             for group in groups:
                 if group["lr"] != group.get("scheduled_lr"):  # the first epoch, or set by the user
                     group["full_lr"] = group["lr"]

@@ -14,7 +14,6 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.utils import get_tags
 from sklearn.utils.validation import check_is_fitted
 
-from sklearn_open._checks import check_one_of
 from sklearn_open._inputs.door import in_memory, own_labels
 from sklearn_open._parameters.table import parameter
 from sklearn_open._persistence.fingerprint import comparable, compared_params, machine_facts
@@ -22,6 +21,7 @@ from sklearn_open._persistence.kept_fits import kept_fit
 from sklearn_open._training.building import CLASS_NAMES
 from sklearn_open._warnings import warn_user
 from sklearn_open.classifier import OPeNClassifier
+from sklearn_open.decoupling._checks import check_stages
 from sklearn_open.decoupling._heads import normalized_head, put_head
 from sklearn_open.decoupling._second_stage import (
     SecondStage,
@@ -92,9 +92,10 @@ class DecoupledClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
     interrupted_ : bool
         Whether Ctrl-C ended the second stage. (In the first it ends `fit`.)
     on_features_ : bool
-        Whether features were computed once: where the backbone is in eval mode and nothing in the
-        second stage looks at pixels (no `augment`, no mixup, no noise). Training on them gives what
-        training on rows would have given, up to rounding, without the time of the backbone.
+        Whether features were computed once: where the backbone is in eval mode, X is held in memory
+        and nothing in the second stage looks at pixels (no `augment`, mixup, noise, `train_split`,
+        `callbacks` or loader of its own). Training on them gives what training on rows would have
+        given, up to rounding, without the time of the backbone.
     n_features_in_ : int
         Number of values in a row.
     feature_names_in_ : ndarray of shape (n_features,)
@@ -153,7 +154,7 @@ class DecoupledClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         self.memory = memory
         self.checkpoint = checkpoint
 
-    def fit(self, X: Any, y: Any = None) -> DecoupledClassifier:
+    def fit(self, X: Any, y: Any = None, **fit_params: Any) -> DecoupledClassifier:
         """Train both stages, or the second one on a first that is there.
 
         Parameters
@@ -162,6 +163,8 @@ class DecoupledClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
             As for `OPeNClassifier.fit`.
         y : array-like of shape (n,) or None, default=None
             Labels; None takes those of a data set.
+        **fit_params : dict
+            For the first stage's ``forward`` and the `train_split` of both, as ``groups``.
 
         Returns
         -------
@@ -175,8 +178,8 @@ class DecoupledClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         KeyboardInterrupt
             When Ctrl-C has ended the first stage; with `checkpoint` the same call goes on.
         """
-        self._check_parameters()
-        first = self._first_stage(X, y)
+        check_stages(self, fit_params)
+        first = self._first_stage(X, y, fit_params)
         if self.final_estimator is None:
             self._take_result(first, None)
             return self
@@ -191,35 +194,10 @@ class DecoupledClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
             shift_norm=self.shift_norm,
             classes=known if self.head == "kept" or self._trains_first else None,
             checkpoint=self._folder("second"),
+            fit_params=fit_params if self.final_estimator.train_split else {},
         )
         self._take_result(first, stage)
         return self
-
-    def _check_parameters(self) -> None:
-        check_one_of("head", self.head, ("kept", "fresh"))
-        for name in ("weight_scaling", "shift_norm"):
-            if not isinstance(getattr(self, name), (bool, np.bool_)):
-                raise ValueError(f"{name}={getattr(self, name)!r}: pass True or False.")
-        given = self.estimator
-        inner = given.estimator if isinstance(given, FrozenEstimator) else given
-        if not isinstance(inner, (OPeNClassifier, str, PathLike)):
-            raise TypeError(
-                f"estimator={given!r} is no first stage. Pass an OPeNClassifier, a fitted one in a "
-                "sklearn.frozen.FrozenEstimator, or the name of a file that one was saved to."
-            )
-        if isinstance(given, FrozenEstimator):
-            check_is_fitted(inner)
-        final = self.final_estimator
-        if final is not None and not isinstance(final, OPeNClassifier):
-            raise TypeError(
-                f"final_estimator={final!r} trains no head. Pass an OPeNClassifier (without a "
-                "module), a MetaSampledClassifier, or None."
-            )
-        if final is None and (self.head == "fresh" or self.weight_scaling or self.shift_norm):
-            raise ValueError(
-                "head='fresh', weight_scaling=True and shift_norm=True are for a second stage that "
-                "is trained, and final_estimator=None. Pass an OPeNClassifier that trains it."
-            )
 
     # --- the first stage ---
 
@@ -230,7 +208,7 @@ class DecoupledClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
     def _folder(self, stage: str) -> Path | None:
         return None if self.checkpoint is None else Path(self.checkpoint) / stage
 
-    def _first_stage(self, X: Any, y: Any) -> Any:
+    def _first_stage(self, X: Any, y: Any, fit_params: dict[str, Any]) -> Any:
         if isinstance(self.estimator, FrozenEstimator):
             return self.estimator.estimator
         if not self._trains_first:
@@ -242,7 +220,7 @@ class DecoupledClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
             first.set_params(memory=self.memory)
 
         def fit() -> Any:
-            first.fit(X, y)
+            first.fit(X, y, **fit_params)
             if first.interrupted_:
                 raise KeyboardInterrupt
             return first.set_params(memory=None, checkpoint=None)
@@ -262,6 +240,7 @@ class DecoupledClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
             "predictions": {n: comparable(given[n]) for n in given if parameter(n).predicts},
             "random_state": first.random_state,
             "rows": [X, y],
+            "fit_params": comparable(fit_params),
             "machine": machine_facts(first.device_),
         }
         return kept_fit(self.memory, facts, fit)

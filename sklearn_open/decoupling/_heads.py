@@ -6,13 +6,23 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.nn.utils.parametrize import is_parametrized
 
 from sklearn_open._checks import is_number
 from sklearn_open.backbones import CosineClassifier
 from sklearn_open.nn._modes import in_eval_mode
 from sklearn_open.nn._outputs import main_output
 
-__all__ = ["ScaledHead", "find_head", "fresh_head", "normalized_head", "put_head"]
+__all__ = [
+    "ScaledHead",
+    "check_is_linear",
+    "check_is_plain",
+    "check_tau",
+    "find_head",
+    "fresh_head",
+    "normalized_head",
+    "put_head",
+]
 
 
 def find_head(network: nn.Module, rows: torch.Tensor) -> str:
@@ -30,13 +40,13 @@ def find_head(network: nn.Module, rows: torch.Tensor) -> str:
     ValueError
         When the last thing that it does is not a linear layer or a cosine classifier.
     """
-    outputs: dict[str, torch.Tensor] = {}
+    outputs: dict[str, list[torch.Tensor]] = {}
     hooks = []
     for name, layer in network.named_modules():
         if isinstance(layer, (nn.Linear, CosineClassifier)) and name:
 
             def keep(_: Any, __: Any, output: torch.Tensor, name: str = name) -> None:
-                outputs[name] = output
+                outputs.setdefault(name, []).append(output)
 
             hooks.append(layer.register_forward_hook(keep))
     try:
@@ -45,20 +55,29 @@ def find_head(network: nn.Module, rows: torch.Tensor) -> str:
     finally:
         for hook in hooks:
             hook.remove()
-    found = [name for name, output in outputs.items() if output is logits]
+    found = [name for name, calls in outputs.items() if calls[-1] is logits]
+    if found and len(outputs[found[-1]]) > 1:
+        raise ValueError(
+            f"{type(network).__name__} calls its last layer, {found[-1]!r}, more than once, so it "
+            "is a part of the backbone, too, and cannot be trained on its own. Give the network a "
+            "last layer that it calls once."
+        )
     if not found:
         raise ValueError(
             f"the logits of {type(network).__name__} are not the output of a linear layer (or of a "
             "CosineClassifier) that is a part of it, so there is no head to train on its own. Give "
-            "the network such a last layer."
+            "the network such a last layer; nothing may follow it, not even a reshape."
         )
     return found[-1]
 
 
 def put_head(network: nn.Module, name: str, head: nn.Module) -> None:
-    """Put a layer in the place of another one of a network."""
-    parent, _, own = name.rpartition(".")
-    setattr(network.get_submodule(parent), own, head)
+    """Put a layer in the place of another one of a network, under all of its names."""
+    old = network.get_submodule(name)
+    names = [at for at, layer in network.named_modules(remove_duplicate=False) if layer is old]
+    for place in names:
+        parent, _, own = place.rpartition(".")
+        setattr(network.get_submodule(parent), own, head)
 
 
 def fresh_head(head: Any, n_classes: int) -> nn.Module:
@@ -102,6 +121,16 @@ class ScaledHead(nn.Module):
         self.linear = linear
         self.scale = nn.Parameter(torch.ones_like(linear.weight[:, 0]))
 
+    @property
+    def weight(self) -> torch.Tensor:
+        """Those of the layer: networks may ask their head for its dtype."""
+        return self.linear.weight
+
+    @property
+    def bias(self) -> torch.Tensor | None:
+        """Those of the layer."""
+        return self.linear.bias
+
     def forward(self, features: torch.Tensor) -> torch.Tensor:
         """Return logits (n, n_classes)."""
         return self.scale * self.linear(features)
@@ -117,6 +146,12 @@ class ScaledHead(nn.Module):
             if bias is not None:
                 made.bias.copy_(bias * scale)
         return made
+
+
+def check_tau(tau: Any) -> None:
+    """Raise ValueError unless `tau` is a power that weights can be divided by."""
+    if not is_number(tau) or not abs(float(tau)) < 1e3:
+        raise ValueError(f"tau={tau!r}: pass a number, as a rule from 0 to 1, or None.")
 
 
 def normalized_head(head: Any, tau: Any) -> nn.Linear:
@@ -135,9 +170,9 @@ def normalized_head(head: Any, tau: Any) -> nn.Linear:
     ValueError
         For a `tau` that is no number, and for cosine heads, in which lengths play no part.
     """
-    if not is_number(tau) or not abs(float(tau)) < 1e3:
-        raise ValueError(f"tau={tau!r}: pass a number, as a rule from 0 to 1, or None.")
+    check_tau(tau)
     check_is_linear(head, "tau divides weights by their lengths")
+    check_is_plain(head)
     made = nn.Linear(head.in_features, head.out_features, head.bias is not None)
     with torch.no_grad():
         lengths = head.weight.norm(dim=1, keepdim=True).clamp_min(torch.finfo().tiny)
@@ -159,4 +194,20 @@ def check_is_linear(head: nn.Module, what: str) -> None:
         raise ValueError(
             f"{what}, and the head of this network is a CosineClassifier, whose logits do not "
             "depend on them. Use a network with a linear head (module__head='linear')."
+        )
+
+
+def check_is_plain(head: nn.Module) -> None:
+    """Refuse heads whose weights are computed from others, where a plain one would replace them.
+
+    Raises
+    ------
+    ValueError
+        For a head with parametrizations (weight norm, spectral norm).
+    """
+    if is_parametrized(head):
+        raise ValueError(
+            "the head of this network is parametrized (weight norm, spectral norm, ...), and a "
+            "plain layer would take its place. Use head='kept' without weight_scaling and tau, or "
+            "remove the parametrization."
         )

@@ -15,6 +15,7 @@ from sklearn_open._parameters.settings import has_own_loader
 from sklearn_open._random import keyed_generator, keyed_random_state, keyed_seed
 from sklearn_open._training.hardware import autocast, autocast_dtype
 from sklearn_open._training.momentum import begin_momentum
+from sklearn_open._training.objective import Objective
 from sklearn_open.batching._batches import Batch, EpochBatches
 from sklearn_open.batching._dataset import ImageDataset, TrainSet
 from sklearn_open.batching._sources import open_source
@@ -22,7 +23,7 @@ from sklearn_open.batching._transform import BatchTransform
 from sklearn_open.classifier import OPeNClassifier
 from sklearn_open.decoupling._meta_sampler import MetaDraw, MetaSampler, draw_balanced
 from sklearn_open.decoupling._meta_step import check_is_differentiable, gradient_through_step
-from sklearn_open.losses._weighted import check_takes_weights, weighted_loss
+from sklearn_open.losses._weighted import check_takes_weights
 from sklearn_open.nn._outputs import main_output
 from sklearn_open.plan import EpochPlan
 
@@ -232,12 +233,14 @@ class MetaSampledClassifier(OPeNClassifier):
         def outer(network: Any) -> torch.Tensor:
             return F.cross_entropy(main_output(network(batch.x_meta)).float(), batch.codes_meta)
 
+        before = self._objective_
+        try:
+            self._objective_ = Objective(reduction="mean", of_rows=weights)
+            inner = self.get_loss(self.infer(x), codes, X=x, training=True)
+        finally:
+            self._objective_ = before
+        theta = self.meta_sampler_.theta
         with autocast(self.device_, dtype, share_casts=False):
-            logits = main_output(self.module_(x)).float()
-            inner = weighted_loss(
-                self.criterion_, lambda: self.criterion_(logits, codes), weights, "mean"
-            )
-            theta = self.meta_sampler_.theta
             theta.grad = gradient_through_step(self.module_, self.optimizer_, inner, outer, theta)
         self.meta_optimizer_.step()
 

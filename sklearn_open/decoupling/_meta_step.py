@@ -113,7 +113,14 @@ def gradient_through_step(
     )
     pairs = zip(trained.values(), found, strict=True)
     after = stepped(optimizer, {p: g for p, g in pairs if g is not None})
-    changed = {name: after[p] for name, p in trained.items() if p in after}
-    loss = outer_loss(lambda x: functional_call(network, changed, (x,)))
+    # One entry for each layer and parameter: torch would not put back a layer that has two names,
+    # nor find a parameter that two layers share.
+    changed = {
+        f"{path}.{name}".lstrip("."): after[p]
+        for path, layer in network.named_modules()
+        for name, p in layer.named_parameters(recurse=False)
+        if p in after
+    }
+    loss = outer_loss(lambda x: functional_call(network, changed, (x,), tie_weights=False))
     (gradient,) = torch.autograd.grad(loss, theta)
     return gradient

@@ -13,6 +13,7 @@ from sklearn.base import clone
 from sklearn.utils import check_random_state
 from torch import nn
 
+from sklearn_open._inputs.lazy import LazyImages
 from sklearn_open._inputs.pixels import PixelScale
 from sklearn_open._parameters.settings import has_own_loader
 from sklearn_open._random import keyed_seed, seeded_user_code
@@ -22,6 +23,7 @@ from sklearn_open.batching._transform import BatchTransform
 from sklearn_open.decoupling._heads import (
     ScaledHead,
     check_is_linear,
+    check_is_plain,
     find_head,
     fresh_head,
     put_head,
@@ -87,6 +89,7 @@ def train_second_stage(
     shift_norm: bool,
     classes: Any,
     checkpoint: Path | None,
+    fit_params: dict[str, Any],
 ) -> SecondStage:
     """Train the head of a fitted classifier by the settings of another one.
 
@@ -105,6 +108,8 @@ def train_second_stage(
         All labels there are; None takes those of `y`.
     checkpoint : path or None
         Folder of the second stage.
+    fit_params : dict
+        For its `train_split`.
 
     Raises
     ------
@@ -116,6 +121,8 @@ def train_second_stage(
     layer = network.get_submodule(name)
     if weight_scaling:
         check_is_linear(layer, "weight_scaling=True scales logits of weights")
+    if weight_scaling or head == "fresh":
+        check_is_plain(layer)
     if head == "kept" and y is not None:
         _check_labels(first, y)
     second, data = _taken_in(first, final, X, y, classes, checkpoint)
@@ -124,7 +131,7 @@ def train_second_stage(
         with seeded_user_code(second.device_, keyed_seed(seed, "head")):
             layer = fresh_head(layer, len(second.classes_inferred_))
     trained = ScaledHead(layer) if weight_scaling else layer
-    on_features = _features_stand_for_rows(second, shift_norm)
+    on_features = _features_stand_for_rows(second, data, shift_norm)
     features = _features_of(first, network, name, data) if on_features else None
     if features is None:
         stage: nn.Module = HeadOnBackbone(network, name, trained, shift_norm=shift_norm)
@@ -136,7 +143,7 @@ def train_second_stage(
         data = ImageDataset(features, data.codes, data.y)
     second.set_params(module=stage)
     second.initialize_from_seed(seed)
-    second.partial_fit(data)
+    second.partial_fit(data, **fit_params)
     return _made(second, network, name, features is not None)
 
 
@@ -145,12 +152,6 @@ def _taken_in(
 ) -> tuple[Any, ImageDataset]:
     """Return the second stage's estimator, and the rows as it has taken them in."""
     second = clone(final)
-    own = [n for n in second.get_params(deep=False) if n == "module" or n.startswith("module__")]
-    if any(second.get_params(deep=False)[name] is not None for name in own):
-        raise ValueError(
-            f"final_estimator has {', '.join(own)}, and the network of the second stage is that of "
-            "the first. Leave them out."
-        )
     second.set_params(image_shape=shape_of_images(first), warm_start=False)
     if second.classes is None:
         second.set_params(classes=classes)
@@ -192,7 +193,7 @@ def _seed(first: Any, second: Any) -> int:
 # --- features ---
 
 
-def _features_stand_for_rows(second: Any, shift_norm: bool) -> bool:
+def _features_stand_for_rows(second: Any, data: ImageDataset, shift_norm: bool) -> bool:
     """Whether training on features gives what training on rows does, whatever the epoch."""
     sampler = second.resampler_
     looks_at_pixels = getattr(sampler, "makes_noise", False) or getattr(
@@ -202,9 +203,10 @@ def _features_stand_for_rows(second: Any, shift_norm: bool) -> bool:
     plain = ("augment", "mixup", "train_split", "callbacks")  # callbacks may look at anything
     return (
         not shift_norm
+        and not isinstance(data.X, LazyImages)  # whose transforms may draw anew in every epoch
         and (sampler is None or draws_by_label(sampler))
         and not looks_at_pixels
-        and all(params[name] is None for name in plain)
+        and not any(params[name] for name in plain)
         and not has_own_loader(second, "iterator_train")
     )
 

@@ -25,6 +25,14 @@ class _Elsewhere(nn.Module):
         super().__init__()
         self.layer = (layer,)  # torch does not look into tuples
 
+    def __getattr__(self, name: str) -> Any:
+        if name == "layer":  # not set yet
+            raise AttributeError(name)
+        try:
+            return super().__getattr__(name)
+        except AttributeError:
+            return getattr(self.layer[0], name)  # networks may ask their head for its dtype
+
     def forward(self, *args: Any) -> Any:
         """Return what the layer returns."""
         return self.layer[0](*args)
@@ -93,7 +101,7 @@ class HeadOnFeatures(nn.Module):
 
 
 class BackboneOutput(nn.Module):
-    """A network without its head: from rows to features.
+    """A network up to its head: from rows to features.
 
     Parameters
     ----------
@@ -105,9 +113,16 @@ class BackboneOutput(nn.Module):
 
     def __init__(self, network: nn.Module, name: str) -> None:
         super().__init__()
-        put_head(network, name, nn.Identity())
         self.network = network
+        self.name = name
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Return features (n, n_features)."""
-        return self.network(x)
+        """Return features (n, n_features): what the head is called with."""
+        seen: list[torch.Tensor] = []
+        head = self.network.get_submodule(self.name)
+        hook = head.register_forward_pre_hook(lambda _, given: seen.append(given[0]))
+        try:
+            self.network(x)
+        finally:
+            hook.remove()
+        return seen[-1]

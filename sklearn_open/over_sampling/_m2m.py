@@ -75,7 +75,8 @@ class M2mOverSampler(EpochSampler, BaseOverSampler):
     n_steps : int, default=10
         Number of steps.
     sampling_strategy : float, str, dict or callable, default="auto"
-        Which classes get how many rows, as for every over-sampler of imbalanced-learn.
+        Which classes get how many rows, as for every over-sampler of imbalanced-learn; "auto"
+        balances all. Which of a batch's rows are replaced depends on :math:`n_k / n_{max}` alone.
     random_state : int, RandomState instance or None, default=None
         Fixes what `fit_resample` draws; a classifier draws by its own.
 

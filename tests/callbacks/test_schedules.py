@@ -1,5 +1,6 @@
 """Learning rates."""
 
+import math
 import re
 
 import numpy as np
@@ -133,3 +134,18 @@ def test_partial_fit_goes_on_with_the_schedule(images):
     clf = OPeNClassifier(**settings, random_state=0, verbose=0)
     clf.partial_fit(*images).partial_fit(*images)
     assert clf.history[:, "lr"] == pytest.approx([0.1, 0.1, 0.1, 0.001])
+
+
+def test_a_cosine_that_has_come_to_its_end(images):
+    settings = {"max_epochs": 2, "lr_decay": "cosine", "random_state": 0, "verbose": 0}
+    clf = OPeNClassifier(resampler=None, batch_size=16, **settings).fit(*images)
+    with pytest.warns(UserWarning, match="has come to its end with epoch 2"):
+        clf.partial_fit(*images)
+    assert clf.history[:, "lr"] == pytest.approx([0.1, 0.05, 0, 0])
+
+
+def test_a_cosine_by_hand():
+    schedule = StepSchedule(2, (0.5,), "cosine")
+    found = [schedule.factor(epoch, 6) for epoch in range(7)]
+    half = [(1 + math.cos(math.pi * e / 4)) / 2 for e in range(5)]
+    assert found == pytest.approx([0.5, 1.0, *half])

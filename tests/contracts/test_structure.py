@@ -193,6 +193,7 @@ WITH_ANOTHER = {
     "_training.training_set": "classifier/test_fit",
     "augment._draws": "augment/test_presets",
     "batching._dataset": "batching/test_batches",
+    "decoupling._checks": "decoupling/test_decoupled",
     "datasets._describe": "datasets/test_long_tailed",
     "datasets._from_lists": "datasets/test_imagenet_lt",
     "inspection._base": "inspection/test_inspection",

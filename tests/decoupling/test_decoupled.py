@@ -15,9 +15,10 @@ from sklearn.datasets import load_digits
 from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
 from sklearn.metrics import balanced_accuracy_score
-from sklearn.model_selection import GridSearchCV, cross_val_score
+from sklearn.model_selection import GridSearchCV, GroupKFold, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.utils import estimator_checks
+from skorch.dataset import ValidSplit
 from torch import nn
 
 from sklearn_open import OPeNClassifier
@@ -490,3 +491,31 @@ def test_what_was_said_of_other_classes_is_forgotten(images, tmp_path):
     clone(clf.estimator_).fit(X, np.arange(60) % 5)
     assert first.get_params()["module__num_classes"] == 3
     assert first.class_weight is not None
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        {"tau": "x"},
+        {"final_estimator__module": SmallCNN},
+        {"final_estimator__lr_decay": -1},
+        {"final_estimator__max_epochs": "x"},
+        {"final_estimator__criterion": "focall"},
+    ],
+)
+def test_mistakes_about_the_second_stage_are_found_before_the_first(images, counted, params):
+    with pytest.raises(ValueError):  # noqa: PT011 (each says its own)
+        make(counted).set_params(**params).fit(*images)
+    assert counted.epochs_run == 0
+
+
+def test_groups_for_rows_held_out(images):
+    X, y = images
+    groups = np.arange(60) // 3
+    split = ValidSplit(GroupKFold(4))
+    clf = make(final={"train_split": split}).set_params(estimator__train_split=split)
+    clf.fit(X, y, groups=groups)
+    assert "valid_loss" in clf.first_stage_.history[-1]
+    assert "valid_loss" in clf.final_estimator_.history[-1]
+    with pytest.raises(TypeError, match="nothing here takes it"):
+        make().set_params(estimator=FrozenEstimator(clf.first_stage_)).fit(X, y, groups=groups)

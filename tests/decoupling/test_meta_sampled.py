@@ -235,3 +235,18 @@ def test_rates_of_a_training_that_goes_on(images, tmp_path):
     loaded = MetaSampledClassifier.load(tmp_path / "clf.safetensors").partial_fit(*images)
     begun = MetaSampledClassifier(**{**params, "meta_lr": 1e-9}).fit(*images)
     np.testing.assert_allclose(loaded.class_rates_, begun.class_rates_, atol=1e-6)
+
+
+def test_the_inner_loss_is_that_of_the_step(images):
+    """What a subclass, or an auxiliary head, makes of the loss counts."""
+
+    class Nothing(MetaSampledClassifier):
+        def get_loss(self, *args, **kwargs):
+            return 0 * super().get_loss(*args, **kwargs)
+
+    params = {"start_epoch": 0, "max_epochs": 2, "optimizer__weight_decay": 0.0, **SETTINGS}
+    clf = Nothing(**params).fit(*images)
+    np.testing.assert_allclose(clf.class_rates_, 0.5, atol=1e-6)
+    assert not np.allclose(
+        MetaSampledClassifier(**params).fit(*images).class_rates_, 0.5, atol=1e-6
+    )

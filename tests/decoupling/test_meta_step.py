@@ -166,3 +166,47 @@ def test_what_has_no_gradient_has_no_say(name):
     )
     assert torch.isfinite(found).all()
     assert found.any()
+
+
+def outer_after(network, optimizer):
+    theta = torch.ones(4, dtype=torch.float64, requires_grad=True)
+    rows = F.cross_entropy(network(FEATURES), CODES, reduction="none")
+    return gradient_through_step(
+        network,
+        optimizer,
+        (theta * rows).mean(),
+        lambda called: F.cross_entropy(called(META), META_CODES),
+        theta,
+    )
+
+
+def test_layers_of_two_names_and_shared_parameters():
+    torch.manual_seed(0)
+    plain = nn.Sequential(nn.Linear(2, 2), nn.Tanh(), nn.Linear(2, 2)).double()
+    aliased = nn.ModuleDict({"other": plain[2], "layers": plain})
+    aliased.forward = plain.forward
+    sgd = torch.optim.SGD(plain.parameters(), lr=0.5)
+    expected = outer_after(plain, sgd)
+    torch.testing.assert_close(outer_after(aliased, sgd), expected)
+    assert isinstance(plain[2].weight, nn.Parameter)  # as it was
+    torch.testing.assert_close(outer_after(aliased, sgd), expected)
+
+    tied = nn.Sequential(
+        nn.Linear(2, 2, bias=False), nn.Tanh(), nn.Linear(2, 2, bias=False)
+    ).double()
+    tied[2].weight = tied[0].weight
+    found = outer_after(tied, torch.optim.SGD(tied.parameters(), lr=0.5))
+
+    def by_hand(theta):
+        weight = tied[0].weight
+
+        def call(w, x):
+            return (x @ w.T).tanh() @ w.T
+
+        rows = F.cross_entropy(call(weight, FEATURES), CODES, reduction="none")
+        (g,) = torch.autograd.grad((theta * rows).mean(), weight, create_graph=True)
+        return F.cross_entropy(call(weight.detach() - 0.5 * g, META), META_CODES)
+
+    theta = torch.ones(4, dtype=torch.float64, requires_grad=True)
+    (expected,) = torch.autograd.grad(by_hand(theta), theta)
+    torch.testing.assert_close(found, expected)

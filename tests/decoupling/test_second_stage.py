@@ -193,3 +193,104 @@ def test_published_learning_rates_of_stage_one():
     rates = {0: 0.02, 4: 0.1, 5: 0.1, 159: 0.1, 160: 0.01, 179: 0.01, 180: 0.001, 199: 0.001}
     for epoch, rate in rates.items():
         assert 0.1 * schedule.factor(epoch, 200) == pytest.approx(rate)
+
+
+# --- networks of all kinds ---
+
+
+class Aliased(torch.nn.Module):
+    """Its head has two names, and is called by the second."""
+
+    def __init__(self, num_classes):
+        super().__init__()
+        self.a, self.fc = torch.nn.Linear(3 * 64, 10), torch.nn.Linear(10, num_classes)
+        self.layers = torch.nn.Sequential(torch.nn.Flatten(), self.a, torch.nn.ReLU(), self.fc)
+
+    def forward(self, x):
+        return self.layers(x)
+
+
+class AsksItsHead(Aliased):
+    """Reads an attribute of its head."""
+
+    def forward(self, x):
+        return self.fc(self.layers[:3](x).to(self.fc.weight.dtype))
+
+
+class Tied(torch.nn.Module):
+    """Two layers share a weight."""
+
+    def __init__(self, num_classes):
+        super().__init__()
+        self.a = torch.nn.Linear(3 * 64, num_classes)
+        self.b, self.fc = torch.nn.Linear(3, 3, bias=False), torch.nn.Linear(3, 3, bias=False)
+        self.fc.weight = self.b.weight
+
+    def forward(self, x):
+        return self.fc(self.b(self.a(x.flatten(1))).relu())
+
+
+@pytest.mark.parametrize("network", [Aliased, AsksItsHead])
+@pytest.mark.parametrize("params", [{"head": "fresh"}, {"head": "kept", "weight_scaling": True}])
+def test_what_is_trained_is_what_predicts(images, network, params):
+    X, y = images
+    first = OPeNClassifier(network, resampler=None, max_epochs=2, **SETTINGS).fit(X, y)
+    results = []
+    for augment in (None, same_rows):
+        final = OPeNClassifier(delta=0, start_epoch=0, max_epochs=3, augment=augment, **SETTINGS)
+        clf = DecoupledClassifier(FrozenEstimator(first), final, **params).fit(X, y)
+        stage = clf.final_estimator_
+        given = torch.from_numpy(X) if augment else None
+        if given is not None:
+            expected = stage.predict_proba(X)
+            np.testing.assert_allclose(clf.predict_proba(X), expected, rtol=1e-4, atol=1e-6)
+        results.append(clf.predict_proba(X))
+    np.testing.assert_allclose(*results, rtol=1e-3, atol=1e-5)
+    assert not np.allclose(results[0], first.predict_proba(X))
+
+
+def test_a_head_that_is_called_twice_is_refused(images):
+    class Twice(Aliased):
+        def forward(self, x):
+            return self.layers[3](torch.cat([self.layers(x), self.layers[:3](x)[:, 3:]], 1))
+
+    first = OPeNClassifier(Twice, resampler=None, max_epochs=1, **SETTINGS).fit(*images)
+    with pytest.raises(ValueError, match="more than once"):
+        mislas(first).fit(*images)
+
+
+def test_parametrized_heads_are_kept_or_refused(images):
+    torch.manual_seed(0)
+    network = Aliased(3)
+    torch.nn.utils.parametrizations.weight_norm(network.fc)
+    first = OPeNClassifier(network, resampler=None, max_epochs=1, **SETTINGS).fit(*images)
+    final = OPeNClassifier(delta=0, start_epoch=0, max_epochs=1, **SETTINGS)
+    DecoupledClassifier(FrozenEstimator(first), final).fit(*images)
+    for params in ({"head": "fresh"}, {"weight_scaling": True}, {"tau": 0.5}):
+        with pytest.raises(ValueError, match="is parametrized"):
+            DecoupledClassifier(FrozenEstimator(first), final, **params).fit(*images)
+
+
+class Noisy(torch.utils.data.Dataset):
+    """Images that are drawn anew whenever they are read."""
+
+    def __init__(self, X, y):
+        self.X, self.y, self.n_read = X, y, 0
+
+    def __len__(self):
+        return len(self.X)
+
+    def __getitem__(self, i):
+        self.n_read += 1
+        noise = torch.randint(0, 20, self.X[i].shape, dtype=torch.uint8)
+        return torch.from_numpy(self.X[i]) + noise, int(self.y[i])
+
+
+def test_data_sets_are_read_in_every_epoch(images):
+    data = Noisy(*images)
+    first = OPeNClassifier(resampler=None, max_epochs=1, **SETTINGS).fit(data)
+    before = data.n_read
+    final = OPeNClassifier(delta=0, start_epoch=0, max_epochs=5, **SETTINGS)
+    clf = DecoupledClassifier(FrozenEstimator(first), final).fit(data)
+    assert not clf.on_features_
+    assert data.n_read - before >= 5 * 60
