@@ -96,6 +96,5 @@ def check_takes_weights(criterion: nn.Module, who: str = "class_weight=") -> Non
             )
         if getattr(part, "weight", None) is not None:
             raise ValueError(
-                f"{who} and the weight= of {kind} both weight rows by class. Set one of them to "
-                "None."
+                f"{who} and the weight= of {kind} both weight classes. Set one of them to None."
             )
