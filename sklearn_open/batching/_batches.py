@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing
 from functools import partial
 from typing import Any
@@ -68,6 +68,10 @@ class EpochBatches:
         self.epoch = epoch
         self._source = open_source(dataset.X, device, num_workers)
 
+    def pixels(self, rows: Sequence[np.ndarray], seed: int) -> Generator[torch.Tensor]:
+        """Yield the pixels of batches, for plans that are made elsewhere; see `PixelSource`."""
+        return self._source.batches(rows, seed)
+
     def __iter__(self) -> Iterator[Batch]:
         epoch = self.epoch()
         plan = self.dataset.plan(epoch)
@@ -81,7 +85,7 @@ class EpochBatches:
         all_codes = torch.from_numpy(self.dataset.codes[plan.index]).to(self.device)
         batch_codes = all_codes.split([len(index) for index in rows])
         seed = keyed_seed(self.transform.seed, "items", epoch)
-        with closing(self._source.batches(gathered, seed)) as batches:
+        with closing(self.pixels(gathered, seed)) as batches:
             for b, (pixels, codes) in enumerate(zip(batches, batch_codes, strict=True)):
                 n = n_natural[b]
                 replaced = pixels[n:] if from_images else None

@@ -25,7 +25,8 @@ from sklearn_open.decoupling._checks import check_stages
 from sklearn_open.decoupling._heads import normalized_head, put_head
 from sklearn_open.decoupling._second_stage import (
     SecondStage,
-    head_of,
+    check_before_training,
+    checked_head,
     train_second_stage,
     with_network,
 )
@@ -213,6 +214,10 @@ class DecoupledClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
             return self.estimator.estimator
         if not self._trains_first:
             return OPeNClassifier.load(self.estimator)
+        if not fit_params:  # which its network may need
+            wanted = {"fresh": self.head == "fresh", "scaled": self.weight_scaling, "tau": self.tau}
+            if self.final_estimator is not None or self.tau is not None:
+                check_before_training(self.estimator, X, y, **wanted)
         first = clone(self.estimator)
         if first.checkpoint is None and self.checkpoint is not None:
             first.set_params(checkpoint=self._folder("first"))
@@ -223,7 +228,7 @@ class DecoupledClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
             first.fit(X, y, **fit_params)
             if first.interrupted_:
                 raise KeyboardInterrupt
-            return first.set_params(memory=None, checkpoint=None)
+            return first.set_params(memory=None, checkpoint=None)  # places of this fit
 
         if self.memory is not None and first.random_state is None:
             warn_user(
@@ -255,7 +260,7 @@ class DecoupledClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
             self._put_in_place(result, stage)
         if self.tau is not None:
             plain = revert_norm(copy.deepcopy(result.module_))
-            name = head_of(first, plain)
+            name = checked_head(first, plain, fresh=False, scaled=False, tau=self.tau)
             put_head(result.module_, name, normalized_head(plain.get_submodule(name), self.tau))
         if stage is not None or self.tau is not None:
             result.initialize_optimizer()  # of the new head

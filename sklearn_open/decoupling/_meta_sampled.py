@@ -18,8 +18,6 @@ from sklearn_open._training.momentum import begin_momentum
 from sklearn_open._training.objective import Objective
 from sklearn_open.batching._batches import Batch, EpochBatches
 from sklearn_open.batching._dataset import ImageDataset, TrainSet
-from sklearn_open.batching._sources import open_source
-from sklearn_open.batching._transform import BatchTransform
 from sklearn_open.classifier import OPeNClassifier
 from sklearn_open.decoupling._meta_sampler import MetaDraw, MetaSampler, draw_balanced
 from sklearn_open.decoupling._meta_step import check_is_differentiable, gradient_through_step
@@ -294,7 +292,6 @@ class MetaBatches:
         self.sampler = sampler
         self.n_rows = n_rows
         self.n_meta = n_meta
-        self._source = open_source(plain.dataset.X, plain.device)
 
     def __iter__(self) -> Iterator[Batch]:
         epoch = self.plain.epoch()
@@ -313,18 +310,12 @@ class MetaBatches:
         random_state = keyed_random_state(seed, "meta", epoch, b)
         judges = draw_balanced(plain.dataset.codes, self.n_meta, random_state)
         rows = [draw.rows.cpu().numpy(), judges]
-        with closing(self._source.batches(rows, keyed_seed(seed, "items", epoch, b))) as pixels:
+        with closing(plain.pixels(rows, keyed_seed(seed, "items", epoch, b))) as pixels:
             x, x_meta = (
-                _made(transform, part, codes, epoch, 2 * b + place)
+                transform.train(part, codes[:0], epoch, 2 * b + place)  # each draws its own crops
                 for place, part in enumerate(pixels)
             )
         batch = MetaBatch(x, draw.codes)
         batch.draw, batch.x_meta = draw, x_meta
         batch.codes_meta = codes[torch.from_numpy(judges).to(codes.device)]
         return batch
-
-
-def _made(
-    transform: BatchTransform, pixels: torch.Tensor, codes: torch.Tensor, epoch: int, number: int
-) -> torch.Tensor:
-    return transform.train(pixels, codes[:0], epoch, number)

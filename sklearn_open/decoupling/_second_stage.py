@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import warnings
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -33,7 +34,13 @@ from sklearn_open.nn import revert_norm
 from sklearn_open.nn._outputs import main_output
 from sklearn_open.over_sampling._epochs import draws_by_label
 
-__all__ = ["SecondStage", "head_of", "train_second_stage", "with_network"]
+__all__ = [
+    "SecondStage",
+    "check_before_training",
+    "checked_head",
+    "train_second_stage",
+    "with_network",
+]
 
 
 @dataclass(frozen=True)
@@ -72,10 +79,60 @@ def with_network(net: Any, network: nn.Module) -> Any:
     return twin
 
 
-def head_of(first: Any, network: nn.Module) -> str:
-    """Return which layer of a fitted estimator's network is the head."""
+def checked_head(net: Any, network: nn.Module, *, fresh: bool, scaled: bool, tau: Any) -> str:
+    """Return which layer of an estimator's network is the head, if that can be done with it.
+
+    Parameters
+    ----------
+    net : OPeNClassifier
+        With `image_shape_`.
+    network : torch.nn.Module
+        Its network, trained or not.
+    fresh, scaled : bool
+        Whether it is to begin anew, and to be scaled.
+    tau : float or None
+        See `normalized_head`.
+
+    Raises
+    ------
+    ValueError
+        For networks without a head, and for heads of a kind that this cannot be done with.
+    """
     device = next((p.device for p in network.parameters()), torch.device("cpu"))
-    return find_head(network, torch.zeros(2, *first.image_shape_, device=device))
+    name = find_head(network, torch.zeros(2, *net.image_shape_, device=device))
+    layer = network.get_submodule(name)
+    if scaled:
+        check_is_linear(layer, "weight_scaling=True scales logits of weights")
+    if tau is not None:
+        check_is_linear(layer, "tau divides weights by their lengths")
+    if fresh or scaled or tau is not None:
+        check_is_plain(layer)
+    return name
+
+
+def check_before_training(estimator: Any, X: Any, y: Any, **wanted: Any) -> None:
+    """Look at the head of a network that was not trained yet, so that no training is for nothing.
+
+    Parameters
+    ----------
+    estimator : OPeNClassifier
+        The first stage, not fitted; left as it is.
+    X, y
+        As for `fit`.
+    **wanted : dict
+        See `checked_head`.
+
+    Raises
+    ------
+    ValueError
+        As `checked_head` does.
+    """
+    probe = clone(estimator)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # `fit` gives them
+        take_in(probe, X, y, goes_on=False)
+        probe.initialize_from_seed(0)
+    checked_head(probe, revert_norm(probe.module_), **wanted)
 
 
 def train_second_stage(
@@ -117,17 +174,14 @@ def train_second_stage(
         For settings and data that cannot be trained with; nothing was trained then.
     """
     network = revert_norm(copy.deepcopy(first.module_))
-    name = head_of(first, network)
+    is_fresh = head == "fresh"
+    name = checked_head(first, network, fresh=is_fresh, scaled=weight_scaling, tau=None)
     layer = network.get_submodule(name)
-    if weight_scaling:
-        check_is_linear(layer, "weight_scaling=True scales logits of weights")
-    if weight_scaling or head == "fresh":
-        check_is_plain(layer)
     if head == "kept" and y is not None:
         _check_labels(first, y)
     second, data = _taken_in(first, final, X, y, classes, checkpoint)
     seed = _seed(first, second)
-    if head == "fresh":
+    if is_fresh:
         with seeded_user_code(second.device_, keyed_seed(seed, "head")):
             layer = fresh_head(layer, len(second.classes_inferred_))
     trained = ScaledHead(layer) if weight_scaling else layer

@@ -102,9 +102,10 @@ def teacher_network(
     ValueError
         For an estimator of other classes.
     """
-    known = getattr(getattr(teacher, "estimator", teacher), "classes_", None)
+    held = _held(teacher)
+    known = getattr(held, "classes_", None)  # which networks of `to_torch` say
     order = None if known is None else _order(np.asarray(known), classes)
-    network = copy.deepcopy(_held(teacher)).to(device).eval().requires_grad_(False)
+    network = copy.deepcopy(held).to(device).eval().requires_grad_(False)
     call = getattr(network, "to_logits", network)  # what `to_torch` returns gives probabilities
     low, width = constant(scale.low, device), constant(scale.width, device)
 

@@ -493,6 +493,13 @@ def test_what_was_said_of_other_classes_is_forgotten(images, tmp_path):
     assert first.class_weight is not None
 
 
+class EndsInSoftmax(nn.Sequential):
+    """A network whose last layer is not linear."""
+
+    def __init__(self, num_classes):
+        super().__init__(nn.Flatten(), nn.Linear(3 * 64, num_classes), nn.Softmax(1))
+
+
 @pytest.mark.parametrize(
     "params",
     [
@@ -501,6 +508,9 @@ def test_what_was_said_of_other_classes_is_forgotten(images, tmp_path):
         {"final_estimator__lr_decay": -1},
         {"final_estimator__max_epochs": "x"},
         {"final_estimator__criterion": "focall"},
+        {**COSINE, "weight_scaling": True},
+        {**COSINE, "tau": 0.5},
+        {"estimator__module": EndsInSoftmax},
     ],
 )
 def test_mistakes_about_the_second_stage_are_found_before_the_first(images, counted, params):

@@ -9,6 +9,8 @@ from torch import nn
 from sklearn_open.backbones import CosineClassifier, SmallCNN, SmallMLP, resnet32
 from sklearn_open.decoupling._heads import (
     ScaledHead,
+    check_is_linear,
+    check_tau,
     find_head,
     fresh_head,
     normalized_head,
@@ -119,11 +121,11 @@ class TestNormalizedHead:
     @pytest.mark.parametrize("tau", ["1", None, float("nan"), float("inf"), True])
     def test_what_is_no_number_is_refused(self, tau):
         with pytest.raises(ValueError, match=r"tau=.*pass a number"):
-            normalized_head(nn.Linear(2, 2), tau)
+            check_tau(tau)
 
     def test_cosine_heads_are_refused(self):
         with pytest.raises(ValueError, match="do not depend on them"):
-            normalized_head(CosineClassifier(2, 2), 1.0)
+            check_is_linear(CosineClassifier(2, 2), "tau divides weights")
 
 
 def test_a_head_is_put_where_the_old_one_was():

@@ -137,3 +137,5 @@ def test_a_classifier_of_two_stages(images):
     check_teacher(clf, 0.9)
     expected = clf.estimator_.forward(images[0])
     torch.testing.assert_close(logits_of(clf, images[0]), expected, rtol=1e-4, atol=1e-5)
+    found = logits_of(clf, images[0], np.array([2, 0, 1]))
+    torch.testing.assert_close(found, expected[:, [2, 0, 1]], rtol=1e-4, atol=1e-5)
