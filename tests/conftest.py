@@ -12,6 +12,7 @@ import torch
 from sklearn.datasets import load_digits
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from sklearn_open import OPeNClassifier
 from sklearn_open.datasets import make_long_tailed
 
 
@@ -47,6 +48,23 @@ def data_home():
     if not home.is_dir():
         pytest.skip(f"real data are not at {home}; set SKLEARN_OPEN_DATA")
     return home
+
+
+class Counter(OPeNClassifier):
+    """Counts the epochs that are run, of all its instances."""
+
+    epochs_run = 0
+
+    def run_single_epoch(self, iterator, training, *args, **kwargs):
+        Counter.epochs_run += training
+        super().run_single_epoch(iterator, training, *args, **kwargs)
+
+
+@pytest.fixture
+def counted():
+    """A classifier whose ``epochs_run`` is how many epochs were run in this test."""
+    Counter.epochs_run = 0
+    return Counter
 
 
 class _CountCasts(TorchDispatchMode):

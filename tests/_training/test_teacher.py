@@ -15,22 +15,6 @@ from sklearn_open.over_sampling import M2mOverSampler
 SETTINGS = {"max_epochs": 4, "start_epoch": 2, "batch_size": 16, "random_state": 0, "verbose": 0}
 
 
-class Counter(OPeNClassifier):
-    """Counts the epochs that are run."""
-
-    epochs_run = 0
-
-    def run_single_epoch(self, iterator, training, *args, **kwargs):
-        Counter.epochs_run += training
-        super().run_single_epoch(iterator, training, *args, **kwargs)
-
-
-@pytest.fixture
-def counted():
-    Counter.epochs_run = 0
-    return Counter
-
-
 def same(one, other):
     torch.testing.assert_close(one.module_.state_dict(), other.module_.state_dict(), rtol=0, atol=0)
 

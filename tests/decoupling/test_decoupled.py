@@ -31,22 +31,6 @@ SETTINGS = {"batch_size": 16, "random_state": 0, "verbose": 0}
 FINAL = {"delta": 0, "start_epoch": 0, "max_epochs": 3, **SETTINGS}
 
 
-class Counter(OPeNClassifier):
-    """Counts the epochs that are run."""
-
-    epochs_run = 0
-
-    def run_single_epoch(self, iterator, training, *args, **kwargs):
-        Counter.epochs_run += training
-        super().run_single_epoch(iterator, training, *args, **kwargs)
-
-
-@pytest.fixture
-def counted():
-    Counter.epochs_run = 0
-    return Counter
-
-
 def make(cls=OPeNClassifier, final=None, **params):
     first = cls(resampler=None, max_epochs=4, start_epoch=2, **SETTINGS)
     final = OPeNClassifier(**{**FINAL, **(final or {})})
