@@ -15,6 +15,7 @@ from sklearn_open.inspection._composition import (
     rebalanced_composition,
 )
 from sklearn_open.inspection._gradients import GradientDisplay, class_gradients
+from sklearn_open.inspection._method_comparison import MethodComparisonDisplay
 from sklearn_open.inspection._noise_robustness import NoiseRobustnessDisplay, noise_robustness
 from sklearn_open.inspection._training_curves import TrainingCurvesDisplay, training_curves
 
@@ -23,6 +24,7 @@ __all__ = [
     "BatchDisplay",
     "ClassGroupAccuracyDisplay",
     "GradientDisplay",
+    "MethodComparisonDisplay",
     "NoiseRobustnessDisplay",
     "RebalancedCompositionDisplay",
     "TrainingCurvesDisplay",

@@ -10,7 +10,7 @@ from sklearn_open._recipes._recipe import Method
 from sklearn_open.classifier import OPeNClassifier
 from sklearn_open.decoupling import DecoupledClassifier, MetaSampledClassifier
 
-__all__ = ["make_classifier"]
+__all__ = ["is_for_both_stages", "make_classifier"]
 
 FINAL = {"OPeNClassifier": OPeNClassifier, "MetaSampledClassifier": MetaSampledClassifier}
 # What a second stage has of a recipe: how steps are made. What is trained, for how long and on
@@ -102,11 +102,7 @@ def _two_stages(
     first = _one_stage(recipe, _part(parameters, "estimator"), of_first)
     if method.final_estimator not in FINAL:
         return DecoupledClassifier(first, **own)
-    of_both = {
-        name: value
-        for name, value in overrides.items()
-        if name in FOR_BOTH or name.startswith("iterator_")
-    }
+    of_both = {name: value for name, value in overrides.items() if is_for_both_stages(name)}
     of_recipe = {} if recipe is None else get_recipe(recipe).parameters
     final = {name: value for name, value in of_recipe.items() if name in OF_RECIPE}
     of_final = _part(overrides, "final_estimator")
@@ -120,6 +116,11 @@ def _two_stages(
         ]
     made = FINAL[method.final_estimator](**{**final, **settings, **of_both, **of_final})
     return DecoupledClassifier(first, made, **own)
+
+
+def is_for_both_stages(name: str) -> bool:
+    """Whether a parameter that is given without a prefix is for both stages."""
+    return name in FOR_BOTH or name.startswith("iterator_")
 
 
 def _is_of(name: str, part: str) -> bool:

@@ -1,0 +1,139 @@
+"""Images that are copies of one another, exactly or nearly, on both sides of a split."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import torch
+from torch.nn import functional
+
+from sklearn_open._inputs.lazy import chunks
+from sklearn_open._warnings import warn_user
+from sklearn_open.comparison._folds import Fold
+
+__all__ = ["find_copies", "tell_of_copies"]
+
+SIDE = 16  # of thumbnails, in pixels; smaller images are compared byte by byte alone
+COARSE = 4  # pixels of a thumbnail that its detail is the difference from
+# How alike thumbnails of copies are, saved anew, resized, brighter: as a whole, and in detail.
+# Other pictures under the same light are alike as a whole only. Of CIFAR-10's 10,000 test images
+# 18 have such a copy; of 500 saved anew at quality 75, one tenth brighter, all are found.
+ALIKE, ALIKE_IN_DETAIL = 0.96, 0.9
+MAX_ROWS = 20_000  # whose thumbnails are compared, each with all
+ROWS_AT_ONCE = 1024
+
+
+def find_copies(images: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Return which rows hold the same image, exactly or nearly.
+
+    Parameters
+    ----------
+    images : ndarray or LazyImages of shape (n, n_channels, height, width) or (n, n_features)
+        In the internal form.
+
+    Returns
+    -------
+    first : ndarray of shape (n,)
+        Position of the first row that has the same pixels; of most rows, their own.
+    near : ndarray of shape (n_pairs, 2)
+        Pairs whose pixels differ, and whose thumbnails are alike. Empty for tables, for images of
+        fewer than 16 pixels a side, and for more than 20,000 rows.
+    """
+    seen: dict[bytes, int] = {}
+    first = np.arange(len(images))
+    small = []
+    comparable = len(images.shape) == 4 and min(images.shape[2:]) >= SIDE
+    for rows, chunk in chunks(images):
+        for i, row in enumerate(np.ascontiguousarray(chunk), start=rows.start):
+            digest = hashlib.blake2b(row.tobytes(), digest_size=16).digest()
+            first[i] = seen.setdefault(digest, i)
+        if comparable and len(images) <= MAX_ROWS:
+            small.append(_thumbnails(np.asarray(chunk)))
+    near = [*_alike(torch.cat(small))] if small else []
+    pairs = np.concatenate([*near, np.empty((0, 2), dtype=np.int64)])
+    return first, pairs[first[pairs[:, 0]] != first[pairs[:, 1]]]
+
+
+def tell_of_copies(images: Any, folds: list[Fold], groups: Any) -> dict[str, int]:
+    """Warn of images that are tested on while a copy of them is trained on.
+
+    Parameters
+    ----------
+    images : ndarray or LazyImages
+        In the internal form.
+    folds : list of (ndarray, ndarray)
+    groups : array-like or None
+        What was given: named in the advice.
+
+    Returns
+    -------
+    dict
+        Images that are tested with an "exact", or else a "near", copy trained on.
+    """
+    first, near = find_copies(images)
+    exact_leaks = _leaking_exactly(first, folds)
+    nearly = _leaking_nearly(near, folds)
+    near_leaks = {row: other for row, other in nearly.items() if row not in exact_leaks}
+    counts = {"exact": len(exact_leaks), "near": len(near_leaks)}
+    if any(counts.values()):
+        pair = min(exact_leaks.items()) if exact_leaks else min(near_leaks.items())
+        advice = (
+            "Pass groups=, with one value for all pictures of one object"
+            if groups is None
+            else "The groups do not hold these together: give copies the same group"
+        )
+        warn_user(
+            f"{counts['exact']} images are tested while the same image is trained on, and "
+            f"{counts['near']} while nearly the same is (images {pair[0]} and {pair[1]}, for one): "
+            f"scores are better than they will be on new images. {advice}, or remove copies."
+        )
+    return counts
+
+
+def _thumbnails(images: np.ndarray) -> torch.Tensor:
+    """Return grey thumbnails and their details, (n, 2, SIDE²), of mean 0 and length 1.
+
+    Of an image that is all one grey, and of details that are not there, zeros.
+    """
+    grey = torch.as_tensor(images, dtype=torch.float32).mean(dim=1, keepdim=True)
+    small = functional.adaptive_avg_pool2d(grey, SIDE)
+    coarse = functional.avg_pool2d(small, COARSE)
+    detail = small - functional.interpolate(coarse, scale_factor=COARSE, mode="bilinear")
+    both = torch.cat([small, detail], dim=1).flatten(2)
+    both = both - both.mean(dim=2, keepdim=True)
+    length = both.norm(dim=2, keepdim=True)
+    is_flat = length <= 1e-4 * grey.abs().amax(dim=(1, 2, 3)).clamp_min(1e-12)[:, None, None]
+    return torch.where(is_flat, torch.zeros(()), both / length.clamp_min(1e-12))
+
+
+def _alike(thumbnails: torch.Tensor) -> Iterator[np.ndarray]:
+    whole, detail = thumbnails[:, 0], thumbnails[:, 1]
+    for start in range(0, len(whole), ROWS_AT_ONCE):
+        rows = slice(start, start + ROWS_AT_ONCE)
+        alike = whole[rows] @ whole[start:].T >= ALIKE
+        alike &= detail[rows] @ detail[start:].T >= ALIKE_IN_DETAIL
+        pairs = torch.nonzero(torch.triu(alike, diagonal=1)) + start
+        yield pairs.numpy()
+
+
+def _leaking_exactly(first: np.ndarray, folds: list[Fold]) -> dict[int, int]:
+    """Return rows that are tested in a fold that trains on the same image, with one of these."""
+    leaking: dict[int, int] = {}
+    for train, test in folds:
+        trained = {int(kind): int(row) for row, kind in zip(train, first[train], strict=True)}
+        leaking |= {int(row): trained[first[row]] for row in test if first[row] in trained}
+    return leaking
+
+
+def _leaking_nearly(pairs: np.ndarray, folds: list[Fold]) -> dict[int, int]:
+    leaking: dict[int, int] = {}
+    for train, test in folds:
+        trained, tested = set(train.tolist()), set(test.tolist())
+        for a, b in pairs.tolist():
+            for one, other in ((a, b), (b, a)):
+                if one in tested and other in trained:
+                    leaking[one] = other
+    return leaking

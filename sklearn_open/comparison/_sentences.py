@@ -1,0 +1,192 @@
+"""A comparison in words: the table, and what a statistician would say of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+__all__ = ["in_percent", "sentences", "table", "words_for"]
+
+LEVEL = 0.05
+# What tables call the numbers of `MethodComparison.to_frame`. All but ranking are in percent.
+HEADINGS = {
+    "standard_error": "± SE",
+    "to_best": "to best",
+    "to_best_se": "± SE",
+    "to_plain": "to plain",
+    "to_plain_se": "± SE",
+    "balanced_accuracy": "balanced acc.",
+    "macro_f1": "macro F1",
+    "accuracy": "accuracy",
+    "false_alarms": "false alarms",
+    "ranking": "ROC AUC",
+    "smallest_fifth": "smallest 20 %",
+    "fit_time": "seconds",
+}
+SIGNED = ("to_best", "to_plain")
+WORDS = {
+    "balanced_accuracy": "balanced accuracy",
+    "accuracy": "accuracy",
+    "f1_macro": "macro F1",
+}
+
+
+def words_for(scoring: Any) -> str:
+    """Return what a score is called in a sentence."""
+    return WORDS.get(scoring, scoring) if isinstance(scoring, str) else "the score"
+
+
+def table(result: Any) -> str:
+    """Return the table of a `MethodComparison`, the best method first; shares in percent."""
+    rows = result.rows()
+    columns = [name for name in rows[0] if name not in ("to_best_p", "to_plain_p")]
+    same = result.scoring in result.measures_
+    columns = [name for name in columns if not (same and name == result.scoring)]
+    if not result.differences_to_plain_:
+        columns = [name for name in columns if not name.startswith("to_plain")]
+    if result.n_folds_ == 1:
+        columns = [name for name in columns if not name.endswith(("_se", "standard_error"))]
+    heads = ["method", *(_heading(name, result.scoring) for name in columns)]
+    cells = [
+        [method, *(_cell(name, row[name], result.scoring) for name in columns)]
+        for method, row in zip(result.ranked(), rows, strict=True)
+    ]
+    widths = [max(len(line[i]) for line in [heads, *cells]) for i in range(len(heads))]
+    lines = []
+    for line in [heads, *cells]:
+        numbers = [cell.rjust(width) for cell, width in zip(line, widths, strict=True)][1:]
+        lines.append("  ".join([line[0].ljust(widths[0]), *numbers]).rstrip())
+    return "\n".join(lines)
+
+
+def _heading(name: str, scoring: Any) -> str:
+    if name == "score":
+        return words_for(scoring)
+    return HEADINGS.get(name, name.removeprefix("recall_"))
+
+
+def _cell(name: str, value: float, scoring: Any) -> str:
+    if np.isnan(value):
+        return "-"
+    if name == "fit_time":
+        return f"{value:.1f}" if value < 10 else f"{value:.0f}"
+    if name == "ranking":
+        return f"{value:.3f}"
+    scale = 100 if in_percent(scoring) or name in ("macro_f1", "accuracy", "false_alarms") else 1
+    scale = 100 if name.startswith("recall_") or name == "smallest_fifth" else scale
+    digits = 1 if scale == 100 else 3
+    return f"{scale * value:{'+' if name in SIGNED else ''}.{digits}f}"
+
+
+def in_percent(scoring: Any) -> bool:
+    """Whether a score is a share of 1; others are shown as they are."""
+    return scoring in WORDS or (isinstance(scoring, str) and scoring.startswith("recall"))
+
+
+def sentences(result: Any) -> list[str]:
+    """Return what can be said of a `MethodComparison`, and what cannot."""
+    said = [_of_the_best(result), *_of_the_others(result), *_of_plain(result)]
+    said += _of_prices(result)
+    if any(result.copies_.values()):
+        exact, near = result.copies_["exact"], result.copies_["near"]
+        said.append(
+            f"{exact + near} images were tested while a copy of them was trained on ({exact} "
+            f"exact, {near} near): all scores are better than they will be on new images."
+        )
+    if result.n_folds_ > 1 and len(result.methods_) > 1:
+        said.append(
+            "(±: standard error of the mean over folds, paired for differences, by the corrected "
+            "resampled t-test of Nadeau and Bengio, 2003; p-values by Holm, 1979, for "
+            f"{len(result.methods_) - 1} comparisons. The best of several is a little flattered: "
+            "the same folds chose it.)"
+        )
+    return said
+
+
+def _amount(result: Any, value: float, error: float = np.nan, *, sign: bool = False) -> str:
+    scale, digits = (100, 1) if in_percent(result.scoring) else (1, 3)
+    text = f"{scale * value:{'+' if sign else ''}.{digits}f}"
+    return text if np.isnan(error) else f"{text} ± {scale * error:.{digits}f}"
+
+
+def _of_the_best(result: Any) -> str:
+    error = float(result.standard_errors_[result.best_index_])
+    mean = _amount(result, result.best_score_, error)
+    folds = f"mean of {result.n_folds_} folds" if result.n_folds_ > 1 else "one fold"
+    return f"{result.best_method_} has the best {words_for(result.scoring)}: {mean} ({folds})."
+
+
+def _of_the_others(result: Any) -> list[str]:
+    """Say which methods the best is above, and from which it cannot be told apart."""
+    if result.n_folds_ == 1:
+        return ["One fold does not say how much of a difference is chance: nothing can be told."]
+    clear, unclear = [], []
+    for method, found in result.differences_to_best_.items():
+        if found.p_value < LEVEL:
+            amount = _amount(result, found.mean, found.standard_error)
+            clear.append(f"{method} by {amount} (p = {_p(found.p_value)})")
+        else:
+            unclear.append(method)
+    said = []
+    if clear:
+        said.append(f"It is above {_and(clear)}.")
+    if unclear:
+        said.append(f"From {_and(unclear)} it cannot be told apart by these folds.")
+        free = [name for name in ("erm", "logit_adjusted") if name in unclear]
+        if free and result.best_method_ not in ("erm", "logit_adjusted"):
+            said.append(f"Of these, {free[0]} is the simplest.")
+    return said
+
+
+def _of_plain(result: Any) -> list[str]:
+    """Say how the best, and whatever else differs, stands to plain training."""
+    said = []
+    above = {True: "above", False: "below"}
+    if result.n_folds_ == 1:
+        return []
+    for method, found in result.differences_to_plain_.items():
+        if found.p_value < LEVEL and method != result.best_method_:
+            amount = _amount(result, abs(found.mean), found.standard_error)
+            said.append(f"{method} is {above[found.mean > 0]} plain training (erm) by {amount}.")
+    if result.differences_to_plain_ and result.best_method_ != "erm":
+        found = result.differences_to_plain_[result.best_method_]
+        if found.p_value >= LEVEL:
+            amount = _amount(result, found.mean, found.standard_error, sign=True)
+            said.append(
+                f"Against plain training (erm) its difference is {amount} (p = "
+                f"{_p(found.p_value)}): that may be chance."
+            )
+    return said
+
+
+def _of_prices(result: Any) -> list[str]:
+    """Say what the best method costs in false alarms, and what other measures prefer."""
+    said = []
+    best = result.best_index_
+    alarms = np.nanmean(result.measures_["false_alarms"], axis=1)
+    if "erm" in result.methods_ and result.best_method_ != "erm" and not np.isnan(alarms).any():
+        largest = result.class_names_[int(result.class_count_.argmax())]
+        plain = alarms[result.methods_.index("erm")]
+        said.append(
+            f"False alarms: {result.best_method_} calls {100 * alarms[best]:.1f} % of the images "
+            f"of {largest} another class, plain training {100 * plain:.1f} %."
+        )
+    macro_f1 = result.measures_["macro_f1"].mean(axis=1)
+    first = int(macro_f1.argmax())
+    if first != best and result.scoring != "f1_macro":
+        said.append(
+            f"By macro F1, which false alarms count against, {result.methods_[first]} is first "
+            f"({100 * macro_f1[first]:.1f}; {result.best_method_} {100 * macro_f1[best]:.1f})."
+        )
+    return said
+
+
+def _p(value: float) -> str:
+    return "0.001 or less" if value < 0.001 else f"{value:.3f}"
+
+
+def _and(parts: Iterable[str]) -> str:
+    *first, last = list(parts)
+    return f"{', '.join(first)} and {last}" if first else last

@@ -1,0 +1,173 @@
+"""One fit on one fold, measured, and kept: a comparison that was ended goes on behind it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from sklearn.base import clone
+from sklearn.utils import _safe_indexing as rows_of
+
+from sklearn_open._persistence.fingerprint import hash_of, machine_facts
+from sklearn_open._persistence.kept_fits import kept_fit
+from sklearn_open.classifier import OPeNClassifier
+from sklearn_open.comparison._candidates import Candidate, last_step_of
+from sklearn_open.comparison._folds import Fold
+from sklearn_open.comparison._measures import FoldMeasures, measure
+
+__all__ = ["Trials", "fitted", "nets_of"]
+
+
+@dataclass(frozen=True)
+class Trials:
+    """What all fits of a comparison have in common.
+
+    Attributes
+    ----------
+    X, y
+        All rows, and their labels.
+    classes : ndarray of shape (n_classes,)
+        Labels, sorted.
+    folds : list of (ndarray, ndarray)
+        Rows to train and to test on.
+    scoring : str or callable
+        What methods are chosen by.
+    shared : str or None
+        Folder in which fits find the epochs that they have in common.
+    kept : str or None
+        Folder in which results are kept.
+    rows_key : str
+        Digest of all rows.
+    """
+
+    X: Any
+    y: np.ndarray
+    classes: np.ndarray
+    folds: list[Fold]
+    scoring: Any
+    shared: str | None
+    kept: str | None
+    rows_key: str
+
+    def run(self, group: Sequence[Candidate], fold: int) -> list[FoldMeasures]:
+        """Return what candidates that share a fit reach on a fold, from the folder if it is there.
+
+        Raises
+        ------
+        KeyboardInterrupt
+            When Ctrl-C has ended the fit; nothing of it is kept but the epochs that are shared.
+        """
+
+        def what() -> list[Any]:
+            corrections = [candidate.logit_adjustment for candidate in group]
+            rows = [part.tolist() for part in self.folds[fold]]
+            return [group[0].key(without_correction=True), corrections, rows]
+
+        found: list[FoldMeasures] = self.keep(what, group[0], lambda: self._measured(group, fold))
+        return found
+
+    def keep(self, what: Callable[[], Any], candidate: Candidate, make: Callable[[], Any]) -> Any:
+        """Return what `make` returns, from the folder where results are kept if it lies there.
+
+        Parameters
+        ----------
+        what : callable
+            Returns what it is told apart by, besides rows and machine.
+        candidate : Candidate
+            Of it the device counts.
+        make : callable
+        """
+        if self.kept is None:
+            return make()
+        net = last_step_of(candidate.estimator)
+        facts = {
+            "what": what(),
+            "rows": self.rows_key,
+            "labels": hash_of(self.y),
+            "scoring": self.scoring,
+            "machine": machine_facts(getattr(net, "estimator", net).device_),
+        }
+        return kept_fit(self.kept, facts, make)
+
+    def _measured(self, group: Sequence[Candidate], fold: int) -> list[FoldMeasures]:
+        train, test = self.folds[fold]
+        estimator = fitted(
+            _knowing_all(group[0].estimator, self.y[train], self.classes),
+            rows_of(self.X, train),
+            self.y[train],
+            self.shared,
+        )
+        X_test, y_test = rows_of(self.X, test), self.y[test]
+        nets = nets_of(estimator)
+        seconds = sum(float(epoch["dur"]) for net in nets for epoch in net.history)
+        results = []
+        for candidate in group:
+            if len(group) > 1:
+                last_step_of(estimator).set_params(logit_adjustment=candidate.logit_adjustment)
+            start = time.perf_counter()
+            score, confusion, ranking = measure(
+                estimator, X_test, y_test, self.classes, self.scoring
+            )
+            took = time.perf_counter() - start
+            n_epochs = sum(len(net.history) for net in nets)
+            results.append(FoldMeasures(score, confusion, ranking, seconds, took, n_epochs))
+        return results
+
+
+def fitted(estimator: Any, X: Any, y: Any, shared: str | None, *, silent: bool = True) -> Any:
+    """Return a fitted copy of an estimator.
+
+    Parameters
+    ----------
+    estimator : estimator
+        Not changed.
+    X, y
+        Rows to train on.
+    shared : str or None
+        As `memory`, where the estimator has none of its own.
+    silent : bool, default=True
+        Whether it prints nothing.
+
+    Raises
+    ------
+    KeyboardInterrupt
+        When Ctrl-C has ended it.
+    """
+    estimator = clone(estimator)
+    last = last_step_of(estimator)
+    own = last.memory
+    if own is None and shared is not None:
+        last.set_params(memory=shared)
+    if silent:
+        for name in ("verbose", "estimator__verbose", "final_estimator__verbose"):
+            if name in last.get_params():
+                last.set_params(**{name: 0})
+    estimator.fit(X, y)
+    if getattr(last, "interrupted_", False):
+        raise KeyboardInterrupt
+    last.set_params(memory=own)  # the folder is this comparison's
+    return estimator
+
+
+def nets_of(estimator: Any) -> list[OPeNClassifier]:
+    """Return the classifiers that were trained for a fitted estimator: its stages, its teacher."""
+    last = last_step_of(estimator)
+    stages = [getattr(last, name, None) for name in ("first_stage_", "final_estimator_")]
+    nets = [net for net in stages if net is not None] or [last]
+    teachers = [getattr(net, "own_teacher_", None) for net in nets]
+    return [net for net in [*nets, *teachers] if isinstance(net, OPeNClassifier)]
+
+
+def _knowing_all(estimator: Any, y: np.ndarray, classes: np.ndarray) -> Any:
+    """Return the estimator; told of all classes, if the rows lack some."""
+    if np.array_equal(np.unique(y), classes):
+        return estimator
+    estimator = clone(estimator)
+    last = last_step_of(estimator)
+    name = "classes" if isinstance(last, OPeNClassifier) else "estimator__classes"
+    if last.get_params()[name] is None:
+        last.set_params(**{name: classes})
+    return estimator

@@ -1,0 +1,36 @@
+"""The order of fits, and the time that is left."""
+
+import numpy as np
+
+from sklearn_open import OPeNClassifier
+from sklearn_open.comparison import compare_methods
+from sklearn_open.comparison._job import _TimeLeft
+
+
+def test_lines_count_up_and_say_the_time_left(images, capsys):
+    net = OPeNClassifier(max_epochs=2, start_epoch=1, random_state=0)
+    compare_methods(net, *images, methods=["erm", "drs"], cv=2, verbose=1)
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("2 methods (2 fits a fold), 2 folds, 2 epochs: about")
+    assert [line.split("]")[0] for line in lines[1:5]] == ["  [1/4", "  [2/4", "  [3/4", "  [4/4"]
+    assert "erm 0." in lines[1]
+    assert lines[1].endswith("left)")
+    assert lines[4].endswith("(done)")
+    assert lines[5].startswith("Training ")
+
+
+def test_it_is_silent_unless_asked(images, capsys):
+    net = OPeNClassifier(max_epochs=1, random_state=0, verbose=0)
+    compare_methods(net, *images, methods=["erm"], cv=2)
+    assert capsys.readouterr().out == ""
+
+
+def test_time_left_is_by_what_fits_cost(monkeypatch):
+    left = _TimeLeft([3.0, 1.0], n_folds=2)
+    left._start -= 30  # seconds ago
+    left.after(0)
+    assert str(left) == "about 50 s left"  # 3 of 8 done in 30 s
+    for group in (0, 1, 1):
+        left.after(group)
+    assert (str(left), left.counted) == ("done", "[4/4]")
+    assert np.isfinite(left._done)
