@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["in_percent", "sentences", "table", "words_for"]
+__all__ = ["cells_of", "in_percent", "sentences", "table", "words_for"]
 
 LEVEL = 0.05
 # What tables call the numbers of `MethodComparison.to_frame`. All but ranking are in percent.
@@ -40,9 +40,20 @@ def words_for(scoring: Any) -> str:
 
 def table(result: Any) -> str:
     """Return the table of a `MethodComparison`, the best method first; shares in percent."""
+    heads, cells = cells_of(result)
+    widths = [max(len(line[i]) for line in [heads, *cells]) for i in range(len(heads))]
+    lines = []
+    for line in [heads, *cells]:
+        numbers = [cell.rjust(width) for cell, width in zip(line, widths, strict=True)][1:]
+        lines.append("  ".join([line[0].ljust(widths[0]), *numbers]).rstrip())
+    return "\n".join(lines)
+
+
+def cells_of(result: Any) -> tuple[list[str], list[list[str]]]:
+    """Return headings and rows of the table, as text."""
     rows = result.rows()
     columns = [name for name in rows[0] if name not in ("to_best_p", "to_plain_p")]
-    same = result.scoring in result.measures_
+    same = isinstance(result.scoring, str) and result.scoring in result.measures_
     columns = [name for name in columns if not (same and name == result.scoring)]
     if not result.differences_to_plain_:
         columns = [name for name in columns if not name.startswith("to_plain")]
@@ -53,12 +64,7 @@ def table(result: Any) -> str:
         [method, *(_cell(name, row[name], result.scoring) for name in columns)]
         for method, row in zip(result.ranked(), rows, strict=True)
     ]
-    widths = [max(len(line[i]) for line in [heads, *cells]) for i in range(len(heads))]
-    lines = []
-    for line in [heads, *cells]:
-        numbers = [cell.rjust(width) for cell, width in zip(line, widths, strict=True)][1:]
-        lines.append("  ".join([line[0].ljust(widths[0]), *numbers]).rstrip())
-    return "\n".join(lines)
+    return heads, cells
 
 
 def _heading(name: str, scoring: Any) -> str:

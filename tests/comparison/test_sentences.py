@@ -13,7 +13,7 @@ def said(scores, **kwargs):
 def test_what_is_clear_is_said_with_its_error():
     text = said(SCORES)
     assert "open has the best balanced accuracy: 70.8 ± 1.1 (mean of 5 folds)." in text
-    assert "It is above erm by 10.6 ± 0.4 (p = 0.001 or less) and drs by 10.0 ± 0.8" in text
+    assert "It is above erm by 10.6 ± 0.4 (p = 0.001 or less) and drs by 10.0 ± 1.1" in text
     assert "cannot be told apart" not in text
 
 
