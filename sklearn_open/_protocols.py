@@ -54,7 +54,7 @@ class TrainingNet(Parameterized, Protocol):
     """An estimator whose network was made, and is about to be trained, or in training."""
 
     random_state: Any
-    max_epochs: int
+    max_epochs: int  # never "auto" once rows to train on are known
     verbose: int
     memory: Any
     checkpoint: Any

@@ -20,7 +20,9 @@ from sklearn_open._recipes._names import recipe_parameters
 from sklearn_open._training.building import build_module, check_output_width
 from sklearn_open._training.fed import is_fed, plain
 from sklearn_open._training.fit_params import check_fit_params, those_taken_by
+from sklearn_open._training.learning import tell_if_nothing_was_learnt
 from sklearn_open._training.run import running_fit, tell_if_best_is_early
+from sklearn_open._training.settled import Settled, forget, settle
 from sklearn_open._training.step import TwoRouteNet
 from sklearn_open._training.training_set import (
     held_out,
@@ -46,8 +48,8 @@ class OPeNClassifier(TwoRouteNet):
     r"""Image classifier for imbalanced data: oversampling with pure noise images (OPeN).
 
     Trains any CNN. From `start_epoch` on, minority classes are over-sampled, partly with images of
-    pure noise, and every batch norm layer of the network routes noise and natural rows apart
-    (DAR-BN). The defaults are the paper's recipe for CIFAR-10-LT and CIFAR-100-LT.
+    pure noise, and batch norm layers route noise and natural rows apart (DAR-BN). The defaults are
+    the paper's recipe for CIFAR-10-LT and CIFAR-100-LT.
 
     Parameters
     ----------
@@ -73,9 +75,8 @@ class OPeNClassifier(TwoRouteNet):
         First rebalanced epoch (int, from 0), or the share of `max_epochs` before it (float);
         earlier epochs are plain training. The paper defers to epoch 160 of 200.
     norm : {"dar", "aux", "standard"}, default="dar"
-        What batch norm does with noise rows. "dar": DAR-BN. For comparison (the paper's Table 4)
-        "aux": a second layer beside each, for noise rows only (AdvProp); "standard": both kinds of
-        rows share the layer, in one call.
+        What batch norm does with noise rows. "dar": DAR-BN. For comparison (Table 4) "aux": a
+        second layer beside each, for noise rows (AdvProp); "standard": both kinds share the layer.
     noise_grad : {"head", "all"}, default="head"
         What noise rows train, under ``norm="dar"``; the other norms do not read it, and noise rows
         train all that they pass. "head": what lies behind the last norm layer, as in the paper's
@@ -118,10 +119,10 @@ class OPeNClassifier(TwoRouteNet):
         Shape (n_channels, height, width), or (height, width), of the images in a table's rows.
         None takes a table for a table and tells the layout of images from their shape.
     random_state : int, RandomState instance or None, default=None
-        Fixes initial weights, plans, augmentation, noise and dropout. Global random states are
-        left as found (None draws one number from NumPy's).
-    warmup_epochs : int or float, default=0.025
-        Epochs, or share of `max_epochs`, of linear warm-up; see `StepSchedule`.
+        Fixes weights, plans, augmentation, noise and dropout. Global random states are left as
+        found (None draws one number from NumPy's).
+    warmup_epochs : int, float or "auto", default=0.025
+        Epochs, or share of `max_epochs`, of linear warm-up; see `StepSchedule`. "auto": by steps.
     lr_milestones : sequence of int or float, default=(0.8, 0.9)
         Epochs, or shares of `max_epochs`, at which the learning rate drops.
     lr_decay : float or "cosine", default=0.01
@@ -144,15 +145,15 @@ class OPeNClassifier(TwoRouteNet):
         Divides predicted probabilities by the class shares of the training rows, to this power;
         costs no training. 1 suits networks that were trained on rows as they are.
     optimizer : class, default=torch.optim.SGD
-        With SGD, ``optimizer__momentum`` is 0.9, ``optimizer__weight_decay`` 2e-4 and
-        ``optimizer__fused`` True unless set.
+        SGD has ``optimizer__momentum=0.9``, ``__weight_decay=2e-4``, ``__fused=True`` unless set.
     lr : float, default=0.1
         Learning rate.
-    max_epochs : int, default=200
-        Number of epochs. Everything given as a share stretches with it.
-    batch_size : int, default=128
+    max_epochs : int or "auto", default=200
+        Number of epochs; shares stretch with it. "auto": as many as so many training rows need.
+    batch_size : int or "auto", default=128
         Largest number of rows in a training batch; batches of an epoch differ by one row at most.
-        Predictions choose their own size, unless ``iterator_valid__batch_size`` is set.
+        "auto": by the number of training rows. Predictions choose their own size, unless
+        ``iterator_valid__batch_size`` is set.
     train_split : None or callable, default=None
         None trains on all rows. skorch's `ValidSplit` holds rows out, minority samples included.
     classes : array-like or None, default=None
@@ -162,10 +163,9 @@ class OPeNClassifier(TwoRouteNet):
     **kwargs : dict
         What else `skorch.NeuralNetClassifier` takes, among it ``module__...``, ``optimizer__...``,
         ``resampler__...``, ``callbacks``, ``warm_start`` and ``verbose`` (0: silent; 1: a line per
-        epoch, but none in the fits of scikit-learn's searches and cross-validation, only in the
-        refit; 2: lines everywhere, and on a terminal a progress bar with the time left). Batches
-        come from the plan of each epoch; an ``iterator_train`` of your own needs
-        ``resampler=None``.
+        epoch, but in scikit-learn's searches and cross-validation only in the refit; 2: lines
+        everywhere, and on a terminal a progress bar with the time left). Batches come from the plan
+        of each epoch; an ``iterator_train`` of your own needs ``resampler=None``.
 
     Attributes
     ----------
@@ -183,6 +183,8 @@ class OPeNClassifier(TwoRouteNet):
         Number of values in a row.
     history_ : skorch.history.History
         Loss, learning rate and times of every epoch.
+    max_epochs_, batch_size_, warmup_epochs_ : int
+        What a fit trained by, where "auto" or a share was given. `partial_fit` keeps it.
     planner_ : EpochPlanner
         Makes the plan of any epoch; see `epoch_plan`.
     resampler_ : sampler or None
@@ -221,6 +223,7 @@ class OPeNClassifier(TwoRouteNet):
     prefixes_: ClassVar[list[str]] = [*TwoRouteNet.prefixes_, "resampler"]
     planner_: EpochPlanner
     transform_: BatchTransform
+    warmup_epochs = Settled()
 
     def __init__(
         self,
@@ -243,7 +246,7 @@ class OPeNClassifier(TwoRouteNet):
         device: Any = "auto",
         image_shape: Sequence[int] | None = None,
         random_state: Any = None,
-        warmup_epochs: int | float = 0.025,
+        warmup_epochs: int | float | str = 0.025,
         lr_milestones: Sequence[int | float] = (0.8, 0.9),
         lr_decay: float | str = 0.01,
         criterion: Any = torch.nn.CrossEntropyLoss,
@@ -253,8 +256,8 @@ class OPeNClassifier(TwoRouteNet):
         logit_adjustment: float = 0.0,
         optimizer: Any = torch.optim.SGD,
         lr: float = 0.1,
-        max_epochs: int = 200,
-        batch_size: int = 128,
+        max_epochs: int | str = 200,
+        batch_size: int | str = 128,
         train_split: Any = None,
         classes: Any = None,
         **kwargs: Any,
@@ -305,8 +308,7 @@ class OPeNClassifier(TwoRouteNet):
             One of `sklearn_open.recipes.list_recipes`, such as "cifar10_lt_ir100".
         **overrides : dict
             Parameters in place of the recipe's, or beside them. With another ``module`` or
-            ``optimizer`` the recipe's ``module__...`` or ``optimizer__...`` are left out, except
-            for ``optimizer__param_groups``.
+            ``optimizer`` its ``module__...`` or ``optimizer__...`` (not groups) are left out.
 
         Returns
         -------
@@ -356,17 +358,16 @@ class OPeNClassifier(TwoRouteNet):
         CheckpointError
             When the folder `checkpoint` holds another training, or cannot be written to.
         TrainingDivergedError
-            When the loss, or a weight, becomes NaN or infinite; the network then has the weights
-            from before that epoch.
+            When the loss, or a weight, becomes NaN or infinite; weights are put back by an epoch.
         """
         with self._unchanged_unless_begun():
             goes_on = self.warm_start and self.initialized_
             dataset = self._take_in(X, y, fit_params, goes_on=goes_on)
-            return super().fit(dataset, dataset.y, **fit_params)
+            super().fit(dataset, dataset.y, **fit_params)
+        tell_if_nothing_was_learnt(self)
+        return self
 
-    def partial_fit(
-        self, X: Any, y: Any = None, classes: Any = None, **fit_params: Any
-    ) -> OPeNClassifier:
+    def partial_fit(self, X: Any, y: Any = None, classes: Any = None, **fit_params: Any) -> Any:
         """Train for `max_epochs` more epochs, from where the network is.
 
         Parameters
@@ -387,6 +388,8 @@ class OPeNClassifier(TwoRouteNet):
             if not isinstance(X, ImageDataset):  # which `fit` hands on
                 goes_on, known = self.initialized_, {"classes": classes, "chunk": True}
                 X = self._take_in(X, y, fit_params, goes_on=goes_on, **known)
+            self._split_ = self._rows_split(X, X.y, fit_params)  # before callbacks ask for epochs
+            settle(self, len(self._split_[0]))
             return super().partial_fit(X, X.y, **fit_params)
 
     def _take_in(
@@ -397,6 +400,7 @@ class OPeNClassifier(TwoRouteNet):
         self._forward_takes_more_ = bool(fit_params)
         if not goes_on:
             self.__dict__.pop("transform_", None)  # it holds the statistics of earlier data
+            forget(self)
         return data
 
     # --- skorch's components: network, optimiser, callbacks ---
@@ -417,7 +421,7 @@ class OPeNClassifier(TwoRouteNet):
         params, image_shape = self.get_params_for("module"), getattr(self, "image_shape_", None)
         n_classes = len(self.classes_inferred_) if image_shape is not None else None
         module = build_module(self.module, params, image_shape, n_classes)
-        callable_now = self.max_epochs > 0 and not self._forward_takes_more_
+        callable_now = self.max_epochs != 0 and not self._forward_takes_more_
         if image_shape is not None and n_classes is not None and callable_now:
             check_output_width(module, image_shape, n_classes)
         self.module_ = self._as_trained(module, image_shape)
@@ -453,11 +457,14 @@ class OPeNClassifier(TwoRouteNet):
         """Return the rows to train on, with their plans, and those held out, if any."""
         if self._run_.datasets is not None:  # a fit in parts splits once
             return self._run_.datasets
-        for_split = those_taken_by(self.train_split, fit_params) if self.train_split else {}
-        train, valid = super().get_split_datasets(X, y, **for_split)
+        train, valid = self.__dict__.pop("_split_", None) or self._rows_split(X, y, fit_params)
         datasets = make_train_set(self, taken(train)), held_out(self, valid)
         self._run_.keep(self, datasets)
         return datasets
+
+    def _rows_split(self, X: Any, y: Any, fit_params: dict[str, Any]) -> tuple[Any, Any]:
+        for_split = those_taken_by(self.train_split, fit_params) if self.train_split else {}
+        return tuple(super().get_split_datasets(X, y, **for_split))
 
     def get_iterator(self, dataset: Any, training: bool = False) -> Any:
         """Return what yields the batches of a data set."""
@@ -496,7 +503,7 @@ class OPeNClassifier(TwoRouteNet):
         Parameters
         ----------
         path : str or path
-            Name of the file. Under this name there is always a whole file: the old or the new one.
+            Name of the file. There is always a whole file of this name: the old or the new one.
 
         Raises
         ------
@@ -537,8 +544,7 @@ class OPeNClassifier(TwoRouteNet):
         Raises
         ------
         SavedFileError
-            For a file that `save` did not write, that was changed since, or that a newer version
-            wrote.
+            For a file that `save` did not write, or a newer version did, or that was changed since.
         ValueError
             When the network, or a parameter that predictions depend on, has to be passed, and for
             a network that the weights do not fit.
@@ -559,9 +565,8 @@ class OPeNClassifier(TwoRouteNet):
         Returns
         -------
         torch.nn.Module
-            On the CPU, in eval mode. From rows of the shape `image_shape_`, (n, n_channels, height,
-            width) or (n, n_features), in the units that `fit` was given, to (n, n_classes) as from
-            `predict_proba`.
+            On the CPU, in eval mode. From rows of the shape `image_shape_`, channels first, in the
+            units that `fit` was given, to (n, n_classes) as from `predict_proba`.
         """
         return to_network(self)
 

@@ -128,7 +128,7 @@ LISTS = {
     "imagenet_lt": load_imagenet_lt,
     "places_lt": load_places_lt,
 }
-RECIPES = [name for name in list_recipes() if not name.endswith("_aa")]
+RECIPES = [name for name in list_recipes() if not name.endswith("_aa") and name != "folder"]
 
 
 @dataclass(frozen=True)

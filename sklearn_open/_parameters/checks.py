@@ -20,17 +20,38 @@ __all__ = [
     "decay",
     "epochs",
     "folder",
+    "is_auto",
     "milestones",
     "mode_of_compile",
     "number",
     "one_of",
     "one_of_or_none",
+    "or_auto",
     "period",
     "share",
 ]
 
 Check = Callable[[str, Any], None]
 """Raises ValueError, saying what is needed, for a value that a parameter cannot have."""
+
+
+def is_auto(value: Any) -> bool:
+    """Whether a value is the word "auto"."""
+    return isinstance(value, str) and value == "auto"
+
+
+def or_auto(check: Check) -> Check:
+    """Return a check that lets "auto" pass, too."""
+    return partial(_or_auto, check)
+
+
+def _or_auto(check: Check, name: str, value: Any) -> None:
+    if is_auto(value):
+        return
+    try:
+        check(name, value)
+    except ValueError as error:
+        raise ValueError(f"{error} Or pass 'auto'.") from None
 
 
 def one_of(allowed: Iterable[str]) -> Check:

@@ -9,6 +9,7 @@ import torch
 from torch.utils.data import DataLoader
 
 from sklearn_open._checks import near_names
+from sklearn_open._parameters.checks import is_auto
 from sklearn_open._parameters.table import TABLE, component, parameter
 from sklearn_open._protocols import Parameterized
 from sklearn_open._warnings import warn_user
@@ -172,7 +173,7 @@ def check_resampling(net: Parameterized, resampler: Any) -> None:
     batch_size = params["batch_size"]
     appends = "appended" in (composition, own)  # natural rows are as many as without noise
     noisy = makes_plans and resampler.makes_noise and not appends
-    if noisy and 0 < batch_size <= MIN_NATURAL_ROWS:
+    if noisy and not is_auto(batch_size) and 0 < batch_size <= MIN_NATURAL_ROWS:
         warn_user(
             f"batch_size={batch_size} leaves no room for noise, because every batch keeps "
             f"{MIN_NATURAL_ROWS} natural rows for batch norm's statistics. Use larger batches."

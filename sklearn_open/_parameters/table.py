@@ -54,6 +54,8 @@ class Parameter:
         Whether it can be set on a fitted estimator and takes effect in the next fit.
     in_epochs : bool, default=False
         Whether it is a number of epochs, or a share of them.
+    settled : bool, default=False
+        Whether it may be "auto", and reads as a number once the training rows are known.
     unset : object, default=None
         What None stands for, where that trains the same.
     check : callable or None, default=None
@@ -67,6 +69,7 @@ class Parameter:
     predicts: bool = False
     at_fit: bool = False
     in_epochs: bool = False
+    settled: bool = False
     unset: Any = None
     check: checks.Check | None = None
 
@@ -117,7 +120,7 @@ TABLE = (
     Parameter("dataset__", predicts=True, at_fit=True),
     Parameter("train_split"),
     # --- batches ---
-    Parameter("batch_size", check=checks.batch_rows),
+    Parameter("batch_size", settled=True, check=checks.or_auto(checks.batch_rows)),
     Parameter("iterator_train", at_fit=True),
     Parameter("iterator_train__", at_fit=True),
     Parameter("iterator_train__batch_size", at_fit=True, check=checks.batch_rows),
@@ -150,8 +153,8 @@ TABLE = (
     Parameter("compile__"),
     # --- the schedule ---
     Parameter("lr"),
-    Parameter("max_epochs", check=checks.epochs),
-    Parameter("warmup_epochs", in_epochs=True, check=check_epoch),
+    Parameter("max_epochs", settled=True, check=checks.or_auto(checks.epochs)),
+    Parameter("warmup_epochs", in_epochs=True, settled=True, check=checks.or_auto(check_epoch)),
     Parameter("lr_milestones", in_epochs=True, check=checks.milestones),
     Parameter("lr_decay", check=checks.decay),
     Parameter("warm_start"),

@@ -23,6 +23,7 @@ from sklearn_open._persistence.fingerprint import (
     hash_of,
     machine_facts,
     rows_digest,
+    settled_params,
     structure,
 )
 from sklearn_open._persistence.state import dump_state, restore_state
@@ -119,7 +120,7 @@ class Checkpoints:
 
     def _identity(self, train: TrainSet, valid: ImageDataset | None) -> dict[str, Any]:
         params = compared_params(self.net, "identity")
-        given = self.net.get_params(deep=False)
+        given = settled_params(self.net)
         networks = self.net.parts_.networks.values()
         return {
             "network": hash_of([structure(network) for network in networks]),

@@ -38,6 +38,8 @@ OF_THE_MACHINE = names_where(kept="not")
 COMPONENTS = names_where(kept="name")
 # Parameters that read weights from elsewhere, the internet or a file; the file has the weights.
 PRETRAINED = names_where(kept="fetched")
+# Parameters that may be "auto": a training that goes on keeps what that stood for.
+SETTLED = names_where(settled=True)
 # What pretrained weights of torchvision decide about the rest of the network.
 DECIDED_BY_WEIGHTS = ("transform_input", "aux_logits", "image_size")
 KEYS = {
@@ -45,7 +47,7 @@ KEYS = {
     *("normalize", "seed", "params", "names", "not_stored", "history"),
 }
 # Said where there is something to say.
-OPTIONAL = {"frozen", "class_names", "class_count"}
+OPTIONAL = {"frozen", "class_names", "class_count", "settled"}
 
 
 # --- names ---
@@ -138,6 +140,7 @@ def facts_of(net: FittedNet) -> dict[str, Any]:
     transform = net.transform_
     frozen = [name for name, p in net.module_.named_parameters() if not p.requires_grad]
     class_names, count = _names_of(net), getattr(net, "class_count_", None)
+    settled = {n: int(getattr(net, f"{n}_")) for n in SETTLED if hasattr(net, f"{n}_")}
     return {
         "versions": _versions(),
         "classes": _classes_of(net),
@@ -154,6 +157,7 @@ def facts_of(net: FittedNet) -> dict[str, Any]:
         **({"frozen": frozen} if frozen else {}),
         **({"class_names": class_names} if class_names else {}),
         **({"class_count": [int(n) for n in count]} if count is not None else {}),
+        **({"settled": settled} if settled else {}),
     }
 
 
@@ -246,6 +250,8 @@ class SavedFacts:
         What the classes are called, where labels are codes; else the classes.
     class_count : numpy.ndarray of shape (n_classes,) or None
         Training rows of each class; None in files of before they were kept.
+    settled : dict of str to int
+        What it was trained by, where a parameter may be "auto".
     """
 
     classes: np.ndarray
@@ -261,6 +267,7 @@ class SavedFacts:
     frozen: list[str]
     class_names: np.ndarray
     class_count: np.ndarray | None
+    settled: dict[str, int]
 
     @classmethod
     def checked(cls, estimator: type, facts: dict[str, Any]) -> SavedFacts:
@@ -297,6 +304,7 @@ class SavedFacts:
             frozen=_checked_frozen(facts.get("frozen", [])),
             class_names=_checked_class_names(facts.get("class_names"), classes),
             class_count=_checked_class_count(facts.get("class_count"), classes),
+            settled=_checked_settled(facts.get("settled", {})),
         )
 
 
@@ -377,6 +385,13 @@ def _checked_class_count(count: Any, classes: np.ndarray) -> np.ndarray | None:
     good = len(numbers) == len(classes) and all(type(n) is int and n >= 0 for n in numbers)
     _need(good, "class_count is not a number of rows for each class")
     return np.array(numbers, dtype=np.int64)
+
+
+def _checked_settled(numbers: Any) -> dict[str, int]:
+    found: dict[Any, Any] = numbers if isinstance(numbers, dict) else {None: None}
+    good = all(name in SETTLED and type(n) is int and n >= 0 for name, n in found.items())
+    _need(good, f"settled is not a number for each of {', '.join(SETTLED)}")
+    return found
 
 
 def _checked_history(encoded: Any) -> list[dict[str, Any]]:

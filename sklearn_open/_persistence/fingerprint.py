@@ -32,6 +32,7 @@ __all__ = [
     "hash_of",
     "machine_facts",
     "rows_digest",
+    "settled_params",
     "structure",
 ]
 
@@ -106,12 +107,19 @@ def compared_params(net: Parameterized, meaning: str) -> dict[str, Any]:
     """
     # How a loader of the user's own reads, its workers say, may decide what its rows are.
     shared = meaning == "shared"
+    given = settled_params(net)
     own_loaders = [which for which in ITERATORS if shared and has_own_loader(net, which)]
     return {
         name: comparable(parameter(name).unset if value is None else value)
-        for name, value in net.get_params(deep=False).items()
+        for name, value in given.items()
         if getattr(parameter(name), meaning) or component(name) in own_loaders
     }
+
+
+def settled_params(net: Parameterized) -> dict[str, Any]:
+    """Return the parameters, numbers in place of "auto" where these are known."""
+    given = net.get_params(deep=False)
+    return {n: getattr(net, n) if parameter(n).settled else value for n, value in given.items()}
 
 
 def comparable(value: Any) -> Any:

@@ -8,12 +8,14 @@ from typing import Any
 
 from sklearn_open._checks import listed, near_names
 from sklearn_open._parameters.table import names_where
-from sklearn_open._recipes._paper import RECIPES
+from sklearn_open._recipes._folder import FOLDER
+from sklearn_open._recipes._paper import PAPER_RECIPES
 from sklearn_open._recipes._recipe import Recipe
 from sklearn_open.backbones._names import find_maker
 
-__all__ = ["get_recipe", "list_recipes", "recipe_parameters"]
+__all__ = ["RECIPES", "get_recipe", "list_recipes", "recipe_parameters"]
 
+RECIPES = {**PAPER_RECIPES, FOLDER.name: FOLDER}
 COMPONENTS = names_where(kept="name")  # whoever takes another has no use for its parameters
 
 
@@ -23,7 +25,8 @@ def list_recipes() -> list[str]:
     Returns
     -------
     list of str
-        Those that end in "_aa" augment by AutoAugment alone.
+        Those of the paper's data sets, of which the ones that end in "_aa" augment by AutoAugment
+        alone, and "folder", for images of one's own.
     """
     return list(RECIPES)
 

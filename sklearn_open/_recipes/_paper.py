@@ -9,7 +9,7 @@ import torch
 from sklearn_open._recipes._recipe import Recipe, Setting
 from sklearn_open.over_sampling._pure_noise import PureNoiseOverSampler
 
-__all__ = ["RECIPES"]
+__all__ = ["PAPER_RECIPES"]
 
 _CODE = "LDAM's and M2m's code, which D.1 follows"
 
@@ -146,4 +146,4 @@ _PLAIN = (
 )
 
 
-RECIPES = {recipe.name: recipe for recipe in (*_PLAIN, *map(_with_autoaugment, _PLAIN))}
+PAPER_RECIPES = {recipe.name: recipe for recipe in (*_PLAIN, *map(_with_autoaugment, _PLAIN))}

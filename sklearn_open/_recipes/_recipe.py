@@ -6,6 +6,7 @@ import copy
 from dataclasses import dataclass, field
 from typing import Any
 
+from sklearn_open._parameters.checks import is_auto
 from sklearn_open._parameters.table import parameter as row
 from sklearn_open.plan import resolve_epoch
 
@@ -61,7 +62,7 @@ class Sourced:
 
 @dataclass(frozen=True, repr=False)
 class Recipe(Sourced):
-    """Settings that the paper trains with on one data set; printed as a table.
+    """Settings to train with on one data set, or on one kind of data; printed as a table.
 
     Parameters
     ----------
@@ -91,9 +92,7 @@ class Recipe(Sourced):
         """Return a value as it is printed: shares as epochs, what was filled in in brackets."""
         value, max_epochs = self.parameters[parameter], self.parameters["max_epochs"]
         if row(parameter).in_epochs:
-            shares = value if isinstance(value, tuple) else (value,)
-            text = ", ".join(str(resolve_epoch(share, max_epochs)) for share in shares)
-            text += f" of {max_epochs}"
+            text = _in_epochs(value if isinstance(value, tuple) else (value,), max_epochs)
         elif isinstance(value, list):  # parameter groups
             text = ", ".join(f"{pattern}: {group}" for pattern, group in value)
         elif isinstance(value, type):
@@ -168,6 +167,15 @@ class Method(Sourced):
             lines += _table([(s.parameter, _text(s.value), s.source) for s in settings])
         foot = ["", "[in brackets]: its paper does not say"] if self.filled else []
         return "\n".join([*head, "", *lines, *foot])
+
+
+def _in_epochs(shares: tuple[Any, ...], max_epochs: Any) -> str:
+    """Return shares of all epochs as numbers of them, or, if it is not said how many, as shares."""
+    if is_auto(max_epochs):
+        return ", ".join(str(share) for share in shares) or "none"
+    return (
+        ", ".join(str(resolve_epoch(share, max_epochs)) for share in shares) + f" of {max_epochs}"
+    )
 
 
 def _text(value: Any) -> str:

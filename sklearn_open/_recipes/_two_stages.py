@@ -43,6 +43,10 @@ def _label_aware(
     )
 
 
+_BUDGET = "own choice, docs/budget.md: as long as the first stage"
+_FOR_FOLDER: dict[str, tuple[Setting, ...]] = {
+    "folder": (_final("max_epochs", "auto", _BUDGET), _final("batch_size", "auto", _BUDGET))
+}
 _MISLAS_CODE = f"{_MISLAS}, code"
 _MISLAS_FOR = {
     "cifar10_lt_ir100": _label_aware(_MISLAS_CODE, 0.3, 0.0, 0.5, shift=False),
@@ -51,6 +55,7 @@ _MISLAS_FOR = {
     "cifar100_lt_ir50": _label_aware(_MISLAS_CODE, 0.3, 0.0, 0.1, shift=True),
     "imagenet_lt": _label_aware(_MISLAS_CODE, 0.3, 0.0, 0.05, shift=True, mixup=0.2),
     "places_lt": _label_aware(_MISLAS_CODE, 0.4, 0.1, 0.05, shift=True, mixup=0.2),
+    **_FOR_FOLDER,
 }
 _BALMS_FOR = {
     "imagenet_lt": (
@@ -68,6 +73,7 @@ _BALMS_FOR = {
         _final("batch_size", 256, f"{_BALMS}, code"),
         _final("lr", 0.02, f"{_BALMS}, code"),
     ),
+    **_FOR_FOLDER,
 }
 
 TWO_STAGES = (
@@ -81,6 +87,7 @@ TWO_STAGES = (
             *_TEN_EPOCHS,
         ),
         "OPeNClassifier",
+        _FOR_FOLDER,
     ),
     Method(
         "lws",
@@ -95,6 +102,7 @@ TWO_STAGES = (
             ),
         ),
         "OPeNClassifier",
+        _FOR_FOLDER,
     ),
     Method(
         "tau_norm",

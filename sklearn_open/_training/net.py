@@ -22,14 +22,17 @@ from skorch.history import History
 
 from sklearn_open._checks import near_names
 from sklearn_open._inputs.door import own_labels
+from sklearn_open._parameters.checks import is_auto
 from sklearn_open._parameters.signature import complete_signature, defaults
 from sklearn_open._parameters.table import component, is_of_a_part, parameter
 from sklearn_open._protocols import Parts
+from sklearn_open._training.budget import auto_batch_size
 from sklearn_open._training.building import as_weights
 from sklearn_open._training.fed import as_fed
 from sklearn_open._training.groups import check_groups, check_no_group_by_number
 from sklearn_open._training.hardware import resolve_device
 from sklearn_open._training.search import is_one_of_many
+from sklearn_open._training.settled import SETTLED, Settled
 from sklearn_open.batching._batches import Batch
 from sklearn_open.callbacks._averaging import WeightAveraging
 from sklearn_open.callbacks._max_norm import MaxNorm
@@ -81,6 +84,8 @@ class ScikitNet(NeuralNetClassifier):
     history_ = _UnlessSet(lambda: None)
     initialized_ = _UnlessSet(lambda: False)
     virtual_params_ = _UnlessSet(dict)
+    max_epochs = Settled()
+    batch_size = Settled()
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -108,7 +113,7 @@ class ScikitNet(NeuralNetClassifier):
         `get_params`, and so `clone`, returns what was given.
         """
         given = self.__dict__["device"]
-        return str(resolve_device(given)) if _is_auto(given) else given
+        return str(resolve_device(given)) if is_auto(given) else given
 
     @device.setter
     def device(self, given: Any) -> None:
@@ -219,6 +224,16 @@ class ScikitNet(NeuralNetClassifier):
             self.history_ = copy.copy(self.history_)
         return super().initialize_history()
 
+    def get_iterator(self, dataset: Any, training: bool = False) -> Any:
+        """Return skorch's batches; of a net that was never fitted, for which nothing is settled."""
+        if not is_auto(self.batch_size):
+            return super().get_iterator(dataset, training)
+        self.batch_size_ = auto_batch_size(len(dataset))
+        try:
+            return super().get_iterator(dataset, training)
+        finally:
+            del self.batch_size_
+
     def notify(self, method_name: str, **cb_kwargs: Any) -> None:
         """Call the callbacks; scorers get the user's labels, not codes, and rows marked as fed."""
         try:
@@ -326,7 +341,7 @@ class ScikitNet(NeuralNetClassifier):
         # skorch's "auto" knows torch's own losses only and would return logits for any other.
         criteria = list(self.parts_.criteria.values())
         unknown = len(criteria) == 1 and not isinstance(criteria[0], torch.nn.NLLLoss)
-        if _is_auto(self.predict_nonlinearity) and unknown:
+        if is_auto(self.predict_nonlinearity) and unknown:
             return softmax
         return super()._get_predict_nonlinearity()
 
@@ -344,7 +359,8 @@ class ScikitNet(NeuralNetClassifier):
         params = {**super().get_params(deep=deep, **kwargs), **modules}
         # skorch answers with its default callbacks, whatever was set on them.
         given = {name: v for name, v in self.__dict__.items() if name.startswith("callbacks__")}
-        return {**params, **given, **{name: self.__dict__[name] for name in ("device", "verbose")}}
+        as_written = ["device", "verbose", *(n for n in SETTLED if n in self.__dict__)]
+        return {**params, **given, **{name: self.__dict__[name] for name in as_written}}
 
     def __repr__(self, N_CHAR_MAX: int = 700) -> str:
         """Return the class and the parameters that differ from their defaults."""
@@ -395,9 +411,9 @@ class ScikitNet(NeuralNetClassifier):
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         given = state["device"]
-        concrete = str(resolve_device(given)) if _is_auto(given) else given
+        concrete = str(resolve_device(given)) if is_auto(given) else given
         super().__setstate__({**state, "device": concrete})
-        if _is_auto(given):
+        if is_auto(given):
             self.device = given
 
 
@@ -406,10 +422,6 @@ def _looks(callback: Callback, method_name: str, training: bool) -> bool:
     if isinstance(callback, EpochScoring) and method is EpochScoring.on_batch_end:
         return training == callback.on_train
     return method not in LOOK_AT_NO_BATCH
-
-
-def _is_auto(value: Any) -> bool:
-    return isinstance(value, str) and value == "auto"
 
 
 def softmax(logits: torch.Tensor) -> torch.Tensor:

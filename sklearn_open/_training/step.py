@@ -47,6 +47,9 @@ class TwoRouteNet(ScikitNet):
     class_count_: Any
     _run_: RunningFit = NO_RUN
     image_shape_: tuple[int, ...]
+    max_epochs_: int
+    batch_size_: int
+    warmup_epochs_: int
     _forward_takes_more_ = False  # whether the network's forward needs parameters of fit
     _noise_rows_ = 0  # how many of the last rows of the batch in work are noise
     _mix_: Mix | None = None  # how the others were mixed

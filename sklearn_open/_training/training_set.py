@@ -21,6 +21,7 @@ from sklearn_open._inputs.images import check_range
 from sklearn_open._inputs.labels import encode_labels, names_of
 from sklearn_open._inputs.layout import check_image_shape
 from sklearn_open._inputs.pixels import PixelStatistics
+from sklearn_open._parameters.checks import is_auto
 from sklearn_open._parameters.settings import (
     check_names_of_parts,
     check_resampling,
@@ -66,6 +67,7 @@ class PlanningNet(TrainingNet, Protocol):
     image_shape: Any
     classes: Any
     batch_size: int
+    batch_size_: int
     lr_milestones: Sequence[int | float]
     lr_decay: float | str
     dataset: Any
@@ -172,6 +174,8 @@ def _count_parts(net: PlanningNet, goes_on: bool, chunk: bool) -> None:
     """Note how many calls trained this network, and tell of shares that a loop of them loses."""
     net.n_parts_ = getattr(net, "n_parts_", 0) + 1 if goes_on else 1
     net.in_parts_ = chunk if net.n_parts_ == 1 else net.in_parts_ or not chunk  # warm_start
+    if net.n_parts_ == 1 or is_auto(net.max_epochs):  # which may not be settled yet
+        return
     start = resolve_epoch(net.start_epoch, net.max_epochs)
     # A network that was trained for long and is tuned now has lost nothing; one further call after
     # `fit` is no loop yet.
@@ -246,7 +250,7 @@ def _labelled(net: PlanningNet, X: Any, y: Any) -> ImageDataset:
 
 def make_train_set(net: PlanningNet, data: ImageDataset) -> TrainSet:
     """Return rows to train on with their plans; the estimator gets `transform_`, `planner_`."""
-    n_rows = _batch_size(net, "iterator_train", len(data))
+    n_rows = net.batch_size_
     if 1 in (len(data), n_rows):
         check_single_rows(net.module_, net.image_shape_)
     net.transform_ = _make_transform(net, data)
@@ -299,12 +303,6 @@ def rows_to_predict(net: PlanningNet, X: Any) -> ImageDataset:
 
 
 # --- batches ---
-
-
-def _batch_size(net: PlanningNet, which: str, n_rows: int) -> int:
-    """Return the largest number of rows in a batch of "iterator_train" or "iterator_valid"."""
-    size = net.get_params_for(which).get("batch_size", net.batch_size)
-    return n_rows if size == -1 else size
 
 
 def make_batches(

@@ -26,9 +26,10 @@ class StepSchedule(Callback):
 
     Parameters
     ----------
-    warmup_epochs : int or float, default=0.025
+    warmup_epochs : int, float or "auto", default=0.025
         Epochs (int) or share of `max_epochs` (float) over which the rate rises linearly to its
-        full value: epoch e of w runs at (e + 1) / w of it. The default is 5 of 200.
+        full value: epoch e of w runs at (e + 1) / w of it. The default is 5 of 200. "auto" is the
+        number that an `OPeNClassifier` with ``warmup_epochs="auto"`` has found.
     milestones : sequence of int or float, default=(0.8, 0.9)
         Epochs, or shares of `max_epochs`, from which the rate is multiplied with `decay` once
         more. Milestones at epoch 0 or at one and the same epoch (in very short trainings) are
@@ -42,7 +43,7 @@ class StepSchedule(Callback):
 
     def __init__(
         self,
-        warmup_epochs: int | float = 0.025,
+        warmup_epochs: int | float | str = 0.025,
         milestones: Sequence[int | float] = (0.8, 0.9),
         decay: float | str = 0.01,
     ) -> None:
@@ -52,7 +53,8 @@ class StepSchedule(Callback):
 
     def factor(self, epoch: int, max_epochs: int) -> float:
         """Return what the base learning rate is multiplied with in an epoch (0 is the first)."""
-        warmup = resolve_epoch(self.warmup_epochs, max_epochs)
+        given: Any = self.warmup_epochs
+        warmup = resolve_epoch(given, max_epochs)
         if epoch < warmup:
             return (epoch + 1) / warmup
         if isinstance(self.decay, str):
@@ -60,6 +62,12 @@ class StepSchedule(Callback):
             return (1 + math.cos(math.pi * min(share, 1))) / 2
         starts = {resolve_epoch(milestone, max_epochs) for milestone in self.milestones} - {0}
         return self.decay ** sum(epoch >= start for start in starts)
+
+    def _settled(self, net: Any) -> StepSchedule:
+        """Return the same with a number for "auto"."""
+        if self.warmup_epochs != "auto":
+            return self
+        return StepSchedule(net.warmup_epochs, self.milestones, self.decay)
 
     def on_epoch_begin(self, net: Any, **kwargs: Any) -> None:
         """Set the learning rate of every parameter group."""
@@ -72,7 +80,7 @@ class StepSchedule(Callback):
                 "to the number of all epochs."
             )
         if not any(isinstance(callback, LRScheduler) for _, callback in net.callbacks_):
-            factor = self.factor(epoch, net.max_epochs)
+            factor = self._settled(net).factor(epoch, net.max_epochs)
             for group in groups:
                 if group["lr"] != group.get("scheduled_lr"):  # the first epoch, or set by the user
                     group["full_lr"] = group["lr"]

@@ -19,7 +19,7 @@ PLAIN = [
 
 
 def test_names():
-    assert list_recipes() == [*PLAIN, *(f"{name}_aa" for name in PLAIN)]
+    assert list_recipes() == [*PLAIN, *(f"{name}_aa" for name in PLAIN), "folder"]
 
 
 def test_overrides_replace_single_values():

@@ -6,7 +6,7 @@ from sklearn.base import clone
 from sklearn_open import OPeNClassifier
 from sklearn_open._parameters.settings import check_settings
 from sklearn_open._parameters.table import parameter
-from sklearn_open._recipes._paper import RECIPES
+from sklearn_open._recipes._names import RECIPES
 from sklearn_open.recipes import Recipe, Setting, get_recipe, list_recipes
 
 
@@ -28,6 +28,8 @@ def check_epochs_are_shares(name):
     """So that a recipe that is made shorter keeps its proportions."""
     for key, value in get_recipe(name).parameters.items():
         if parameter(key).in_epochs:
+            if parameter(key).settled and value == "auto":
+                continue
             values = value if isinstance(value, (list, tuple)) else [value]
             assert all(one == 0 or (isinstance(one, float) and 0 < one <= 1) for one in values)
 
