@@ -7,7 +7,7 @@ import pytest
 from numpy.testing import assert_array_equal
 from PIL import Image
 
-from sklearn_open.datasets import _image_folder, load_image_folder
+from sklearn_open.datasets import _into_array, load_image_folder
 
 
 def pixels(seed, shape=(6, 5, 3)):
@@ -193,4 +193,4 @@ def test_sixteen_bit_images_keep_their_values(tmp_path):
 
 def test_memory_is_asked_for_by_the_size_of_a_value():
     with pytest.raises(ValueError, match=r"pixels need 301749 GiB"):
-        _image_folder._allocate(10**9, (9000, 18), np.uint16)
+        _into_array._allocate(10**9, (9000, 18), np.uint16)
