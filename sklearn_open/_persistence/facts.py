@@ -24,6 +24,7 @@ from sklearn_open._inputs.pixels import PixelScale
 from sklearn_open._parameters.signature import defaults
 from sklearn_open._parameters.table import is_of_a_part, names_where
 from sklearn_open._persistence.plain import decode, decode_array, encode, encode_array
+from sklearn_open._persistence.readers import checked_reader, reader_facts
 from sklearn_open._protocols import FittedNet
 from sklearn_open._version import __version__
 from sklearn_open.backbones._names import find_maker, network_names
@@ -45,7 +46,7 @@ KEYS = {
     *("normalize", "seed", "params", "names", "not_stored", "history"),
 }
 # Said where there is something to say.
-OPTIONAL = {"frozen", "class_names", "class_count"}
+OPTIONAL = {"frozen", "class_names", "class_count", "image_reader"}
 
 
 # --- names ---
@@ -138,6 +139,7 @@ def facts_of(net: FittedNet) -> dict[str, Any]:
     transform = net.transform_
     frozen = [name for name, p in net.module_.named_parameters() if not p.requires_grad]
     class_names, count = _names_of(net), getattr(net, "class_count_", None)
+    reader = reader_facts(net)
     return {
         "versions": _versions(),
         "classes": _classes_of(net),
@@ -154,6 +156,7 @@ def facts_of(net: FittedNet) -> dict[str, Any]:
         **({"frozen": frozen} if frozen else {}),
         **({"class_names": class_names} if class_names else {}),
         **({"class_count": [int(n) for n in count]} if count is not None else {}),
+        **({"image_reader": reader} if reader is not None else {}),
     }
 
 
@@ -246,6 +249,8 @@ class SavedFacts:
         What the classes are called, where labels are codes; else the classes.
     class_count : numpy.ndarray of shape (n_classes,) or None
         Training rows of each class; None in files of before they were kept.
+    image_reader : ImageReader or None
+        How image files are read, where that was set.
     """
 
     classes: np.ndarray
@@ -261,6 +266,7 @@ class SavedFacts:
     frozen: list[str]
     class_names: np.ndarray
     class_count: np.ndarray | None
+    image_reader: Any
 
     @classmethod
     def checked(cls, estimator: type, facts: dict[str, Any]) -> SavedFacts:
@@ -297,6 +303,7 @@ class SavedFacts:
             frozen=_checked_frozen(facts.get("frozen", [])),
             class_names=_checked_class_names(facts.get("class_names"), classes),
             class_count=_checked_class_count(facts.get("class_count"), classes),
+            image_reader=checked_reader(facts.get("image_reader"), image_shape),
         )
 
 

@@ -154,6 +154,8 @@ def _revived(net: FittedNet, saved: SavedFacts, weights: dict[str, torch.Tensor]
     net.n_features_in_ = int(np.prod(saved.image_shape))
     if saved.class_count is not None:
         net.class_count_ = saved.class_count
+    if saved.image_reader is not None:
+        net.image_reader_ = saved.image_reader
     if saved.feature_names is not None:
         net.feature_names_in_ = saved.feature_names
     # Augmentation and noise are those of a training, which makes them from the parameters.
