@@ -2,6 +2,7 @@
 
 from sklearn_open.datasets._celeba5 import load_celeba5
 from sklearn_open.datasets._cifar import fetch_cifar10_lt, fetch_cifar100_lt
+from sklearn_open.datasets._filename_groups import groups_from_filenames
 from sklearn_open.datasets._image_folder import load_image_folder
 from sklearn_open.datasets._image_reader import ImageReader
 from sklearn_open.datasets._imagenet_lt import load_imagenet_lt
@@ -14,6 +15,7 @@ __all__ = [
     "ListedImages",
     "fetch_cifar10_lt",
     "fetch_cifar100_lt",
+    "groups_from_filenames",
     "load_celeba5",
     "load_image_folder",
     "load_imagenet_lt",
