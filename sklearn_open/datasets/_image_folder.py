@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from sklearn.utils import Bunch
@@ -13,7 +14,8 @@ from sklearn_open.datasets._class_folders import check_classes, find_class_folde
 from sklearn_open.datasets._describe import count_lines
 from sklearn_open.datasets._image_files import open_source
 from sklearn_open.datasets._image_reader import ImageReader, pixels_of, settled_by
-from sklearn_open.datasets._into_array import into_array
+from sklearn_open.datasets._into_array import into_array, which_are_usable
+from sklearn_open.datasets._listed_images import ListedImages
 from sklearn_open.datasets._patterns import Pattern
 from sklearn_open.datasets._refusals import Refusals
 
@@ -33,16 +35,19 @@ def load_image_folder(
     exif_transpose: bool = True,
     on_error: str = "raise",
     follow_links: bool = False,
+    in_memory: bool = True,
     return_X_y: bool = False,
-) -> Bunch | tuple[np.ndarray, np.ndarray]:
+) -> Bunch | tuple[np.ndarray | ListedImages, np.ndarray]:
     """Load images that lie in one folder per class.
 
-    All images are decoded into one array in memory. Classes are taken in the sorted order of
-    their folders' names and the images of a class in the sorted order of theirs, compared
-    character by character ("10.png" comes before "9.png"). All folders beside the class folders
-    are class folders, and each must hold images. Hidden files and folders, and what operating
-    systems leave behind (``__MACOSX``, ``Thumbs.db``), are ignored; of files that are no images by
-    their suffix a warning tells.
+    All images are decoded into one array in memory, or, with ``in_memory=False``, are read from
+    their files while training and predicting, for folders that memory does not hold.
+
+    Classes are taken in the sorted order of their folders' names and the images of a class in the
+    sorted order of theirs, compared character by character ("10.png" comes before "9.png"). All
+    folders beside the class folders are class folders, and each must hold images. Hidden files and
+    folders, and what operating systems leave behind (``__MACOSX``, ``Thumbs.db``), are ignored; of
+    files that are no images by their suffix a warning tells.
 
     Subsets that lie beside each other, as ``path/train/<class>/<image>`` and
     ``path/test/<class>/<image>``, have one code for one class, whichever of them is loaded: codes
@@ -98,6 +103,13 @@ def load_image_folder(
         and which classes have no images left; they keep their codes.
     follow_links : bool, default=False
         Whether symbolic links may lead out of the folder. Links inside of it are always followed.
+    in_memory : bool, default=True
+        Whether images are decoded now, into an array. If False, `data` is a
+        :class:`~sklearn_open.datasets.ListedImages` that holds the same pixels and reads them when
+        they are asked for; :class:`~sklearn_open.OPeNClassifier` and scikit-learn's splitters take
+        it as they take the array. Of a folder, not of a zip file. Files are refused when they are
+        read (all of them before the first step of a training), but with ``on_error="skip"`` each
+        is decoded once here.
     return_X_y : bool, default=False
         Whether to return ``(data, target)`` in place of a Bunch.
 
@@ -108,7 +120,8 @@ def load_image_folder(
 
         - data : ndarray of shape (n_samples, height, width, 3), or (n_samples, height, width) with
           ``mode="L"``, dtype uint8, values from 0 to 255; of 16-bit greyscale images dtype uint16,
-          with the values of the files
+          with the values of the files. With ``in_memory=False`` a ListedImages of shape
+          (n_samples,), whose items are such images with their codes
         - target : ndarray of shape (n_samples,), dtype int64, values from 0 to n_classes - 1:
           positions in `target_names`
         - target_names : list of str of length n_classes, `classes` or the names of the class
@@ -118,7 +131,7 @@ def load_image_folder(
           were read
         - DESCR : str, what was loaded
 
-    (data, target) : tuple of ndarray
+    (data, target) : tuple
         The first two of these, if ``return_X_y=True``.
 
     Raises
@@ -155,34 +168,64 @@ def load_image_folder(
     """
     reader, refusals = ImageReader(size, mode, resize, exif_transpose), Refusals(on_error)
     glob, names_of_classes = Pattern(pattern), check_classes(classes)
-    path = Path(path)
+    path = _checked_path(path, in_memory)
     with open_source(path, follow_links, refusals.add) as (names, read):
         found = find_class_folders(
             path, names, subset, glob, names_of_classes, allow_empty, refusals.folders
         )
         reader = settled_by(reader, read, found.filenames)
-        data, kept = into_array(
-            found.filenames, lambda name: pixels_of(reader, read, name), refusals
-        )
+        data, kept = _decoded(found.filenames, reader, read, refusals, in_memory)
     refusals.warn(len(kept), found.lost(kept))
     found.warn()
-    target = found.codes[kept]
+    target, filenames = found.codes[kept], [found.filenames[i] for i in kept]
+    if data is None:
+        data = ListedImages(path, filenames, target, reader=reader, follow_links=follow_links)
     if return_X_y:
         return data, target
     return Bunch(
         data=data,
         target=target,
         target_names=found.target_names,
-        filenames=[found.filenames[i] for i in kept],
+        filenames=filenames,
         reader=reader,
         DESCR=_describe(path, subset, data, target, found.target_names),
     )
 
 
+def _checked_path(path: Any, in_memory: bool) -> Path:
+    path = Path(path)
+    if not in_memory and path.is_file():
+        raise ValueError(
+            f"in_memory=False reads images one by one, from a folder, and {str(path)!r} is a file. "
+            "Unpack a zip file into a folder and pass that, or leave in_memory=True."
+        )
+    return path
+
+
+def _decoded(
+    names: list[str],
+    reader: ImageReader,
+    read: Callable[[str], bytes],
+    refusals: Refusals,
+    in_memory: bool,
+) -> tuple[Any, list[int]]:
+    """Return the images as an array, or None in its place, and the positions of those kept."""
+
+    def pixels(name: str) -> np.ndarray:
+        return pixels_of(reader, read, name)
+
+    if in_memory:
+        return into_array(names, pixels, refusals)
+    if refusals.skip:
+        return None, which_are_usable(names, pixels, refusals)
+    return None, list(range(len(names)))
+
+
 def _describe(
-    path: Path, subset: str | None, data: np.ndarray, target: np.ndarray, target_names: list[str]
+    path: Path, subset: str | None, data: Any, target: np.ndarray, target_names: list[str]
 ) -> str:
     place = path.name if subset is None else f"{path.name}, subset {subset!r}"
-    header = f"Images from {place}: data of shape {data.shape}."
+    read = "" if isinstance(data, np.ndarray) else ", read while they are needed"
+    header = f"Images from {place}: data of shape {data.shape}{read}."
     counts = np.bincount(target, minlength=len(target_names))
     return f"{header}\n\n{count_lines(target_names, counts)}"

@@ -130,5 +130,6 @@ def _allocate(n_images: int, shape: tuple[int, ...], dtype: Any = np.uint8) -> n
         gigabytes = n_images * float(np.prod(shape, dtype=float)) * np.dtype(dtype).itemsize / 2**30
         raise ValueError(
             f"{n_images} images of {shape[:2]} pixels need {gigabytes:.0f} GiB, and there is not "
-            "enough memory. Pass a smaller size=(height, width), or load a subset."
+            "enough memory. Pass a smaller size=(height, width), load a subset, or have a folder "
+            "read while training (load_image_folder with in_memory=False)."
         ) from error
