@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from sklearn_open.datasets._image_files import open_source
 from sklearn_open.datasets._image_reader import ImageReader, pixels_of, settled_by
 from sklearn_open.datasets._into_array import into_array, which_are_usable
 from sklearn_open.datasets._listed_images import ListedImages
+from sklearn_open.datasets._mask_pairs import is_binary
 from sklearn_open.datasets._patterns import Pattern
 from sklearn_open.datasets._refusals import Refusals
 
@@ -171,7 +173,14 @@ def load_image_folder(
     path = _checked_path(path, in_memory)
     with open_source(path, follow_links, refusals.add) as (names, read):
         found = find_class_folders(
-            path, names, subset, glob, names_of_classes, allow_empty, refusals.folders
+            path,
+            names,
+            subset,
+            glob,
+            names_of_classes,
+            allow_empty,
+            refusals.folders,
+            partial(is_binary, read),
         )
         reader = settled_by(reader, read, found.filenames)
         data, kept = _decoded(found.filenames, reader, read, refusals, in_memory)

@@ -52,7 +52,7 @@ def test_no_names_have_no_groups():
         ),
         (
             r"num_(7\d)",
-            r"num_\(7\\d\)' finds no .* 2 of 4 .*'Free/Imgs/exp1_num_9.jpg'.* A pattern with",
+            r"num_\(7\\d\)' finds no .* 2 of 4 .*'Free/Imgs/exp1_num_9.jpg'.*A pattern with",
         ),
         (r"Free/(.)", r"in 2 of 4 .*'Crack/Imgs/exp1_num_71.jpg'\. Every image needs a group"),
         (r"num_(x*)", "in 4 of 4"),  # no text
