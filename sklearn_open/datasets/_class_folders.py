@@ -12,7 +12,7 @@ import numpy as np
 from sklearn_open._checks import listed, near_names
 from sklearn_open._warnings import warn_user
 from sklearn_open.datasets._image_files import IMAGE_SUFFIXES, is_hidden, is_image
-from sklearn_open.datasets._mask_pairs import find_pairs
+from sklearn_open.datasets._mask_pairs import find_pairs, named_as_masks
 from sklearn_open.datasets._patterns import Pattern
 from sklearn_open.datasets._tree_advice import advice, is_called_as_a_subset, photographs_alone
 
@@ -296,16 +296,23 @@ def _has(names: Sequence[str], one: str = "has", several: str = "have") -> str:
 
 def _masks(tree: _Tree, is_mask: Callable[[str], bool]) -> list[str]:
     """Say that masks seem to be among the images, and how to leave them out."""
-    pairs = find_pairs(tree.images, is_mask)
-    if pairs is None:
-        return []
-    one, other = ("/".join(name) for name in pairs.first)
-    glob = photographs_alone(tree.pattern, pairs, tree.images)
-    alone = f"pattern={glob!r} takes" if glob else "Pass a pattern that takes"
-    return [
-        f"Images lie in {pairs.count:,} pairs of one name and two suffixes, the first of them "
-        f"{one!r} and {other!r}: masks seem to be among the images. {alone} the photographs alone."
-    ]
+    said = []
+    if pairs := find_pairs(tree.images, is_mask):
+        one, other = ("/".join(name) for name in pairs.first)
+        glob = photographs_alone(tree.pattern, pairs, tree.images)
+        said.append(
+            f"Images lie in {pairs.count:,} pairs of one name and two suffixes, the first of them "
+            f"{one!r} and {other!r}: masks seem to be among the images. "
+            f"{f'pattern={glob!r} takes' if glob else 'Pass a pattern that takes'} the photographs "
+            "alone."
+        )
+    if masks := named_as_masks(tree.images):
+        one, other = ("/".join(name) for name in masks[0])
+        said.append(
+            f"{len(masks):,} images are called masks of images beside them, as {one!r} of "
+            f"{other!r}. Put masks into another folder, or they are trained on as photographs."
+        )
+    return said
 
 
 def _not_found(tree: _Tree, where: str, is_mask: Callable[[str], bool]) -> str:

@@ -243,7 +243,8 @@ def pixels_of(reader: ImageReader, read: Callable[[str], bytes], name: str) -> n
     """
     image = decode_image(read, name, reader.mode, reader.exif_transpose)
     size: Any = reader.size
-    pixels = np.asarray(image if size is None else resized(image, size, reader.resize))
+    # A copy: Pillow's own array cannot be written to, which torch warns of.
+    pixels = np.array(image if size is None else resized(image, size, reader.resize))
     if image.mode == SIXTEEN_BIT and reader.mode == "RGB":
         return np.stack([pixels] * 3, axis=-1)
     return pixels

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -10,9 +11,13 @@ import numpy as np
 
 from sklearn_open.datasets._decode import decode_image
 
-__all__ = ["JPEGS", "Pairs", "find_pairs", "is_binary", "suffix_of"]
+__all__ = ["JPEGS", "Pairs", "find_pairs", "is_binary", "named_as_masks", "suffix_of"]
 
 JPEGS = (".jpg", ".jpeg")
+# The name of a photograph, and what names of its masks add, as in "tumour 7_mask_1.png".
+_MASK_OF = re.compile(
+    r"(.+?)[-_. ](mask|gt|seg|segmentation|groundtruth|annotation)s?([-_. ]?\d+)?", re.IGNORECASE
+)
 _LOOKED_AT = 3  # pairs whose content is looked at
 
 Name = tuple[str, ...]  # the parts of a file's name
@@ -75,6 +80,22 @@ def _of_photographs(
         masks = [all(is_mask("/".join(pair[i])) for pair in pairs) for i in range(2)]
         found = [suffix for suffix, mask in zip(suffixes, masks, strict=True) if not mask]
     return found[0] if len(found) == 1 else ""
+
+
+def named_as_masks(images: Sequence[Name]) -> list[tuple[Name, Name]]:
+    """Return images that are called masks of another image in their folder, each with that one.
+
+    Parameters
+    ----------
+    images : sequence of tuple of str
+        The parts of their names.
+    """
+    matches = ((image, _MASK_OF.fullmatch(image[-1].rpartition(".")[0])) for image in images)
+    called = [(image, (*image[:-1], match[1])) for image, match in matches if match]
+    if not called:
+        return []
+    stems = {(*image[:-1], image[-1].rpartition(".")[0]): image for image in images}
+    return [(image, stems[of]) for image, of in called if of in stems]
 
 
 def suffix_of(name: Name) -> str:

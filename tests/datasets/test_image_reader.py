@@ -81,6 +81,7 @@ def test_bad_values(values, said):
 def test_read(photos):
     for file in (photos / "colour1.png", str(photos / "colour1.png")):
         assert_array_equal(ImageReader().read(file), pixels(1))
+        assert ImageReader().read(file).flags.writeable
     with (photos / "grey1.png").open("rb") as file:
         assert_array_equal(ImageReader(mode="L").read(file), pixels(1, (6, 5)))
     assert_array_equal(

@@ -3,7 +3,7 @@ import pytest
 from PIL import Image
 
 from sklearn_open.datasets import load_image_folder
-from sklearn_open.datasets._mask_pairs import Pairs, find_pairs, is_binary
+from sklearn_open.datasets._mask_pairs import Pairs, find_pairs, is_binary, named_as_masks
 
 
 def parts(*names):
@@ -82,3 +82,19 @@ def test_masks_among_the_images_are_warned_of(tree, source, pattern, advised):
 def test_masks_of_an_unknown_suffix_are_warned_of(tree, source):
     with pytest.warns(UserWarning, match="Pass a pattern that takes the photographs alone"):
         load_image_folder(source(tree("a/1.bmp", "a/1.png", "b/2.bmp", "b/2.png")))
+
+
+def test_masks_by_their_names(tree, source):
+    names = ["a/t (1).png", "a/t (1)_mask.png", "a/t (1)_mask_1.png", "b/2.jpg", "b/2-GT.png"]
+    found = named_as_masks(parts(*names, "b/3_mask.png", "b/mask.png", "b/unmask.png"))
+    assert ["/".join(mask) for mask, _ in found] == [
+        "a/t (1)_mask.png",
+        "a/t (1)_mask_1.png",
+        "b/2-GT.png",
+    ]
+    assert {"/".join(image) for _, image in found} == {"a/t (1).png", "b/2.jpg"}
+    with pytest.warns(
+        UserWarning, match=r"3 images are called masks .*, as 'a/t \(1\)_mask.png' of"
+    ):
+        load_image_folder(source(tree(*names)))
+    assert named_as_masks(parts("a/1.png", "b/1.png")) == []
