@@ -58,7 +58,8 @@ def advice(images: Sequence[Name], inside: Name, pattern: Pattern, pairs: Pairs 
     if glob == pattern.glob:
         return f"{passed}."
     share = "all" if n_taken == len(files) else f"{n_taken:,} of the"
-    takes = f"{glob!r}, which takes {share} {len(files):,} images{_or_direct(glob, files)}"
+    others = " (the others seem to be masks)" if pairs is not None and pairs.photographs else ""
+    takes = f"{glob!r}, which takes {share} {len(files):,} images{others}{_or_direct(glob, files)}"
     if loadable != [inside]:
         return f"{passed}, with pattern={takes}."
     return (
