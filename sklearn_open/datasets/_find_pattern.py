@@ -32,8 +32,8 @@ def find_pattern(
     -------
     str
         ``"*"`` where images lie in class folders themselves; else a pattern such as
-        ``"Imgs/*.jpg"`` or ``"*/*.png"``, of which all classes have images. It may leave out
-        images that seem to be masks.
+        ``"Imgs/*.jpg"`` or ``"*/*.png"``, of which all classes have images. It leaves nothing out
+        but masks: what lies in folders of masks, or is called as a photograph that it takes.
 
     Raises
     ------
@@ -41,8 +41,8 @@ def find_pattern(
         If `path` does not exist.
     ValueError
         If there are no class folders with images, if they lie in a subset that was not passed, or
-        if nothing says whether folders are classes or subsets, or which of two images of one name
-        is the photograph. The message says what to pass.
+        if nothing says whether folders are classes or subsets, which of two images of one name is
+        the photograph, or what other images are. The message says what to pass.
     """
     path, inside = Path(path), PurePath(subset or "").parts
     # What cannot be entered is told of by whoever loads the images.

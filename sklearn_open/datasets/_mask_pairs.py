@@ -11,7 +11,7 @@ import numpy as np
 
 from sklearn_open.datasets._decode import decode_image
 
-__all__ = ["JPEGS", "Pairs", "find_pairs", "is_binary", "named_as_masks", "suffix_of"]
+__all__ = ["JPEGS", "Pairs", "find_pairs", "is_binary", "named_as_masks", "stems", "suffix_of"]
 
 JPEGS = (".jpg", ".jpeg")
 # The name of a photograph, and what names of its masks add, as in "tumour 7_mask_1.png".
@@ -90,12 +90,18 @@ def named_as_masks(images: Sequence[Name]) -> list[tuple[Name, Name]]:
     images : sequence of tuple of str
         The parts of their names.
     """
-    matches = ((image, _MASK_OF.fullmatch(image[-1].rpartition(".")[0])) for image in images)
-    called = [(image, (*image[:-1], match[1])) for image, match in matches if match]
+    called = [(image, (*image[:-1], of)) for image in images for of in stems(image)[1:]]
     if not called:
         return []
-    stems = {(*image[:-1], image[-1].rpartition(".")[0]): image for image in images}
-    return [(image, stems[of]) for image, of in called if of in stems]
+    found = {(*image[:-1], stems(image)[0]): image for image in images}
+    return [(image, found[of]) for image, of in called if of in found]
+
+
+def stems(image: Name) -> list[str]:
+    """Return the name without its suffix and, if it is that of a mask, that of the photograph."""
+    stem = image[-1].rpartition(".")[0]
+    match = _MASK_OF.fullmatch(stem)
+    return [stem, match[1]] if match else [stem]
 
 
 def suffix_of(name: Name) -> str:

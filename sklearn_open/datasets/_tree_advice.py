@@ -10,7 +10,7 @@ from itertools import combinations
 from pathlib import PurePosixPath
 
 from sklearn_open._checks import listed
-from sklearn_open.datasets._mask_pairs import JPEGS, Pairs, suffix_of
+from sklearn_open.datasets._mask_pairs import JPEGS, Pairs, stems, suffix_of
 from sklearn_open.datasets._patterns import Pattern
 
 __all__ = ["advice", "is_called_as_a_subset", "pattern_for", "photographs_alone"]
@@ -71,6 +71,9 @@ def advice(images: Sequence[Name], inside: Name, pattern: Pattern, pairs: Pairs 
 def pattern_for(images: Sequence[Name], inside: Name, pairs: Pairs | None) -> str | None:
     """Return the one pattern that a tree leaves no doubt of, or None.
 
+    There is a doubt where folders may be classes or subsets, where photographs and masks cannot be
+    told apart, and where images would be left out that are not the masks of others.
+
     Parameters
     ----------
     images, inside, pairs
@@ -79,9 +82,12 @@ def pattern_for(images: Sequence[Name], inside: Name, pairs: Pairs | None) -> st
     base, below, subsets = _read_as(images, inside)
     if _with_two_classes(subsets) != [inside]:
         return None
-    glob, _ = _example(_as_classes(subsets), pairs)
+    files = _as_classes(subsets)
+    glob, _ = _example(files, pairs)
     in_pairs = pairs is not None and all(_takes(glob, name, inside) for name in pairs.first)
-    return None if in_pairs or _or_subsets(below, base, Pattern("**")) else glob
+    if in_pairs or _or_subsets(below, base, Pattern("**")) or not _leaves_masks_out(glob, files):
+        return None
+    return glob
 
 
 def photographs_alone(pattern: Pattern, pairs: Pairs, images: Sequence[Name]) -> str | None:
@@ -97,6 +103,21 @@ def photographs_alone(pattern: Pattern, pairs: Pairs, images: Sequence[Name]) ->
 
 def _takes(glob: str, image: Name, inside: Name) -> bool:
     return Pattern(glob).fits(image[len(inside) + 1 :])
+
+
+def _leaves_masks_out(glob: str, files: list[Name]) -> bool:
+    """Tell whether all that a pattern leaves out are masks by their folders or names."""
+    pattern = Pattern(glob)
+    taken = [pattern.fits(file[1:]) for file in files]
+    if all(taken):
+        return True
+    named = {(file[0], stems(file)[0]) for file, is_in in zip(files, taken, strict=True) if is_in}
+    return all(
+        any((file[0], stem) in named for stem in stems(file))
+        or any(map(_NO_PHOTOGRAPHS.search, file[1:-1]))
+        for file, is_in in zip(files, taken, strict=True)
+        if not is_in
+    )
 
 
 def _read_as(

@@ -33,6 +33,10 @@ TREES = {
         ["a/GT/1.png", "a/Imgs/1.png", "b/GT/1.png", "b/Imgs/1.png"],
         "Imgs/*.png",
     ),
+    "masks by their names": (
+        ["a/i/1.jpg", "a/i/1_mask.png", "b/i/2.jpg", "b/i/2_mask_1.png"],
+        "i/*.jpg",
+    ),
     "patients": (["a/p1/x.png", "a/p2/x.png", "b/p3/x.png"], "*/*.png"),
     "patients, suffixes": (["a/p1/x.png", "a/p2/x.tif", "b/p3/x.png"], "*/*"),
     "any depth": (["a/p1/x.png", "a/x.png", "b/p3/q/x.png"], "**/*.png"),
@@ -67,6 +71,8 @@ def test_subsets(tree, source):
     [
         (["s1/a/1.png", "s1/b/1.png", "s2/a/1.png", "s2/b/1.png"], "Or, if these are subsets"),
         (["birds/a/1.png", "birds/b/1.png"], r"subset to load, one of \['birds'\]"),
+        (["a/p/1.jpg", "a/p/2.png", "b/q/1.jpg"], r"'\*/\*.jpg', which takes 2 of the 3 images"),
+        (["a/x/1.jpg", "a/y/2.png", "b/x/1.jpg", "b/y/3.png"], "which takes 2 of the 4 images"),
         (["a/1.png", "a/2.png"], "in no two folders that could be classes"),
         (["1.png"], "no images in class folders"),
         (["a/notes.txt"], "no images in class folders"),
