@@ -92,6 +92,7 @@ class FittedNet(TrainingNet, Protocol):
     transform_: Any
     history_: Any
     class_count_: np.ndarray
+    image_reader_: Any
     only_in_training_: tuple[str, ...]
 
     @property

@@ -175,6 +175,8 @@ class OPeNClassifier(TwoRouteNet):
         What the classes are called: `classes` where they name codes, else `classes_`.
     class_count_ : ndarray of shape (n_classes,)
         Rows of each class that were trained on, those of all calls of `partial_fit`.
+    image_reader_ : ImageReader
+        How files become such images, if you set it after `fit`; `save` keeps it, `fit` forgets it.
     module_ : torch.nn.Module
         The trained network.
     image_shape_ : tuple of int

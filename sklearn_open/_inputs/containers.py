@@ -39,9 +39,10 @@ def as_rows(X: Any) -> Any:
     if isinstance(X, (list, tuple)) and len(X):
         if isinstance(X[0], (str, os.PathLike)):
             raise TypeError(
-                f"X is a {name} of names, such as {X[0]!r}. Names of image files are read by "
-                "sklearn_open.datasets.ListedImages(root, filenames, targets); folders of images "
-                "by sklearn_open.datasets.load_image_folder."
+                f"X is a {name} of names, such as {X[0]!r}. Image files are read by "
+                "sklearn_open.datasets: ImageReader(...).read_many(names) makes an array, "
+                "ListedImages(root, filenames, targets) reads while training, and "
+                "load_image_folder reads folders."
             )
         return _stacked([_image_in(X, i) for i in range(len(X))])
     if hasattr(X, "columns") and len(X.columns) == 1:  # pandas and polars

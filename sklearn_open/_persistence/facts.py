@@ -24,6 +24,7 @@ from sklearn_open._inputs.pixels import PixelScale
 from sklearn_open._parameters.signature import defaults
 from sklearn_open._parameters.table import is_of_a_part, names_where
 from sklearn_open._persistence.plain import decode, decode_array, encode, encode_array
+from sklearn_open._persistence.readers import checked_reader, reader_facts
 from sklearn_open._protocols import FittedNet
 from sklearn_open._version import __version__
 from sklearn_open.backbones._names import find_maker, network_names
@@ -47,7 +48,7 @@ KEYS = {
     *("normalize", "seed", "params", "names", "not_stored", "history"),
 }
 # Said where there is something to say.
-OPTIONAL = {"frozen", "class_names", "class_count", "settled"}
+OPTIONAL = {"frozen", "class_names", "class_count", "settled", "image_reader"}
 
 
 # --- names ---
@@ -141,6 +142,7 @@ def facts_of(net: FittedNet) -> dict[str, Any]:
     frozen = [name for name, p in net.module_.named_parameters() if not p.requires_grad]
     class_names, count = _names_of(net), getattr(net, "class_count_", None)
     settled = {n: int(getattr(net, f"{n}_")) for n in SETTLED if hasattr(net, f"{n}_")}
+    reader = reader_facts(net)
     return {
         "versions": _versions(),
         "classes": _classes_of(net),
@@ -158,6 +160,7 @@ def facts_of(net: FittedNet) -> dict[str, Any]:
         **({"class_names": class_names} if class_names else {}),
         **({"class_count": [int(n) for n in count]} if count is not None else {}),
         **({"settled": settled} if settled else {}),
+        **({"image_reader": reader} if reader is not None else {}),
     }
 
 
@@ -252,6 +255,8 @@ class SavedFacts:
         Training rows of each class; None in files of before they were kept.
     settled : dict of str to int
         What it was trained by, where a parameter may be "auto".
+    image_reader : ImageReader or None
+        How image files are read, where that was set.
     """
 
     classes: np.ndarray
@@ -268,6 +273,7 @@ class SavedFacts:
     class_names: np.ndarray
     class_count: np.ndarray | None
     settled: dict[str, int]
+    image_reader: Any
 
     @classmethod
     def checked(cls, estimator: type, facts: dict[str, Any]) -> SavedFacts:
@@ -305,6 +311,7 @@ class SavedFacts:
             class_names=_checked_class_names(facts.get("class_names"), classes),
             class_count=_checked_class_count(facts.get("class_count"), classes),
             settled=_checked_settled(facts.get("settled", {})),
+            image_reader=checked_reader(facts.get("image_reader"), image_shape),
         )
 
 

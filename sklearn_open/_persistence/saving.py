@@ -156,6 +156,8 @@ def _revived(net: FittedNet, saved: SavedFacts, weights: dict[str, torch.Tensor]
         net.class_count_ = saved.class_count
     for name, number in saved.settled.items():
         setattr(net, f"{name}_", number)
+    if saved.image_reader is not None:
+        net.image_reader_ = saved.image_reader
     if saved.feature_names is not None:
         net.feature_names_in_ = saved.feature_names
     # Augmentation and noise are those of a training, which makes them from the parameters.

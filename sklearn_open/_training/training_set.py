@@ -147,6 +147,7 @@ def take_in(
     net.resampler_ = resampler
     net.classes_inferred_ = found
     if not goes_on:
+        vars(net).pop("image_reader_", None)  # of the files of another fit
         net.class_names_ = names_of(found, classes)
         net.class_count_ = np.zeros(len(found), dtype=np.int64)  # until rows are held out
     net.image_shape_ = given.images.shape[1:]

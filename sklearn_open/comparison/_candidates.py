@@ -273,7 +273,9 @@ def _two_stages(net: OPeNClassifier, method: Method, own: dict[str, Any]) -> Dec
         for name, value in net.get_params(deep=False).items()
         if is_for_both_stages(name) and f"final_estimator__{name}" not in method.parameters
     }
-    made = make_classifier(None, method.name, **{**of_both, **own})
+    # The second stage, too, trains for as long as the number of rows says.
+    recipe = "folder" if net.max_epochs == "auto" else None
+    made = make_classifier(recipe, method.name, **{**of_both, **own})
     assert isinstance(made, DecoupledClassifier)
     of_first = {
         name.removeprefix("estimator__"): value

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence, Set
+from collections.abc import Callable, Iterable, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path, PurePath, PurePosixPath
 
@@ -12,8 +12,9 @@ import numpy as np
 from sklearn_open._checks import listed, near_names
 from sklearn_open._warnings import warn_user
 from sklearn_open.datasets._image_files import IMAGE_SUFFIXES, is_hidden, is_image
+from sklearn_open.datasets._mask_pairs import find_pairs, named_as_masks
 from sklearn_open.datasets._patterns import Pattern
-from sklearn_open.datasets._tree_advice import advice, is_called_as_a_subset
+from sklearn_open.datasets._tree_advice import advice, is_called_as_a_subset, photographs_alone
 
 __all__ = ["ClassFolders", "check_classes", "find_class_folders", "some_of"]
 
@@ -94,6 +95,7 @@ def find_class_folders(
     classes: list[str] | None,
     allow_empty: bool,
     refused: Sequence[str],
+    is_mask: Callable[[str], bool] = lambda name: False,
 ) -> ClassFolders:
     """Find the images of a subset.
 
@@ -107,6 +109,8 @@ def find_class_folders(
         As of `load_image_folder`.
     refused : sequence of str
         Folders that could not be entered, and may be without images for this.
+    is_mask : callable, default=a function that returns False
+        Tells of a file whether its content is that of a mask; for advice.
 
     Raises
     ------
@@ -116,7 +120,7 @@ def find_class_folders(
     tree = _Tree(names, PurePath(subset or "").parts, pattern)
     where = f"with subset={subset!r} in {str(path)!r}"
     if not tree.images or (pattern.glob == "*" and tree.has_deeper_images()):
-        raise ValueError(_not_found(tree, where))
+        raise ValueError(_not_found(tree, where, is_mask))
     skipped = {tree.class_of(name) for name in map(_parts, refused) if tree.is_in_class(name)}
     if classes is not None:
         _check_known(tree.classes, classes, allow_empty, where)
@@ -134,7 +138,11 @@ def find_class_folders(
         images=tree.images,
         codes=np.array([codes[tree.class_of(image)] for image in tree.images], dtype=np.int64),
         refused=sorted(skipped),
-        remarks=[*tree.remarks(), *_absent(sorted(codes.keys() - tree.classes), classes, where)],
+        remarks=[
+            *tree.remarks(),
+            *_masks(tree, is_mask),
+            *_absent(sorted(codes.keys() - tree.classes), classes, where),
+        ],
     )
 
 
@@ -286,7 +294,28 @@ def _has(names: Sequence[str], one: str = "has", several: str = "have") -> str:
     return one if len(names) == 1 else several
 
 
-def _not_found(tree: _Tree, where: str) -> str:
+def _masks(tree: _Tree, is_mask: Callable[[str], bool]) -> list[str]:
+    """Say that masks seem to be among the images, and how to leave them out."""
+    said = []
+    if pairs := find_pairs(tree.images, is_mask):
+        one, other = ("/".join(name) for name in pairs.first)
+        glob = photographs_alone(tree.pattern, pairs, tree.images)
+        said.append(
+            f"Images lie in {pairs.count:,} pairs of one name and two suffixes, the first of them "
+            f"{one!r} and {other!r}: masks seem to be among the images. "
+            f"{f'pattern={glob!r} takes' if glob else 'Pass a pattern that takes'} the photographs "
+            "alone."
+        )
+    if masks := named_as_masks(tree.images):
+        one, other = ("/".join(name) for name in masks[0])
+        said.append(
+            f"{len(masks):,} images are called masks of images beside them, as {one!r} of "
+            f"{other!r}. Put masks into another folder, or they are trained on as photographs."
+        )
+    return said
+
+
+def _not_found(tree: _Tree, where: str, is_mask: Callable[[str], bool]) -> str:
     in_folders = [image for image in tree.all_images if len(image) > 1]
     glob = tree.pattern.glob
     if not in_folders:
@@ -300,5 +329,6 @@ def _not_found(tree: _Tree, where: str) -> str:
     chosen = f" and pattern={glob!r}" if glob != "*" else ""
     return (
         f"Found {problem} {where}{chosen}; needed is a folder that holds one folder of images per "
-        f"class. {advice(in_folders, tree.inside, tree.pattern)}"
+        f"class. "
+        f"{advice(in_folders, tree.inside, tree.pattern, find_pairs(in_folders, is_mask))}"
     )

@@ -6,7 +6,7 @@ import re
 import warnings
 from collections.abc import Callable
 from io import BytesIO
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
@@ -15,9 +15,11 @@ from sklearn_open._locks import ProcessLock
 from sklearn_open.datasets._image_files import UnusableFileError
 from sklearn_open.datasets._orientation import turned
 
-__all__ = ["SIXTEEN_BIT", "decode_image", "resized"]
+__all__ = ["SIXTEEN_BIT", "decode_image", "is_grey", "sixteen_bit_image"]
 
 SIXTEEN_BIT = "I;16"  # Pillow's mode of 16-bit grey
+
+_T = TypeVar("_T")
 
 # A file's content decides, not its suffix. Pillow knows many more, some rarely looked at; for one
 # (EPS) it starts another program.
@@ -25,6 +27,8 @@ _FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
 # What Pillow calls pixels of 16 bits in several channels before it cuts them down to 8. (Without
 # the last letter, 16 bits are those of all channels together.)
 _DEEP_COLOUR = re.compile(r".+;16[BLN]")
+# Pillow's modes of grey, with transparency and of 16 bits included ("I;16" is cut at the ";").
+_GREYS = ("1", "L", "LA", "La", "I", "F")
 # TIFF's tags, and values of two of them.
 _BITS, _PHOTOMETRIC, _SAMPLE_FORMAT = 258, 262, 339
 _WHITE_IS_ZERO, _SIGNED = 0, 2
@@ -43,9 +47,9 @@ def decode_image(
         Gives the content of a file by its name.
     name : str
         The file.
-    mode : {"RGB", "L"}, default="RGB"
+    mode : {"RGB", "L", "auto"}, default="RGB"
         Colour or greyscale; images of other kinds are converted. 16-bit grey is not: it comes as
-        `SIXTEEN_BIT`, with every level it has.
+        `SIXTEEN_BIT`, with every level it has. "auto" is "L" for grey images, "RGB" for others.
     exif_transpose : bool, default=True
         Whether an image that was stored turned comes upright.
 
@@ -59,13 +63,7 @@ def decode_image(
     content = b""
     try:
         content = read(name)
-        try:
-            return _decoded(name, content, mode, exif_transpose)
-        except Warning:  # Where warnings are errors. Pillow's are of what is beside the pixels, and
-            # no setting of a user's may decide which images a data set has.
-            with _FILTERS, warnings.catch_warnings():
-                warnings.filterwarnings("ignore", module=r"PIL\.")
-                return _decoded(name, content, mode, exif_transpose)
+        return _whatever_is_warned(lambda: _decoded(name, content, mode, exif_transpose))
     except UnusableFileError:
         raise
     except Exception as error:  # damaged files raise about anything: OSError, SyntaxError, ...
@@ -75,17 +73,46 @@ def decode_image(
         ) from error
 
 
-def resized(image: Image.Image, size: tuple[int, int]) -> Image.Image:
-    """Return an image of the height and width given (bilinear).
+def is_grey(read: Callable[[str], bytes], name: str) -> bool:
+    """Tell whether an image file is grey by its header, or by its palette.
 
-    Values of 16 bits are interpolated as floating numbers and rounded once, at the end.
+    A file that cannot be read has no say: it is grey, until it is decoded and refused.
+
+    Parameters
+    ----------
+    read, name
+        As for `decode_image`.
     """
-    height, width = size
-    if image.mode != SIXTEEN_BIT:
-        return image.resize((width, height), Image.Resampling.BILINEAR)
-    exact = Image.fromarray(np.asarray(image).astype(np.float32))
-    exact = exact.resize((width, height), Image.Resampling.BILINEAR)
-    return _grey(np.rint(np.asarray(exact)).clip(0, 65535))
+
+    def look() -> bool:
+        with Image.open(BytesIO(content), formats=_FORMATS) as opened:
+            _check_pixels(name, opened)
+            return _is_grey(opened)
+
+    try:
+        content = read(name)
+        return _whatever_is_warned(look)
+    except Exception:  # as for `decode_image`
+        return True
+
+
+def sixteen_bit_image(pixels: np.ndarray) -> Image.Image:
+    """Return an image of `SIXTEEN_BIT` of values from 0 to 65535."""
+    return Image.fromarray(pixels.astype("<u2"))
+
+
+def _whatever_is_warned(decode: Callable[[], _T]) -> _T:
+    """Decode, also where warnings are errors.
+
+    Pillow's are of what is beside the pixels, and no setting of a user's may decide which images a
+    data set has.
+    """
+    try:
+        return decode()
+    except Warning:
+        with _FILTERS, warnings.catch_warnings():
+            warnings.filterwarnings("ignore", module=r"PIL\.")
+            return decode()
 
 
 def _decoded(name: str, content: bytes, mode: str, exif_transpose: bool) -> Image.Image:
@@ -97,7 +124,7 @@ def _decoded(name: str, content: bytes, mode: str, exif_transpose: bool) -> Imag
         image = turned(opened, exif_transpose)
         if image.mode.startswith("I"):
             return _sixteen_bit(image, inverted=tags[_PHOTOMETRIC] == _WHITE_IS_ZERO)
-        return image.convert(mode)
+        return image.convert(("L" if _is_grey(image) else "RGB") if mode == "auto" else mode)
 
 
 def _tags(image: Image.Image) -> dict[int, Any]:
@@ -179,8 +206,12 @@ def _sixteen_bit(image: Image.Image, inverted: bool) -> Image.Image:
     if pixels.size and not 0 <= pixels.min() <= pixels.max() <= 65535:
         raise ValueError("integer pixels outside 0 to 65535 have no known range")
     # Of 8 bits and fewer Pillow itself makes white the highest value.
-    return _grey(65535 - pixels.astype(np.int32) if inverted else pixels)
+    return sixteen_bit_image(65535 - pixels.astype(np.int32) if inverted else pixels)
 
 
-def _grey(pixels: np.ndarray) -> Image.Image:
-    return Image.fromarray(pixels.astype("<u2"))  # a mode of `SIXTEEN_BIT`
+def _is_grey(image: Image.Image) -> bool:
+    if image.mode != "P":
+        return image.mode.partition(";")[0] in _GREYS
+    image.load()  # of some formats, the palette is read with the pixels
+    palette = np.array(image.getpalette("RGB")).reshape(-1, 3)
+    return bool((palette == palette[:, :1]).all())

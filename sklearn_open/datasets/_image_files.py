@@ -16,6 +16,7 @@ from threading import Lock
 
 __all__ = [
     "IMAGE_SUFFIXES",
+    "Folder",
     "Refuse",
     "UnusableFileError",
     "is_hidden",
@@ -89,7 +90,7 @@ def open_source(
         If it is neither a folder nor a zip file, or one that cannot be read.
     """
     if path.is_dir():
-        folder = _Folder(path, follow_links)
+        folder = Folder(path, follow_links)
         yield folder.names(refuse), folder.read
     elif path.exists():
         with _opened(path) as archive:
@@ -142,8 +143,16 @@ def read_file(file: Path, name: str) -> bytes:
         return opened.read(found.st_size)
 
 
-class _Folder:
-    """A folder of files."""
+class Folder:
+    """A folder of files.
+
+    Parameters
+    ----------
+    path : Path
+        The folder.
+    follow_links : bool
+        Whether links may lead out of it.
+    """
 
     def __init__(self, path: Path, follow_links: bool) -> None:
         self._path = path
@@ -151,6 +160,7 @@ class _Folder:
         self._follow_links = follow_links
 
     def names(self, refuse: Refuse) -> list[str]:
+        """Return what is in it, and tell of what is not entered; see `open_source`."""
         names: list[str] = []
         n_folders = 0
 
@@ -207,6 +217,7 @@ class _Folder:
         return True
 
     def read(self, name: str) -> bytes:
+        """Return the content of a file; see `read_file`."""
         file = self._path / name
         if file.is_symlink():
             self._check_link(file, Path(os.path.realpath(file)))

@@ -4,28 +4,24 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from itertools import chain
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from sklearn.utils import Bunch
 
-from sklearn_open._checks import is_whole
-from sklearn_open._warnings import warn_user
-from sklearn_open.datasets._class_folders import check_classes, find_class_folders, some_of
-from sklearn_open.datasets._decode import SIXTEEN_BIT, decode_image, resized
+from sklearn_open.datasets._class_folders import check_classes, find_class_folders
 from sklearn_open.datasets._describe import count_lines
-from sklearn_open.datasets._image_files import UnusableFileError, open_source
+from sklearn_open.datasets._image_files import open_source
+from sklearn_open.datasets._image_reader import ImageReader, pixels_of, settled_by
+from sklearn_open.datasets._into_array import into_array, which_are_usable
+from sklearn_open.datasets._listed_images import ListedImages
+from sklearn_open.datasets._mask_pairs import is_binary
 from sklearn_open.datasets._patterns import Pattern
+from sklearn_open.datasets._refusals import Refusals
 
 __all__ = ["load_image_folder"]
-
-_MODES = ("RGB", "L")
-_ON_ERROR = ("raise", "skip")
-_IMAGES_PER_TASK = 64
 
 
 def load_image_folder(
@@ -37,19 +33,23 @@ def load_image_folder(
     allow_empty: bool = False,
     size: int | tuple[int, int] | None = None,
     mode: str = "RGB",
+    resize: str = "squeeze",
     exif_transpose: bool = True,
     on_error: str = "raise",
     follow_links: bool = False,
+    in_memory: bool = True,
     return_X_y: bool = False,
-) -> Bunch | tuple[np.ndarray, np.ndarray]:
+) -> Bunch | tuple[np.ndarray | ListedImages, np.ndarray]:
     """Load images that lie in one folder per class.
 
-    All images are decoded into one array in memory. Classes are taken in the sorted order of
-    their folders' names and the images of a class in the sorted order of theirs, compared
-    character by character ("10.png" comes before "9.png"). All folders beside the class folders
-    are class folders, and each must hold images. Hidden files and folders, and what operating
-    systems leave behind (``__MACOSX``, ``Thumbs.db``), are ignored; of files that are no images by
-    their suffix a warning tells.
+    All images are decoded into one array in memory, or, with ``in_memory=False``, are read from
+    their files while training and predicting, for folders that memory does not hold.
+
+    Classes are taken in the sorted order of their folders' names and the images of a class in the
+    sorted order of theirs, compared character by character ("10.png" comes before "9.png"). All
+    folders beside the class folders are class folders, and each must hold images. Hidden files and
+    folders, and what operating systems leave behind (``__MACOSX``, ``Thumbs.db``), are ignored; of
+    files that are no images by their suffix a warning tells.
 
     Subsets that lie beside each other, as ``path/train/<class>/<image>`` and
     ``path/test/<class>/<image>``, have one code for one class, whichever of them is loaded: codes
@@ -86,9 +86,14 @@ def load_image_folder(
     size : int or tuple (height, width) of int, default=None
         Size in pixels that all images are resized to (bilinear); an int is both. By default images
         keep their size, which must be the same for all.
-    mode : {"RGB", "L"}, default="RGB"
+    mode : {"RGB", "L", "auto"}, default="RGB"
         Colour or greyscale; images of other kinds are converted. 16-bit grey keeps its values, in
-        "RGB" in each of the three channels.
+        "RGB" in each of the three channels. "auto" is "L" if all images are grey by their headers,
+        else "RGB"; `reader` says which it was.
+    resize : {"squeeze", "pad", "crop"}, default="squeeze"
+        How an image comes to `size`: squeezed into it, whatever becomes of its proportions; whole
+        and in its proportions, between borders in its mean colour; or cut to it around its centre.
+        See :class:`~sklearn_open.datasets.ImageReader`.
     exif_transpose : bool, default=True
         Whether images that a camera stored turned or mirrored are loaded upright, as their EXIF
         orientation says; see :func:`PIL.ImageOps.exif_transpose`. One that cannot be read counts as
@@ -100,6 +105,13 @@ def load_image_folder(
         and which classes have no images left; they keep their codes.
     follow_links : bool, default=False
         Whether symbolic links may lead out of the folder. Links inside of it are always followed.
+    in_memory : bool, default=True
+        Whether images are decoded now, into an array. If False, `data` is a
+        :class:`~sklearn_open.datasets.ListedImages` that holds the same pixels and reads them when
+        they are asked for; :class:`~sklearn_open.OPeNClassifier` and scikit-learn's splitters take
+        it as they take the array. Of a folder, not of a zip file. Files are refused when they are
+        read (all of them before the first step of a training), but with ``on_error="skip"`` each
+        is decoded once here.
     return_X_y : bool, default=False
         Whether to return ``(data, target)`` in place of a Bunch.
 
@@ -110,15 +122,18 @@ def load_image_folder(
 
         - data : ndarray of shape (n_samples, height, width, 3), or (n_samples, height, width) with
           ``mode="L"``, dtype uint8, values from 0 to 255; of 16-bit greyscale images dtype uint16,
-          with the values of the files
+          with the values of the files. With ``in_memory=False`` a ListedImages of shape
+          (n_samples,), whose items are such images with their codes
         - target : ndarray of shape (n_samples,), dtype int64, values from 0 to n_classes - 1:
           positions in `target_names`
         - target_names : list of str of length n_classes, `classes` or the names of the class
           folders
         - filenames : list of str of length n_samples, relative to `path` and separated by "/"
+        - reader : :class:`~sklearn_open.datasets.ImageReader`, which reads other images as these
+          were read
         - DESCR : str, what was loaded
 
-    (data, target) : tuple of ndarray
+    (data, target) : tuple
         The first two of these, if ``return_X_y=True``.
 
     Raises
@@ -153,177 +168,73 @@ def load_image_folder(
     >>> from sklearn_open.datasets import load_image_folder
     >>> birds = load_image_folder("birds.zip", subset="train", size=64)  # doctest: +SKIP
     """
-    decoder = _Decoder(mode, _checked_size(size), exif_transpose)
-    if mode not in _MODES:
-        raise ValueError(f"mode must be one of {_MODES}; got {mode!r}.")
-    if on_error not in _ON_ERROR:
-        raise ValueError(f"on_error must be one of {_ON_ERROR}; got {on_error!r}.")
+    reader, refusals = ImageReader(size, mode, resize, exif_transpose), Refusals(on_error)
     glob, names_of_classes = Pattern(pattern), check_classes(classes)
-    path = Path(path)
-    refusals = _Refusals(skip=on_error == "skip")
+    path = _checked_path(path, in_memory)
     with open_source(path, follow_links, refusals.add) as (names, read):
         found = find_class_folders(
-            path, names, subset, glob, names_of_classes, allow_empty, refusals.folders
+            path,
+            names,
+            subset,
+            glob,
+            names_of_classes,
+            allow_empty,
+            refusals.folders,
+            partial(is_binary, read),
         )
-        data, kept = _load_pixels(read, found.filenames, decoder, refusals)
+        reader = settled_by(reader, read, found.filenames)
+        data, kept = _decoded(found.filenames, reader, read, refusals, in_memory)
     refusals.warn(len(kept), found.lost(kept))
     found.warn()
-    target = found.codes[kept]
+    target, filenames = found.codes[kept], [found.filenames[i] for i in kept]
+    if data is None:
+        data = ListedImages(path, filenames, target, reader=reader, follow_links=follow_links)
     if return_X_y:
         return data, target
     return Bunch(
         data=data,
         target=target,
         target_names=found.target_names,
-        filenames=[found.filenames[i] for i in kept],
+        filenames=filenames,
+        reader=reader,
         DESCR=_describe(path, subset, data, target, found.target_names),
     )
 
 
-def _checked_size(size: Any) -> tuple[int, int] | None:
-    """Return (height, width), or None for None."""
-    sides = (size, size) if is_whole(size) else size
-    if sides is None:
-        return None
-    if not (
-        isinstance(sides, (tuple, list))
-        and len(sides) == 2
-        and all(is_whole(side) and side >= 1 for side in sides)
-    ):
+def _checked_path(path: Any, in_memory: bool) -> Path:
+    path = Path(path)
+    if not in_memory and path.is_file():
         raise ValueError(
-            "size must be a tuple (height, width), or an int for both, of at least 1 pixel each; "
-            f"got {size!r}."
+            f"in_memory=False reads images one by one, from a folder, and {str(path)!r} is a file. "
+            "Unpack a zip file into a folder and pass that, or leave in_memory=True."
         )
-    return int(sides[0]), int(sides[1])
+    return path
 
 
-class _Refusals:
-    """Files that cannot be used: the first one is raised, or all are counted."""
-
-    def __init__(self, skip: bool) -> None:
-        self._skip = skip
-        self._errors: list[UnusableFileError] = []
-
-    @property
-    def folders(self) -> list[str]:
-        """Folders that were refused as a whole."""
-        return [error.folder for error in self._errors if error.folder is not None]
-
-    def add(self, error: UnusableFileError) -> None:
-        if not self._skip:
-            raise error
-        self._errors.append(error)
-
-    def warn(self, n_kept: int, lost: list[str]) -> None:
-        """Say how many files were left out, and of which classes all; raise if none is left."""
-        if not self._errors:
-            return
-        n_files = n_kept + len(self._errors)
-        summary = f"{len(self._errors)} of {n_files} files were left out. The first: "
-        if n_kept == 0:
-            raise ValueError(f"{summary}{self._errors[0]}") from self._errors[0]
-        gone = ""
-        if lost:
-            gone = (
-                f" No images are left of {some_of(lost, 'the class', 'the classes')}; codes stay."
-            )
-        warn_user(f"{summary}{self._errors[0]}{gone}")
-
-
-@dataclass(frozen=True)
-class _Decoder:
-    """How files become pixels."""
-
-    mode: str
-    size: tuple[int, int] | None
-    exif_transpose: bool
-
-    def pixels(self, read: Callable[[str], bytes], name: str) -> np.ndarray:
-        """Return an image as uint8, or as uint16 if its file has 16-bit grey."""
-        image = decode_image(read, name, self.mode, self.exif_transpose)
-        pixels = np.asarray(image if self.size is None else resized(image, self.size))
-        if image.mode == SIXTEEN_BIT and self.mode == "RGB":
-            return np.stack([pixels] * 3, axis=-1)
-        return pixels
-
-
-def _load_pixels(
+def _decoded(
+    names: list[str],
+    reader: ImageReader,
     read: Callable[[str], bytes],
-    filenames: Sequence[str],
-    decoder: _Decoder,
-    refusals: _Refusals,
-) -> tuple[np.ndarray, list[int]]:
-    """Decode the images into one array; return it and the positions of those that are in it."""
-    name, first = _first(read, filenames, decoder)
-    data = _allocate(len(filenames), first.shape, first.dtype)
-    kept = np.ones(len(filenames), dtype=bool)
+    refusals: Refusals,
+    in_memory: bool,
+) -> tuple[Any, list[int]]:
+    """Return the images as an array, or None in its place, and the positions of those kept."""
 
-    def fill(start: int) -> list[UnusableFileError]:
-        errors = []
-        for i in range(start, min(start + _IMAGES_PER_TASK, len(filenames))):
-            try:
-                pixels = decoder.pixels(read, filenames[i])
-                _check_alike(pixels, filenames[i], first, name)
-                data[i] = pixels
-            except UnusableFileError as error:
-                kept[i] = False
-                errors.append(error)
-        return errors
+    def pixels(name: str) -> np.ndarray:
+        return pixels_of(reader, read, name)
 
-    with ThreadPoolExecutor() as pool:
-        # Results come in order, so the first error is that of the first file.
-        starts = range(0, len(filenames), _IMAGES_PER_TASK)
-        for error in chain.from_iterable(pool.map(fill, starts)):
-            refusals.add(error)
-    positions = np.flatnonzero(kept).tolist()
-    if len(positions) < len(filenames):
-        for to, position in enumerate(positions):  # in place: a second array may not fit in memory
-            data[to] = data[position]
-    return data[: len(positions)], positions
-
-
-def _first(
-    read: Callable[[str], bytes], filenames: Sequence[str], decoder: _Decoder
-) -> tuple[str, np.ndarray]:
-    """Return name and pixels of the first image that can be decoded."""
-    for name in filenames:
-        try:
-            return name, decoder.pixels(read, name)
-        except UnusableFileError:
-            continue  # it comes up again, in its turn
-    return "", np.empty((0, 0), dtype=np.uint8)
-
-
-def _check_alike(pixels: np.ndarray, name: str, first: np.ndarray, first_name: str) -> None:
-    if pixels.shape != first.shape:
-        raise UnusableFileError(
-            f"Images must have one size, but {first_name!r} is {first.shape[:2]} and {name!r} is "
-            f"{pixels.shape[:2]} (height, width). Pass size=(height, width) to resize all of them."
-        )
-    if pixels.dtype != first.dtype:
-        raise UnusableFileError(
-            f"Images must have pixels of one kind, but {first_name!r} has "
-            f"{8 * first.dtype.itemsize} bits and {name!r} has {8 * pixels.dtype.itemsize}, and "
-            "nothing says which values of the two are the same. Save all with 8 bits, or all as "
-            "16-bit grey."
-        )
-
-
-def _allocate(n_images: int, shape: tuple[int, ...], dtype: Any = np.uint8) -> np.ndarray:
-    try:
-        return np.empty((n_images, *shape), dtype=dtype)
-    except (MemoryError, ValueError) as error:
-        gigabytes = n_images * float(np.prod(shape, dtype=float)) * np.dtype(dtype).itemsize / 2**30
-        raise ValueError(
-            f"{n_images} images of {shape[:2]} pixels need {gigabytes:.0f} GiB, and there is not "
-            "enough memory. Pass a smaller size=(height, width), or load a subset."
-        ) from error
+    if in_memory:
+        return into_array(names, pixels, refusals)
+    if refusals.skip:
+        return None, which_are_usable(names, pixels, refusals)
+    return None, list(range(len(names)))
 
 
 def _describe(
-    path: Path, subset: str | None, data: np.ndarray, target: np.ndarray, target_names: list[str]
+    path: Path, subset: str | None, data: Any, target: np.ndarray, target_names: list[str]
 ) -> str:
     place = path.name if subset is None else f"{path.name}, subset {subset!r}"
-    header = f"Images from {place}: data of shape {data.shape}."
+    read = "" if isinstance(data, np.ndarray) else ", read while they are needed"
+    header = f"Images from {place}: data of shape {data.shape}{read}."
     counts = np.bincount(target, minlength=len(target_names))
     return f"{header}\n\n{count_lines(target_names, counts)}"

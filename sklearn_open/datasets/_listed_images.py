@@ -14,7 +14,8 @@ from torch.utils.data import Dataset
 
 from sklearn_open._checks import is_whole
 from sklearn_open.datasets._decode import SIXTEEN_BIT, decode_image
-from sklearn_open.datasets._image_files import UnusableFileError, read_file
+from sklearn_open.datasets._image_files import Folder, UnusableFileError
+from sklearn_open.datasets._image_reader import ImageReader, pixels_of
 
 DEEP_MODES = (SIXTEEN_BIT, "I", "F")  # of Pillow: what holds 16 bits
 
@@ -33,8 +34,7 @@ class ListedImages(Dataset):
     ``train_test_split(data, data.targets)``, ``cross_val_score(clf, data, data.targets)``.
 
     Files are refused, when they are read, as :func:`~sklearn_open.datasets.load_image_folder`
-    refuses them: what cannot be decoded or would lose levels, and what is too large. Links are
-    followed.
+    refuses them: what cannot be decoded or would lose levels, and what is too large.
 
     Parameters
     ----------
@@ -53,10 +53,15 @@ class ListedImages(Dataset):
         Whether images that a camera stored turned or mirrored are upright, as their EXIF
         orientation says; see :func:`PIL.ImageOps.exif_transpose`. One that cannot be read counts as
         none. If False, rows are as they are stored.
+    reader : ImageReader or None, default=None
+        What reads the files, in place of `transform` and `exif_transpose`: an item then holds an
+        array, of the pixels that :meth:`ImageReader.read` gives.
+    follow_links : bool, default=True
+        Whether links may lead out of `root`.
 
     Attributes
     ----------
-    root, filenames, transform, exif_transpose
+    root, filenames, transform, exif_transpose, reader, follow_links
         As given.
     targets : ndarray of shape (n_samples,), dtype int64
         The labels.
@@ -66,7 +71,8 @@ class ListedImages(Dataset):
     Raises
     ------
     ValueError
-        If `targets` are not one integer for each of `filenames`.
+        If `targets` are not one integer for each of `filenames`, or both `transform` and `reader`
+        are given.
 
     Examples
     --------
@@ -88,12 +94,16 @@ class ListedImages(Dataset):
         targets: Any,
         transform: Callable[[Any], Any] | None = None,
         exif_transpose: bool = True,
+        reader: ImageReader | None = None,
+        follow_links: bool = True,
     ) -> None:
         self.root = Path(root)
         self.filenames = list(filenames)
         self.targets = _checked_targets(targets)
         self.transform = transform
         self.exif_transpose = exif_transpose
+        self.reader = _checked_reader(reader, transform)
+        self.follow_links = follow_links
         if len(self.filenames) != len(self.targets):
             raise ValueError(
                 f"There are {len(self.filenames)} filenames and {len(self.targets)} targets; pass "
@@ -109,10 +119,13 @@ class ListedImages(Dataset):
         return len(self.filenames)
 
     def __repr__(self) -> str:
-        transform = " ".join(repr(self.transform).split())  # torchvision's have several lines
+        # torchvision's transforms have several lines.
+        how = f"transform={' '.join(repr(self.transform).split())}"
+        if self.reader is not None:
+            how = f"reader={self.reader!r}"
         return (
             f"{type(self).__name__}({len(self):,} images of {len(np.unique(self.targets)):,} "
-            f"classes, root={str(self.root)!r}, transform={transform})"
+            f"classes, root={str(self.root)!r}, {how})"
         )
 
     def __getitem__(self, i: Any) -> Any:
@@ -125,7 +138,7 @@ class ListedImages(Dataset):
 
         Returns
         -------
-        image : PIL.Image.Image, or what `transform` makes of it
+        image : PIL.Image.Image, or what `transform` makes of it; with a `reader` an ndarray
         label : int
             Or, of several images, a `ListedImages`.
 
@@ -156,8 +169,10 @@ class ListedImages(Dataset):
         if not (self.root / name).exists():
             raise FileNotFoundError(
                 f"Image {name!r} is not in {str(self.root)!r}. Put it there, or pass the folder "
-                "that has it as image_root."
+                "that has it (as root or image_root)."
             )
+        if self.reader is not None:
+            return pixels_of(self.reader, self._read, name), int(self.targets[i])
         image = decode_image(self._read, name, exif_transpose=self.exif_transpose)
         if self.transform is not None:
             image = self._transformed(image, name)
@@ -178,7 +193,19 @@ class ListedImages(Dataset):
         return made
 
     def _read(self, name: str) -> bytes:
-        return read_file(self.root / name, name)
+        return Folder(self.root, self.follow_links).read(name)
+
+
+def _checked_reader(reader: Any, transform: Any) -> ImageReader | None:
+    if reader is None:
+        return None
+    if not isinstance(reader, ImageReader):
+        raise ValueError(f"reader must be an ImageReader or None; got {reader!r}.")
+    if transform is not None:
+        raise ValueError(
+            "Pass either a reader or a transform: both say how an image comes to its size."
+        )
+    return reader
 
 
 def _checked_targets(targets: Any) -> np.ndarray:

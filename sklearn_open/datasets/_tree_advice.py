@@ -10,9 +10,10 @@ from itertools import combinations
 from pathlib import PurePosixPath
 
 from sklearn_open._checks import listed
+from sklearn_open.datasets._mask_pairs import JPEGS, Pairs, stems, suffix_of
 from sklearn_open.datasets._patterns import Pattern
 
-__all__ = ["advice", "is_called_as_a_subset"]
+__all__ = ["advice", "is_called_as_a_subset", "pattern_for", "photographs_alone"]
 
 Name = tuple[str, ...]  # the parts of a file's or folder's name
 
@@ -25,7 +26,6 @@ _SUBSET = re.compile(
 _NO_PHOTOGRAPHS = re.compile(
     r"mask|label|annot|truth|segment|(?<![a-z])(gt|seg)(?![a-z])", re.IGNORECASE
 )
-_PHOTOGRAPHS = (".jpg", ".jpeg")
 
 
 def is_called_as_a_subset(name: str) -> bool:
@@ -33,7 +33,7 @@ def is_called_as_a_subset(name: str) -> bool:
     return _SUBSET.fullmatch(name) is not None
 
 
-def advice(images: Sequence[Name], inside: Name, pattern: Pattern) -> str:
+def advice(images: Sequence[Name], inside: Name, pattern: Pattern, pairs: Pairs | None) -> str:
     """Say what would load the images that there are, as far as it gives two classes or more.
 
     Parameters
@@ -44,14 +44,12 @@ def advice(images: Sequence[Name], inside: Name, pattern: Pattern) -> str:
         The subset that was asked for.
     pattern : Pattern
         The one that was given.
+    pairs : Pairs or None
+        Photographs and masks that lie together.
     """
-    base, below = inside, _below(images, inside)
-    if not below:
-        base, below = (), _below(images, ())
-    subsets = _without_levels_of_subsets(base, below)
-    # A class of each subset on its own: what is advised takes images of all of them.
-    files = [("/".join((*s, file[0])), *file[1:]) for s, group in subsets.items() for file in group]
-    glob, n_taken = _example(files)
+    base, below, subsets = _read_as(images, inside)
+    files = _as_classes(subsets)
+    glob, n_taken = _example(files, pairs)
     loadable = _with_two_classes(subsets)
     lie = f"Images lie as {'/'.join((*base, *below[0]))!r}"
     if not loadable:
@@ -60,7 +58,8 @@ def advice(images: Sequence[Name], inside: Name, pattern: Pattern) -> str:
     if glob == pattern.glob:
         return f"{passed}."
     share = "all" if n_taken == len(files) else f"{n_taken:,} of the"
-    takes = f"{glob!r}, which takes {share} {len(files):,} images{_or_direct(glob, files)}"
+    others = " (the others seem to be masks)" if pairs is not None and pairs.photographs else ""
+    takes = f"{glob!r}, which takes {share} {len(files):,} images{others}{_or_direct(glob, files)}"
     if loadable != [inside]:
         return f"{passed}, with pattern={takes}."
     return (
@@ -69,12 +68,79 @@ def advice(images: Sequence[Name], inside: Name, pattern: Pattern) -> str:
     )
 
 
+def pattern_for(images: Sequence[Name], inside: Name, pairs: Pairs | None) -> str | None:
+    """Return the one pattern that a tree leaves no doubt of, or None.
+
+    There is a doubt where folders may be classes or subsets, where photographs and masks cannot be
+    told apart, and where images would be left out that are not the masks of others.
+
+    Parameters
+    ----------
+    images, inside, pairs
+        As for `advice`.
+    """
+    base, below, subsets = _read_as(images, inside)
+    if _with_two_classes(subsets) != [inside]:
+        return None
+    files = _as_classes(subsets)
+    glob, _ = _example(files, pairs)
+    in_pairs = pairs is not None and all(_takes(glob, name, inside) for name in pairs.first)
+    if in_pairs or _or_subsets(below, base, Pattern("**")) or not _leaves_masks_out(glob, files):
+        return None
+    return glob
+
+
+def photographs_alone(pattern: Pattern, pairs: Pairs, images: Sequence[Name]) -> str | None:
+    """Return a pattern like another, that takes the photographs of pairs only; None if unknown."""
+    spelled = {f".{name[-1].rpartition('.')[2]}" for name in images}
+    spelled = {suffix for suffix in spelled if suffix.lower() == pairs.photographs}
+    folders, slash, last = pattern.glob.rpartition("/")
+    last = {"**": "**/*", "*.*": "*"}.get(last, last)
+    if not spelled or not last.endswith("*"):
+        return None
+    return f"{folders}{slash}{last}{_glob_of(spelled)}"
+
+
+def _takes(glob: str, image: Name, inside: Name) -> bool:
+    return Pattern(glob).fits(image[len(inside) + 1 :])
+
+
+def _leaves_masks_out(glob: str, files: list[Name]) -> bool:
+    """Tell whether all that a pattern leaves out are masks by their folders or names."""
+    pattern = Pattern(glob)
+    taken = [pattern.fits(file[1:]) for file in files]
+    if all(taken):
+        return True
+    named = {(file[0], stems(file)[0]) for file, is_in in zip(files, taken, strict=True) if is_in}
+    return all(
+        any((file[0], stem) in named for stem in stems(file))
+        or any(map(_NO_PHOTOGRAPHS.search, file[1:-1]))
+        for file, is_in in zip(files, taken, strict=True)
+        if not is_in
+    )
+
+
+def _read_as(
+    images: Sequence[Name], inside: Name
+) -> tuple[Name, list[Name], dict[Name, list[Name]]]:
+    """Return the folder that may hold classes or subsets, what is below it, and its subsets."""
+    base, below = inside, _below(images, inside)
+    if not below:
+        base, below = (), _below(images, ())
+    return base, below, _without_levels_of_subsets(base, below)
+
+
+def _as_classes(subsets: dict[Name, list[Name]]) -> list[Name]:
+    """Return files (class, ..., name) of all subsets: a class of each of them on its own."""
+    # What is advised takes images of all of them.
+    return [("/".join((*s, file[0])), *file[1:]) for s, group in subsets.items() for file in group]
+
+
 def _or_direct(glob: str, files: list[Name]) -> str:
     """Name the other pattern of a tree in which images lie at several depths."""
     direct = glob.removeprefix("**/")
     if direct == glob or not any(Pattern(direct).fits(file[1:]) for file in files):
         return ""
-    # "*" alone is the default, which is refused where images lie deeper, too.
     return f" (or {('*.*' if direct == '*' else direct)!r}: none that lies deeper)"
 
 
@@ -135,12 +201,15 @@ def _or_subsets(files: list[Name], base: Name, pattern: Pattern) -> str:
     return f" Or, if these are subsets, pass the subset to load, one of {_as_passed(loadable)}."
 
 
-def _example(files: list[Name]) -> tuple[str, int]:
+def _example(files: list[Name], pairs: Pairs | None) -> tuple[str, int]:
     """Return a pattern that takes the images of files (class, ..., name), and how many it takes."""
-    if all(len(file) == 2 for file in files):
+    plain = all(len(file) == 2 for file in files)
+    preferred = "" if pairs is None else pairs.photographs
+    if plain and not preferred:
         return "*", len(files)
-    suffix = _one_suffix(files)
-    taken = [file for file in files if file[-1].endswith(suffix)]
+    likely = _outside_of_masks(files)
+    kind, suffix = _one_suffix(likely, preferred)
+    taken = [file for file in likely if suffix_of(file) == kind or not kind]
     depths = {len(file) for file in taken}
     folders = ["**"] if len(depths) > 1 else []
     if not folders:
@@ -148,7 +217,16 @@ def _example(files: list[Name]) -> tuple[str, int]:
             name = _one_folder(taken, level)
             folders.append("*" if name is None else escape(name))
             taken = [file for file in taken if name in (None, file[level])]
-    return "/".join([*folders, f"*{suffix}"]), len(taken)
+    glob = "/".join([*folders, f"*{suffix}"])
+    if glob == "*" and not plain:  # the default, which is refused where images lie deeper, too
+        glob = "*.*"
+    return glob, sum(Pattern(glob).fits(file[1:]) for file in files)
+
+
+def _outside_of_masks(files: list[Name]) -> list[Name]:
+    """Return the files in no folder that is called as masks are, if all classes have some."""
+    found = [file for file in files if not any(map(_NO_PHOTOGRAPHS.search, file[1:-1]))]
+    return found if {file[0] for file in found} == {file[0] for file in files} else files
 
 
 def _one_folder(files: list[Name], level: int) -> str | None:
@@ -164,19 +242,35 @@ def _one_folder(files: list[Name], level: int) -> str | None:
     return max(in_all, default=None, key=lambda name: _likelihood(name, kinds[name]))
 
 
-def _one_suffix(files: list[Name]) -> str:
-    """Return the suffix that all files have, or that all classes have of photographs, or ""."""
-    suffixes: dict[str, set[str]] = {}  # as they are spelled
+def _one_suffix(files: list[Name], preferred: str) -> tuple[str, str]:
+    """Return the suffix that all files have, or that all classes have of photographs, or "".
+
+    In lower case, and as a glob.
+    """
+    spelled: dict[str, set[str]] = {}
     in_classes: dict[str, set[str]] = {}
     for file in files:
-        suffix = PurePosixPath(file[-1]).suffix
-        suffixes.setdefault(suffix.lower(), set()).add(suffix)
-        in_classes.setdefault(suffix.lower(), set()).add(file[0])
+        kind = suffix_of(file)
+        spelled.setdefault(kind, set()).add(file[-1][-len(kind) :])
+        in_classes.setdefault(kind, set()).add(file[0])
     classes = {file[0] for file in files}
     whole = [kind for kind, found in in_classes.items() if found == classes]
-    best = whole if len(suffixes) == 1 else [kind for kind in whole if kind in _PHOTOGRAPHS]
-    spelled = [suffix for kind in best for suffix in suffixes[kind]]
-    return spelled[0] if len(spelled) == 1 else ""
+    wanted = (preferred,) if preferred in whole else JPEGS
+    best = whole if len(spelled) == 1 else [kind for kind in whole if kind in wanted]
+    # Of a single kind in several spellings, "*" is the shorter way.
+    if len(best) != 1 or (len(spelled) == 1 and len(spelled[best[0]]) > 1):
+        return "", ""
+    return best[0], _glob_of(spelled[best[0]])
+
+
+def _glob_of(spelled: set[str]) -> str:
+    """Return a glob for a suffix in one spelling or in several, as ".[Jj][Pp][Gg]"."""
+    if len(spelled) == 1:
+        return next(iter(spelled))
+    return "".join(
+        letter if letter == letter.upper() else f"[{letter.upper()}{letter}]"
+        for letter in min(spelled).lower()
+    )
 
 
 def _by_folder(files: Iterable[Name]) -> dict[str, Counter[str]]:
@@ -197,7 +291,7 @@ def _are_kinds(folders: dict[str, Counter[str]]) -> bool:
 
 def _likelihood(name: str, suffixes: Counter[str]) -> tuple[bool, bool, int]:
     """Rank folders by how likely they hold photographs, not masks of them."""
-    photographs = any(suffix in _PHOTOGRAPHS for suffix in suffixes)
+    photographs = any(suffix in JPEGS for suffix in suffixes)
     return photographs, not _NO_PHOTOGRAPHS.search(name), suffixes.total()
 
 

@@ -97,6 +97,8 @@ class DecoupledClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         and nothing in the second stage looks at pixels (no `augment`, mixup, noise, `train_split`,
         `callbacks` or loader of its own). Training on them gives what training on rows would have
         given, up to rounding, without the time of the backbone.
+    image_reader_ : ImageReader
+        How image files are read, if you set it after `fit`; see `OPeNClassifier`.
     n_features_in_ : int
         Number of values in a row.
     feature_names_in_ : ndarray of shape (n_features,)
@@ -281,6 +283,7 @@ class DecoupledClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
                 own[name].copy_(tensor)
         for name in ("classes_inferred_", "class_names_", "class_count_"):
             setattr(result, name, getattr(second, name))
+        vars(result).pop("image_reader_", None)  # of the files of the first stage
         result.classes = second.classes
         result.set_params(logit_adjustment=second.logit_adjustment)
         if for_others:
@@ -298,6 +301,15 @@ class DecoupledClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
     def class_count_(self) -> np.ndarray:
         """Rows of each class that the last stage was trained on."""
         return self._result.class_count_
+
+    @property
+    def image_reader_(self) -> Any:
+        """How image files are read; `estimator_` has it."""
+        return self._result.image_reader_
+
+    @image_reader_.setter
+    def image_reader_(self, reader: Any) -> None:
+        self._result.image_reader_ = reader
 
     @property
     def n_features_in_(self) -> int:

@@ -14,7 +14,7 @@ import pytest
 from numpy.testing import assert_array_equal
 from PIL import Image
 
-from sklearn_open.datasets import _image_files, _image_folder, load_image_folder
+from sklearn_open.datasets import _image_files, _into_array, load_image_folder
 
 POSIX = pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX links and pipes")
 
@@ -234,7 +234,7 @@ def test_images_of_too_many_pixels(folder):
 
 def test_more_images_than_memory():
     with pytest.raises(ValueError, match=r"1000000000 images of \(9000, 9000\) pixels need .* GiB"):
-        _image_folder._allocate(10**9, (9000, 9000, 3))
+        _into_array._allocate(10**9, (9000, 9000, 3))
 
 
 # --- content ---

@@ -6,8 +6,15 @@ import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
 from PIL import Image
+from sklearn.model_selection import GroupKFold, cross_val_score
 
-from sklearn_open.datasets import _image_folder, load_image_folder
+from sklearn_open import OPeNClassifier
+from sklearn_open.datasets import (
+    ListedImages,
+    _into_array,
+    groups_from_filenames,
+    load_image_folder,
+)
 
 
 def pixels(seed, shape=(6, 5, 3)):
@@ -193,4 +200,104 @@ def test_sixteen_bit_images_keep_their_values(tmp_path):
 
 def test_memory_is_asked_for_by_the_size_of_a_value():
     with pytest.raises(ValueError, match=r"pixels need 301749 GiB"):
-        _image_folder._allocate(10**9, (9000, 18), np.uint16)
+        _into_array._allocate(10**9, (9000, 18), np.uint16)
+
+
+# --- read while training ---
+
+
+@pytest.fixture
+def mixed(tmp_path):
+    """Write 30 images of two classes, in different sizes."""
+    for i in range(30):
+        image = pixels(i, (9 + i % 3, 8 + i % 4, 3)) // 2 + 100 * (i % 3 == 0)
+        write(tmp_path / "mixed", f"{'rare' if i % 3 == 0 else 'common'}/{i:02}.png", image)
+    return tmp_path / "mixed"
+
+
+def small_classifier():
+    return OPeNClassifier(
+        module__width=4, max_epochs=2, start_epoch=1, batch_size=8, random_state=0, verbose=0
+    )
+
+
+@pytest.mark.parametrize("mode", ["RGB", "L", "auto"])
+@pytest.mark.parametrize("resize", ["squeeze", "pad", "crop"])
+def test_the_same_pixels_are_read_while_training(mixed, mode, resize):
+    settings = {"size": (7, 8), "mode": mode, "resize": resize}
+    array = load_image_folder(mixed, **settings)
+    listed = load_image_folder(mixed, **settings, in_memory=False)
+    assert isinstance(listed.data, ListedImages)
+    assert_array_equal([image for image, _ in listed.data], array.data)
+    assert_array_equal(listed.target, array.target)
+    assert_array_equal(listed.data.targets, array.target)
+    for name in ("target_names", "filenames", "reader"):
+        assert listed[name] == array[name]
+    assert "data of shape (30,), read while they are needed" in listed.DESCR
+
+
+@pytest.mark.parametrize("mode", ["RGB", "L"])
+def test_fits_are_the_same(mixed, mode):
+    X, y = load_image_folder(mixed, size=8, mode=mode, return_X_y=True)
+    listed, codes = load_image_folder(mixed, size=8, mode=mode, in_memory=False, return_X_y=True)
+    in_memory = small_classifier().fit(X, y)
+    for given in (None, codes):
+        streamed = small_classifier().fit(listed, given)
+        assert streamed.image_shape_ == in_memory.image_shape_
+        assert_array_equal(streamed.predict_proba(listed), in_memory.predict_proba(X))
+    assert_array_equal(streamed.predict(listed[[3, 5]]), in_memory.predict(X[[3, 5]]))
+
+
+def test_fits_of_sixteen_bits_are_the_same(tmp_path):
+    for i in range(12):
+        deep = np.random.RandomState(i).randint(4096, size=(8, 8)).astype(np.uint16)
+        write(tmp_path, f"{'ab'[i % 2]}/{i:02}.png", deep)
+    X, y = load_image_folder(tmp_path, mode="auto", return_X_y=True)
+    listed = load_image_folder(tmp_path, mode="auto", in_memory=False).data
+    assert (X.dtype, X.shape) == (np.uint16, (12, 8, 8))
+    assert_array_equal(
+        small_classifier().fit(listed).predict_proba(listed),
+        small_classifier().fit(X, y).predict_proba(X),
+    )
+
+
+def test_cross_validation_takes_them(mixed):
+    data = load_image_folder(mixed, size=8, in_memory=False)
+    groups = groups_from_filenames(data.filenames, r"(\d)\.")
+    scores = cross_val_score(
+        small_classifier().set_params(max_epochs=1),
+        data.data,
+        data.target,
+        groups=groups,
+        cv=GroupKFold(2),
+    )
+    assert scores.shape == (2,)
+
+
+def test_files_are_refused_when_they_are_read(mixed):
+    (mixed / "rare/00.png").write_bytes(b"no image")
+    data = load_image_folder(mixed, size=8, in_memory=False)
+    with pytest.raises(ValueError, match=r"'rare/00\.png' cannot be read as an image"):
+        small_classifier().fit(data.data)
+    with pytest.warns(UserWarning, match="1 of 30 files were left out"):
+        data = load_image_folder(mixed, size=8, in_memory=False, on_error="skip")
+    assert len(data.data) == len(data.target) == len(data.filenames) == 29
+    with pytest.warns(UserWarning, match="left out"):
+        array = load_image_folder(mixed, size=8, on_error="skip")
+    assert_array_equal([image for image, _ in data.data], array.data)
+
+
+def test_a_zip_file_is_not_read_while_training(animals):
+    with pytest.raises(ValueError, match="Unpack a zip file into a folder"):
+        load_image_folder(zipped(animals), in_memory=False)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs links")
+def test_links_out_of_the_folder_are_refused_while_training(animals, tmp_path):
+    write(tmp_path, "elsewhere.png", pixels(9))
+    (animals / "cat/link.png").symlink_to(tmp_path / "elsewhere.png")
+    at = SORTED.index("cat/9.PNG") + 1
+    with pytest.raises(ValueError, match="is a link out of the folder"):
+        load_image_folder(animals, in_memory=False).data[at]
+    image, _ = load_image_folder(animals, in_memory=False, follow_links=True).data[at]
+    assert_array_equal(image, pixels(9))

@@ -18,7 +18,7 @@ from torchvision.transforms import v2
 
 from sklearn_open import OPeNClassifier
 from sklearn_open.backbones import SmallCNN
-from sklearn_open.datasets import ListedImages, _image_files
+from sklearn_open.datasets import ImageReader, ListedImages, _image_files
 from sklearn_open.datasets._listed_images import check_transform, resize_and_crop, squeeze
 
 
@@ -281,3 +281,27 @@ def test_transforms_keep_16_bits_or_are_refused(tmp_path, transform, works):
     else:
         with pytest.raises(ValueError, match="has 16 bits, and transform made 8 of them"):
             images[0]
+
+
+def test_a_reader_makes_arrays(listed, tmp_path):
+    reader = ImageReader(6, "L", "pad")
+    read = ListedImages(tmp_path, listed.filenames, listed.targets, reader=reader)
+    image, label = read[13]
+    assert_array_equal(image, reader.read(tmp_path / listed.filenames[13]))
+    assert label == 1
+    assert read[2:4].reader == reader
+    assert repr(read[:1]).endswith(f"reader={reader!r})")
+    again, _ = pickle.loads(pickle.dumps(read))[13]
+    assert_array_equal(again, image)
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"reader": 3}, "reader must be an ImageReader or None; got 3"),
+        ({"reader": ImageReader(3), "transform": squeeze(3)}, "either a reader or a transform"),
+    ],
+)
+def test_bad_readers(listed, settings, said):
+    with pytest.raises(ValueError, match=said):
+        ListedImages(listed.root, listed.filenames, listed.targets, **settings)
