@@ -76,8 +76,8 @@ def _of_compare(parser: Any) -> None:
     parser.add_argument(
         "--minutes",
         type=_positive,
-        default=20.0,
-        help="how long it may take, about: folds and epochs are planned to fit (default: 20)",
+        help="how long it may take, about: folds and epochs are planned to fit (default: 1 for "
+        "every 100 images, but 2.5 at least and 20 at most)",
     )
     parser.add_argument(
         "--groups-by",

@@ -51,7 +51,7 @@ def compare(args: argparse.Namespace, command: str) -> None:
         cv=args.folds,
         groups=images.groups,
         scoring=args.scoring,
-        minutes=args.minutes,
+        minutes=args.minutes or _minutes(len(images.y)),
         memory=out / KEPT,
         n_jobs=args.jobs or (1 if on_gpu else joblib.cpu_count()),
         random_state=args.seed,
@@ -66,6 +66,11 @@ def compare(args: argparse.Namespace, command: str) -> None:
     write_atomically(out / "results.json", text.encode())
     write_report(out / "report.html", found, images, facts, args)
     _say_what_is_next(found, out)
+
+
+def _minutes(n_images: int) -> float:
+    """Return the time that a comparison gets if nobody says how much."""
+    return min(20.0, max(2.5, n_images / 100))
 
 
 def _made(folder: Path) -> Path:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from sklearn_open.backbones import fine_tuning_parameters
-
 __all__ = ["RECIPE", "settings_of"]
 
 RECIPE = "folder"
@@ -41,6 +39,8 @@ def settings_of(args: argparse.Namespace, n_classes: int) -> dict[str, Any]:
     if args.module is None:
         raise ValueError("--weights needs --module, the name of the network that they are of.")
     rates = {} if args.lr is None else {"lr": args.lr}
+    from sklearn_open.backbones import fine_tuning_parameters
+
     tuned = fine_tuning_parameters(
         args.module,
         args.weights,

@@ -101,7 +101,7 @@ def _names(args: argparse.Namespace, pattern: str) -> list[str]:
     if args.folder.is_file():
         with open_source(args.folder, False, _ignore) as (names, _):
             return sorted(name for name in names if is_image(name))
-    found = load_image_folder(
+    found: Any = load_image_folder(
         args.folder,
         subset=args.subset,
         pattern=pattern,

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import jinja2
+import markupsafe
 import numpy as np
 
 from sklearn_open._command.arguments import PROGRAM
@@ -63,6 +64,7 @@ def write_report(
     args : argparse.Namespace
     """
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
+    environment.filters["breakable"] = _breakable
     *said, note = sentences(found) if found.n_folds_ > 1 else [*sentences(found), ""]
     heads, rows = cells_of(found)
     text = environment.from_string(TEMPLATE.read_text()).render(
@@ -85,6 +87,11 @@ def write_report(
     write_atomically(path, text.encode())
 
 
+def _breakable(name: str) -> markupsafe.Markup:
+    """Return a long name that may be broken behind its underscores."""
+    return markupsafe.Markup("_<wbr>").join(name.split("_"))
+
+
 def _title(name: str) -> str:
     base = name.partition(" (")[0]
     return f"{METHODS[base].title}{name[len(base) :]}" if base in METHODS else "of one's own"
@@ -98,7 +105,7 @@ def _pictures(found: MethodComparison, images: Images) -> list[dict[str, str]]:
     MethodComparisonDisplay.from_comparison(found, ax=[one.subplots() for one in figures])
     pictures = [
         {"svg": _svg(figures[0]), "caption": "Dots: mean and standard error. Grey: single folds."},
-        {"svg": _svg(figures[1]), "caption": _caption_of_classes(found)},
+        {"svg": _svg(figures[1]), "caption": "Share of the images of a class that are right."},
     ]
     if len(found.classes_) <= MAX_CLASSES:
         pictures += [
@@ -109,10 +116,6 @@ def _pictures(found: MethodComparison, images: Images) -> list[dict[str, str]]:
             {"svg": _svg(_samples(images)), "caption": "Some images of each class, as trained on."},
         ]
     return pictures
-
-
-def _caption_of_classes(found: MethodComparison) -> str:
-    return f"Share of the images of a class that are right; methods from {found.ranked()[0]} down."
 
 
 def _confusion(found: MethodComparison) -> Any:

@@ -85,10 +85,15 @@ def tell_of_copies(images: Any, folds: list[Fold], groups: Any) -> dict[str, int
             if groups is None
             else "The groups do not hold these together: give copies the same group"
         )
+        kinds = [
+            f"{n:,} while {what} is"
+            for n, what in ((counts["exact"], "the same"), (counts["near"], "nearly the same"))
+            if n
+        ]
         warn_user(
-            f"{counts['exact']} images are tested while the same image is trained on, and "
-            f"{counts['near']} while nearly the same is (images {pair[0]} and {pair[1]}, for one): "
-            f"scores are better than they will be on new images. {advice}, or remove copies."
+            f"Images are tested whose copies are trained on: {' and '.join(kinds)} (images "
+            f"{pair[0]} and {pair[1]}, for one). Scores are better than they will be on new "
+            f"images. {advice}, or remove copies."
         )
     return counts
 

@@ -31,7 +31,8 @@ __all__ = [
 
 FOLDS = (5, 4, 3)  # of these as many as the time is enough for
 LEAST_STEPS = 100  # of a training; fewer tell nothing
-MARGIN = 1.15  # of the time: predictions, reading, what a few steps cannot show
+MARGIN = 1.2  # of the time: predictions, reading, what a few steps cannot show
+START = 10.0  # seconds until processes work
 
 
 @dataclass(frozen=True)
@@ -206,6 +207,7 @@ def make_plan(
     ValueError
         Where the time is not enough for trainings that tell anything.
     """
+    start = START if n_jobs > 1 else 0.0
 
     def plan(folds: int, share: float) -> Plan:
         rows = n_rows * (folds - 1) // folds
@@ -216,7 +218,7 @@ def make_plan(
         spent = folds * sum(costs_in_order(works)) / max(1, min(n_jobs, folds))
         if refit:
             spent += max(work.before + work.after for work in works) * n_rows / rows
-        return Plan(folds, epochs, wanted, MARGIN * spent, tuple(works))
+        return Plan(folds, epochs, wanted, MARGIN * spent + start, tuple(works))
 
     choices = FOLDS if n_folds is None else (n_folds,)
     whole = [plan(folds, 1.0) for folds in choices]
@@ -226,7 +228,7 @@ def make_plan(
         if one.seconds <= seconds:
             return one
     fewest = whole[-1]
-    cut = plan(fewest.n_folds, seconds / fewest.seconds)
+    cut = plan(fewest.n_folds, max(0.0, seconds - start) / (fewest.seconds - start))
     _check_enough(cut, first_of(groups[0][0]), n_rows, seconds)
     return cut
 

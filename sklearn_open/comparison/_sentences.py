@@ -12,20 +12,18 @@ __all__ = ["cells_of", "in_percent", "sentences", "table", "words_for"]
 LEVEL = 0.05
 # What tables call the numbers of `MethodComparison.to_frame`. All but ranking are in percent.
 HEADINGS = {
-    "standard_error": "± SE",
     "to_best": "to best",
-    "to_best_se": "± SE",
     "to_plain": "to plain",
-    "to_plain_se": "± SE",
     "balanced_accuracy": "balanced acc.",
     "macro_f1": "macro F1",
-    "accuracy": "accuracy",
     "false_alarms": "false alarms",
     "ranking": "ROC AUC",
     "smallest_fifth": "smallest 20 %",
     "fit_time": "seconds",
 }
 SIGNED = ("to_best", "to_plain")
+OF_SCORE = ("score", *SIGNED)  # in the units of the score
+NOT_SHOWN = ("standard_error", "to_best_p", "to_plain_p", "accuracy")
 WORDS = {
     "balanced_accuracy": "balanced accuracy",
     "accuracy": "accuracy",
@@ -52,16 +50,14 @@ def table(result: Any) -> str:
 def cells_of(result: Any) -> tuple[list[str], list[list[str]]]:
     """Return headings and rows of the table, as text."""
     rows = result.rows()
-    columns = [name for name in rows[0] if name not in ("to_best_p", "to_plain_p")]
-    same = isinstance(result.scoring, str) and result.scoring in result.measures_
-    columns = [name for name in columns if not (same and name == result.scoring)]
+    columns = [name for name in rows[0] if name not in NOT_SHOWN and not name.endswith("_se")]
+    if isinstance(result.scoring, str) and result.scoring in columns:
+        columns.remove(result.scoring)  # it is the score
     if not result.differences_to_plain_:
-        columns = [name for name in columns if not name.startswith("to_plain")]
-    if result.n_folds_ == 1:
-        columns = [name for name in columns if not name.endswith(("_se", "standard_error"))]
+        columns.remove("to_plain")
     heads = ["method", *(_heading(name, result.scoring) for name in columns)]
     cells = [
-        [method, *(_cell(name, row[name], result.scoring) for name in columns)]
+        [method, *(_cell(name, row, result.scoring) for name in columns)]
         for method, row in zip(result.ranked(), rows, strict=True)
     ]
     return heads, cells
@@ -73,17 +69,20 @@ def _heading(name: str, scoring: Any) -> str:
     return HEADINGS.get(name, name.removeprefix("recall_"))
 
 
-def _cell(name: str, value: float, scoring: Any) -> str:
+def _cell(name: str, row: dict[str, float], scoring: Any) -> str:
+    """Return a number as the table shows it; with its standard error, where it has one."""
+    value = row[name]
     if np.isnan(value):
         return "-"
     if name == "fit_time":
         return f"{value:.1f}" if value < 10 else f"{value:.0f}"
     if name == "ranking":
         return f"{value:.3f}"
-    scale = 100 if in_percent(scoring) or name in ("macro_f1", "accuracy", "false_alarms") else 1
-    scale = 100 if name.startswith("recall_") or name == "smallest_fifth" else scale
+    scale = 100 if in_percent(scoring) or name not in OF_SCORE else 1
     digits = 1 if scale == 100 else 3
-    return f"{scale * value:{'+' if name in SIGNED else ''}.{digits}f}"
+    text = f"{scale * value:{'+' if name in SIGNED else ''}.{digits}f}"
+    error = row.get("standard_error" if name == "score" else f"{name}_se", np.nan)
+    return text if np.isnan(error) else f"{text} ± {scale * error:.{digits}f}"
 
 
 def in_percent(scoring: Any) -> bool:

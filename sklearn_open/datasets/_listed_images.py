@@ -158,6 +158,18 @@ class ListedImages(Dataset):
         positions = np.arange(len(self))[i]
         return self._open(int(positions)) if positions.ndim == 0 else self._taken(positions)
 
+    def fingerprint(self) -> list[Any]:
+        """Return what tells these images from others without opening them.
+
+        Returns
+        -------
+        list
+            How they are read, their labels, and name, size and time of change of each file.
+        """
+        files = [(name, (self.root / name).stat()) for name in self.filenames]
+        stamps = [(name, found.st_size, found.st_mtime_ns) for name, found in files]
+        return [self.reader, self.transform, self.exif_transpose, self.targets, stamps]
+
     def _taken(self, positions: np.ndarray) -> ListedImages:
         taken = copy.copy(self)
         taken.filenames = [self.filenames[i] for i in positions]

@@ -142,7 +142,13 @@ class MethodComparisonDisplay:
         rows = np.arange(len(self.order_))
         self._draw_scores(left, rows, means[self.order_])
         self._draw_classes(right, rows)
+        _write_methods(left, self._names())
+        # Side by side in one figure, the rows of the right panel are those of the left.
+        _write_methods(right, self._names() if right.figure is not left.figure else [])
         return self
+
+    def _names(self) -> list[str]:
+        return [short_name(self.methods[i], NAME_LENGTH) for i in self.order_]
 
     def _draw_scores(self, ax: Any, rows: np.ndarray, means: np.ndarray) -> None:
         for fold in self.scores[self.order_].T:
@@ -150,8 +156,6 @@ class MethodComparisonDisplay:
         errors = self.standard_errors
         bars = None if errors is None else np.nan_to_num(np.asarray(errors, float)[self.order_])
         ax.errorbar(means, rows, xerr=bars, fmt="o", color=BLUE, capsize=3, zorder=3)
-        names = [short_name(self.methods[i], NAME_LENGTH) for i in self.order_]
-        ax.set_yticks(rows, names)
         ax.set_ylim(len(rows) - 0.5, -0.5)
         ax.set_xlabel(f"{self.score_name} (lines: folds)")
         ax.grid(axis="x", alpha=0.3)
@@ -164,9 +168,12 @@ class MethodComparisonDisplay:
             dark = value > 60
             text = "-" if np.isnan(value) else f"{value:.0f}"
             ax.text(column, row, text, ha="center", va="center", color="w" if dark else "k")
-        ax.set_yticks([])
         ax.set_xlabel("recall, %, smallest class first")
         write_names(ax, [short_name(name, 16) for name in self.columns])
+
+
+def _write_methods(ax: Any, names: Sequence[str]) -> None:
+    ax.set_yticks(np.arange(len(names)), names)
 
 
 def _by_class(comparison: MethodComparison) -> tuple[np.ndarray, list[str]]:

@@ -114,14 +114,14 @@ def test_text_has_table_and_sentences():
     text = str(made(SCORES))
     head, first, *_ = text.splitlines()
     assert head.split()[:3] == ["method", "balanced", "accuracy"]
-    assert first.split()[:3] == ["open", "70.8", "1.1"]
+    assert first.split()[:4] == ["open", "70.8", "±", "1.1"]
     assert repr(made(SCORES)) == "MethodComparison(3 methods, 5 folds, best_method_='open')"
 
 
 def test_one_fold_has_no_errors():
     found = made(SCORES[:, :1])
     assert np.isnan(found.standard_errors_).all()
-    assert "± SE" not in str(found)
+    assert "±" not in str(found)
     assert "nothing can be told" in str(found)
 
 
