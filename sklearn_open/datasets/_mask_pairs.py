@@ -14,9 +14,9 @@ from sklearn_open.datasets._decode import decode_image
 __all__ = ["JPEGS", "Pairs", "find_pairs", "is_binary", "named_as_masks", "stems", "suffix_of"]
 
 JPEGS = (".jpg", ".jpeg")
-# The name of a photograph, and what names of its masks add, as in "tumour 7_mask_1.png".
-_MASK_OF = re.compile(
-    r"(.+?)[-_. ](mask|gt|seg|segmentation|groundtruth|annotation)s?([-_. ]?\d+)?", re.IGNORECASE
+# What names of masks add to that of the photograph, as in "tumour 7_mask_1.png".
+_MASK = re.compile(
+    r"[-_. ](mask|gt|seg|segmentation|groundtruth|annotation)s?([-_. ]?\d+)?$", re.IGNORECASE
 )
 _LOOKED_AT = 3  # pairs whose content is looked at
 
@@ -100,8 +100,8 @@ def named_as_masks(images: Sequence[Name]) -> list[tuple[Name, Name]]:
 def stems(image: Name) -> list[str]:
     """Return the name without its suffix and, if it is that of a mask, that of the photograph."""
     stem = image[-1].rpartition(".")[0]
-    match = _MASK_OF.fullmatch(stem)
-    return [stem, match[1]] if match else [stem]
+    match = _MASK.search(stem, 1)
+    return [stem, stem[: match.start()]] if match else [stem]
 
 
 def suffix_of(name: Name) -> str:
