@@ -19,10 +19,9 @@ from sklearn_open._random import keyed_seed, seeded_user_code
 from sklearn_open._recipes._names import recipe_parameters
 from sklearn_open._training.building import build_module, check_output_width
 from sklearn_open._training.fed import is_fed, plain
-from sklearn_open._training.fit_params import check_fit_params, those_taken_by
-from sklearn_open._training.learning import tell_if_nothing_was_learnt
+from sklearn_open._training.fit_params import check_fit_params
 from sklearn_open._training.run import running_fit, tell_if_best_is_early
-from sklearn_open._training.settled import Settled, forget, settle
+from sklearn_open._training.settled import forget
 from sklearn_open._training.step import TwoRouteNet
 from sklearn_open._training.training_set import (
     held_out,
@@ -225,7 +224,6 @@ class OPeNClassifier(TwoRouteNet):
     prefixes_: ClassVar[list[str]] = [*TwoRouteNet.prefixes_, "resampler"]
     planner_: EpochPlanner
     transform_: BatchTransform
-    warmup_epochs = Settled()
 
     def __init__(
         self,
@@ -365,9 +363,7 @@ class OPeNClassifier(TwoRouteNet):
         with self._unchanged_unless_begun():
             goes_on = self.warm_start and self.initialized_
             dataset = self._take_in(X, y, fit_params, goes_on=goes_on)
-            super().fit(dataset, dataset.y, **fit_params)
-        tell_if_nothing_was_learnt(self)
-        return self
+            return super().fit(dataset, dataset.y, **fit_params)
 
     def partial_fit(self, X: Any, y: Any = None, classes: Any = None, **fit_params: Any) -> Any:
         """Train for `max_epochs` more epochs, from where the network is.
@@ -390,8 +386,7 @@ class OPeNClassifier(TwoRouteNet):
             if not isinstance(X, ImageDataset):  # which `fit` hands on
                 goes_on, known = self.initialized_, {"classes": classes, "chunk": True}
                 X = self._take_in(X, y, fit_params, goes_on=goes_on, **known)
-            self._split_ = self._rows_split(X, X.y, fit_params)  # before callbacks ask for epochs
-            settle(self, len(self._split_[0]))
+            self._settle(X, fit_params)
             return super().partial_fit(X, X.y, **fit_params)
 
     def _take_in(
@@ -459,14 +454,10 @@ class OPeNClassifier(TwoRouteNet):
         """Return the rows to train on, with their plans, and those held out, if any."""
         if self._run_.datasets is not None:  # a fit in parts splits once
             return self._run_.datasets
-        train, valid = self.__dict__.pop("_split_", None) or self._rows_split(X, y, fit_params)
+        train, valid = self._rows_split(X, y, fit_params)
         datasets = make_train_set(self, taken(train)), held_out(self, valid)
         self._run_.keep(self, datasets)
         return datasets
-
-    def _rows_split(self, X: Any, y: Any, fit_params: dict[str, Any]) -> tuple[Any, Any]:
-        for_split = those_taken_by(self.train_split, fit_params) if self.train_split else {}
-        return tuple(super().get_split_datasets(X, y, **for_split))
 
     def get_iterator(self, dataset: Any, training: bool = False) -> Any:
         """Return what yields the batches of a data set."""

@@ -4,7 +4,7 @@
 
 Balanced accuracy on rows held out, over numbers of steps, sizes of batches, and schedules. Each
 training is kept when it is done, one file for each data set in the folder ``--out``; a run that is
-begun again skips those that are there. ``--table`` prints what is there and trains nothing.
+begun again skips those that are there. budget_tables.py prints what is there.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from _common import CIFAR10_LT, make_parser, parse, print_table, report
+from _common import CIFAR10_LT, make_parser, parse, report
 from _tiles import make_tiles
 from sklearn.datasets import load_digits
 from sklearn.metrics import balanced_accuracy_score
@@ -80,26 +80,26 @@ class Cell:
         What it is compared for.
     data, method : str
         Data set and method.
-    batch, steps : int
-        Rows of a batch, and steps; epochs are the whole number that comes nearest.
+    batch, steps : int or None
+        Rows of a batch, and steps; epochs are the whole number that comes nearest. None: "auto".
     seed : int
         `random_state`.
     settings : dict
-        Parameters in place of the defaults.
+        Parameters in place of the defaults, and maybe a ``recipe``.
     """
 
     question: str
     data: str
     method: str
-    batch: int
-    steps: int
+    batch: int | None
+    steps: int | None
     seed: int = 0
     settings: dict[str, Any] = field(default_factory=dict)
 
 
 def ladder() -> Iterator[Cell]:
-    """Yield trainings of the default settings, the most telling ones first."""
-    for steps in LADDER[:5]:
+    """Yield trainings of the default settings."""
+    for steps in LADDER:
         for data in SMALL:
             yield Cell("ladder", data, "erm", 32, steps)
             yield Cell("ladder", data, "open", 32, steps)
@@ -109,36 +109,31 @@ def ladder() -> Iterator[Cell]:
     yield from (Cell("ladder", "cifar_12406", "open", 64, steps) for steps in (1000, 2000))
     for data in SMALL:
         yield from (Cell("ladder", data, "erm", 128, steps) for steps in LADDER[:5])
-        yield from (Cell("ladder", data, method, 32, 2000) for method in ("erm", "open"))
-    for data in SMALL:
-        yield Cell("ladder", data, "erm", 32, 4000)
-        yield from (Cell("ladder", data, "erm", 32, steps, 1) for steps in LADDER[:5])
-    yield from (Cell("ladder", "cifar_12406", "erm", 128, steps) for steps in (500, 1000, 2000))
-    yield Cell("ladder", "cifar_12406", "erm", 64, 4000)
 
 
-TENTHS = {"lr_milestones": (0.5, 0.75), "lr_decay": 0.1}
+EARLY = {"start_epoch": 0.6, "lr_decay": 0.1}  # at 0.8 and at 0.9, as the paper's
 COSINE = {"start_epoch": 0.6, "lr_decay": "cosine"}
+TENTHS = {"lr_milestones": (0.5, 0.75), "lr_decay": 0.1}
 SCHEDULES: tuple[dict[str, Any], ...] = (
-    {},  # the paper's: 0.8, and a hundredth at 0.8 and at 0.9
+    {},  # the paper's: from 0.8 on, and a hundredth at 0.8 and at 0.9
     COSINE,
     {"start_epoch": 0.8, "lr_decay": "cosine"},
     {"start_epoch": 0.5, "lr_decay": "cosine"},
     {"start_epoch": 0.5, **TENTHS},
     {"start_epoch": 0.6, **TENTHS},
-    {"start_epoch": 0.6, "lr_decay": 0.1},
+    EARLY,
     {**COSINE, "lr": 0.05},
-    {**COSINE, "lr": 0.02},
-    {**COSINE, "augment": "flip_crop"},
-    {**COSINE, "warmup_epochs": 0.1},
-    {"augment": "flip_crop"},
+    {"start_epoch": 0.5, "lr_decay": 0.1},
+    {**EARLY, "lr": 0.05},
+    {**EARLY, "augment": "flip_crop"},
 )
+AT_LENGTH: tuple[dict[str, Any], ...] = ({}, EARLY, {**EARLY, "augment": "flip_crop"})
 
 
 def schedules() -> Iterator[Cell]:
-    """Yield trainings of OPeN by different schedules, at two budgets."""
-    for steps in (500, 1000):
-        for settings in SCHEDULES:
+    """Yield trainings of OPeN by different schedules, and some of them for longer."""
+    for steps, compared in ((500, SCHEDULES), (1000, AT_LENGTH), (2000, (EARLY,))):
+        for settings in compared:
             for data in ("tiles", "cifar_2000", "digits_lt"):
                 if data != "digits_lt" or "augment" not in settings:  # a 6 is no 9
                     yield Cell("schedule", data, "open", 64, steps, settings=settings)
@@ -152,8 +147,15 @@ def networks() -> Iterator[Cell]:
 
 
 def recipes() -> Iterator[Cell]:
-    """Yield nothing yet."""
-    yield from ()
+    """Yield trainings by the recipe for images of one's own, and by the defaults for 30 epochs."""
+    recipe = {"recipe": "folder"}
+    for data in ("tiles", "digits_lt", "cifar_500", "cifar_2000"):
+        yield Cell("recipe", data, "open", None, None, settings=recipe)
+        yield Cell("recipe", data, "open", None, None, settings={"max_epochs": 30})
+        yield Cell("recipe", data, "erm", None, None, settings=recipe)
+    for method in ("crt", "balanced_softmax"):
+        for data in ("tiles", "digits_lt"):
+            yield Cell("recipe", data, method, None, None, settings=recipe)
 
 
 QUESTIONS = {"ladder": ladder, "schedule": schedules, "network": networks, "recipe": recipes}
@@ -162,18 +164,21 @@ QUESTIONS = {"ladder": ladder, "schedule": schedules, "network": networks, "reci
 def train(cell: Cell, data: Data) -> dict[str, Any]:
     """Train once, and return what came of it."""
     X, y, X_test, y_test = data
-    epochs = max(1, round(cell.steps / -(-len(X) // cell.batch)))
-    settings = {"max_epochs": epochs, "batch_size": cell.batch, **cell.settings}
+    settings: dict[str, Any] = {"random_state": cell.seed, "verbose": 0, **cell.settings}
+    if cell.batch is not None and cell.steps is not None:
+        epochs = max(1, round(cell.steps / -(-len(X) // cell.batch)))
+        settings = {"max_epochs": epochs, "batch_size": cell.batch, **settings}
     start = time.perf_counter()
-    clf = make_classifier(method=cell.method, random_state=cell.seed, verbose=0, **settings)
-    clf.fit(X, y)
+    clf = make_classifier(method=cell.method, **settings).fit(X, y)
+    first = getattr(clf, "first_stage_", clf)
     shares = np.bincount(y) / len(y)
     return {
         **asdict(cell),
         "rows": len(X),
-        "epochs": epochs,
+        "epochs": first.max_epochs_,
+        "rows_of_a_batch": first.batch_size_,
         "balanced_accuracy": round(balanced_accuracy_score(y_test, clf.predict(X_test)), 4),
-        "losses": [round(loss, 4) for loss in clf.history[:, "train_loss"][-5:]],
+        "losses": [round(loss, 4) for loss in first.history[:, "train_loss"][-5:]],
         "loss_of_class_shares": round(float(-(shares * np.log(shares)).sum()), 4),
         "seconds": round(time.perf_counter() - start, 1),
     }
@@ -209,28 +214,15 @@ def run(args: argparse.Namespace, cells: list[Cell]) -> None:
         report(args, __file__, results[cell.data])
 
 
-def show(folder: Path) -> None:
-    """Print what is there: a row for each training."""
-    names = ("data", "question", "method", "batch", "seed", "settings", "steps", "epochs")
-    found = [result for name in DATA for result in kept(folder, name)]
-    found.sort(key=lambda result: [str(result[name]) for name in names[:6]] + [result["steps"]])
-    rows = [[str(result[name]) for name in (*names, "balanced_accuracy")] for result in found]
-    print_table([[*names, "balanced accuracy"], *rows])
-
-
 def main() -> None:
     """Run, or print."""
     parser = make_parser(__doc__)
     parser.add_argument("--questions", nargs="+", choices=QUESTIONS, default=list(QUESTIONS))
     parser.add_argument("--sets", nargs="+", choices=DATA, default=DATA)
     parser.add_argument("--data", type=Path, help="image folder or zip file of CIFAR-10")
-    parser.add_argument("--table", action="store_true", help="print what is in --out")
     args = parse(parser)
-    if args.table:
-        show(args.out)
-        return
     if args.quick:
-        args.sets = ("digits_lt", "tiles")
+        args.sets, args.questions = ("digits_lt", "tiles"), ("ladder",)
     cells = [cell for question in args.questions for cell in QUESTIONS[question]()]
     cells = [cell for cell in cells if cell.data in args.sets]
     if args.quick:

@@ -86,6 +86,7 @@ class ScikitNet(NeuralNetClassifier):
     virtual_params_ = _UnlessSet(dict)
     max_epochs = Settled()
     batch_size = Settled()
+    warmup_epochs = Settled()
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)

@@ -7,6 +7,7 @@ from contextlib import closing
 from typing import Any, ClassVar
 
 import torch
+from skorch import NeuralNet
 from skorch.dataset import get_len, unpack_data
 from skorch.utils import to_tensor
 from torch.nn.modules.batchnorm import _BatchNorm
@@ -17,11 +18,14 @@ from sklearn_open._training.building import with_defaults
 from sklearn_open._training.fit_params import those_taken_by
 from sklearn_open._training.hardware import autocast, autocast_dtype, tf32
 from sklearn_open._training.health import check_losses, weights_put_back_if_diverged
+from sklearn_open._training.learning import tell_if_nothing_was_learnt
 from sklearn_open._training.momentum import begin_momentum
 from sklearn_open._training.net import ScikitNet
 from sklearn_open._training.objective import Objective, check_criterion, objective_of
 from sklearn_open._training.run import NO_RUN, RunningFit
+from sklearn_open._training.settled import settle
 from sklearn_open.batching._batches import Batch, EpochBatches, LoaderBatches
+from sklearn_open.batching._dataset import ImageDataset
 from sklearn_open.batching._mixing import Mix
 from sklearn_open.calibration._prior import PriorDividedOut
 from sklearn_open.nn import convert_norm
@@ -80,6 +84,29 @@ class TwoRouteNet(ScikitNet):
         self.mixup = mixup
         self.averaging = averaging
         self.logit_adjustment = logit_adjustment
+
+    # --- rows and epochs, when training begins; what was learnt, when it ends ---
+
+    def fit(self, X: Any, y: Any = None, **fit_params: Any) -> TwoRouteNet:
+        """Train from the beginning, and tell if nothing was learnt."""
+        super().fit(X, y, **fit_params)
+        tell_if_nothing_was_learnt(self)
+        return self
+
+    def _settle(self, data: ImageDataset, fit_params: dict[str, Any]) -> None:
+        """Hold rows out, and find what "auto" stands for, before a callback asks for epochs."""
+        self.__dict__.pop("_split_", None)  # of a training that was ended before it began
+        self._split_ = self._rows_split(data, data.y, fit_params)
+        settle(self, len(self._split_[0]))
+
+    def _rows_split(self, X: Any, y: Any, fit_params: dict[str, Any]) -> tuple[Any, Any]:
+        """Return rows to train on and rows held out, as skorch splits them: once."""
+        known: tuple[Any, Any] | None = self.__dict__.pop("_split_", None)
+        if known is not None:
+            return known
+        for_split = those_taken_by(self.train_split, fit_params) if self.train_split else {}
+        train, valid = NeuralNet.get_split_datasets(self, X, y, **for_split)
+        return train, valid
 
     def check_own_settings(self) -> None:
         """Raise ValueError for what a subclass cannot be trained with; called before training."""

@@ -3,6 +3,7 @@
 import json
 import math
 import os
+import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -155,3 +156,24 @@ def test_gpu(tmp_path):
         shares = results[f"kernels, {augment}"]["share_by_group"]
         assert sum(shares.values()) == pytest.approx(1, abs=1e-3)
         assert shares["convolution and matrix product"] > 0
+
+
+def test_budget(tmp_path):
+    """One file for each data set; what is there is not trained again, and makes the tables."""
+    script, out = FOLDER / "budget.py", tmp_path / "out"
+    command = [sys.executable, str(script), "--quick", "--out", str(out)]
+    env = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    for n_lines in (2, 0):
+        done = subprocess.run(
+            command, cwd=tmp_path, env=env, capture_output=True, text=True, timeout=300, check=False
+        )
+        assert done.returncode == 0, done.stderr
+        assert len(done.stdout.splitlines()) == n_lines
+    record = json.loads((out / "tiles.json").read_text())
+    assert record["machine"].keys() == MACHINE
+    assert record["versions"].keys() == VERSIONS
+    (result,) = record["results"]
+    names = ("data", "method", "batch", "rows")
+    assert [result[name] for name in names] == ["tiles", "erm", 64, 82]
+    tables = runpy.run_path(str(FOLDER / "budget_tables.py"))["tables"](out)
+    assert len(tables["ladder erm"]) == 4
