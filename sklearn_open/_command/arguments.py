@@ -15,7 +15,7 @@ __all__ = ["COMMANDS", "PROGRAM", "parse"]
 
 PROGRAM = "python -m sklearn_open"
 COMMANDS = {
-    "compare": "train several methods on a folder of images, and say which is best, and by how much",
+    "compare": "train several methods on a folder of images, and say which is best, by how much",
     "train": "train one method on a folder of images, into a model file",
     "predict": "label images by a model file",
 }

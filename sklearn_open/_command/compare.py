@@ -13,7 +13,7 @@ import joblib
 import torch
 
 from sklearn_open._command.arguments import PROGRAM, methods_of
-from sklearn_open._command.estimator import RECIPE, settings_of
+from sklearn_open._command.estimator import RECIPE, check_training, settings_of
 from sklearn_open._command.images import Images, load
 from sklearn_open._command.report import check_can_draw, write_report
 from sklearn_open._persistence.atomic import write_atomically
@@ -35,6 +35,7 @@ def compare(args: argparse.Namespace, command: str) -> None:
     command : str
         As it was typed.
     """
+    check_training(args)
     check_can_draw()
     images = load(args)
     out = _made(args.out)

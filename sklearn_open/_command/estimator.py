@@ -5,7 +5,11 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-__all__ = ["RECIPE", "settings_of"]
+from sklearn_open.augment import check_augment
+from sklearn_open.backbones._names import find_maker
+from sklearn_open.recipes import fine_tuning_parameters
+
+__all__ = ["RECIPE", "check_training", "settings_of"]
 
 RECIPE = "folder"
 
@@ -22,25 +26,15 @@ def settings_of(args: argparse.Namespace, n_classes: int) -> dict[str, Any]:
     Raises
     ------
     ValueError
-        For arguments that do not go together, for networks and weights that there are not.
+        For weights that are not those of the network.
     """
     settings: dict[str, Any] = {"random_state": args.seed, "device": args.device}
     if args.augment is not None:
         settings["augment"] = None if args.augment == "none" else args.augment
-    if args.weights is None:
-        if args.backbone_lr is not None or args.freeze:
-            raise ValueError(
-                "--backbone-lr and --freeze are for networks that were trained before: pass "
-                "--module and --weights, the file of their weights."
-            )
-        if args.module is not None:
-            settings["module"] = args.module
-        return settings | ({} if args.lr is None else {"lr": args.lr})
-    if args.module is None:
-        raise ValueError("--weights needs --module, the name of the network that they are of.")
     rates = {} if args.lr is None else {"lr": args.lr}
-    from sklearn_open.backbones import fine_tuning_parameters
-
+    if args.weights is None:
+        module = {} if args.module is None else {"module": args.module}
+        return {**settings, **module, **rates}
     tuned = fine_tuning_parameters(
         args.module,
         args.weights,
@@ -50,3 +44,24 @@ def settings_of(args: argparse.Namespace, n_classes: int) -> dict[str, Any]:
         **rates,
     )
     return {**settings, **tuned}
+
+
+def check_training(args: argparse.Namespace) -> None:
+    """Refuse arguments that do not go together, before images are read.
+
+    Raises
+    ------
+    ValueError
+        With what to pass.
+    """
+    if args.weights is None and (args.backbone_lr is not None or args.freeze):
+        raise ValueError(
+            "--backbone-lr and --freeze are for networks that were trained before: pass --module "
+            "and --weights, the file of their weights."
+        )
+    if args.weights is not None and args.module is None:
+        raise ValueError("--weights needs --module, the name of the network that they are of.")
+    if args.module is not None:
+        find_maker(args.module)
+    if args.augment not in (None, "none"):
+        check_augment(args.augment)

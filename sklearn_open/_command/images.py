@@ -1,4 +1,4 @@
-"""From a folder on the command line to images, labels and groups, and what was decided by itself."""
+"""From a folder on the command line to images, labels and groups."""
 
 from __future__ import annotations
 

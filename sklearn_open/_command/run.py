@@ -1,4 +1,4 @@
-"""A command from its arguments to the exit status; errors are sentences, Ctrl-C keeps what is done."""
+"""A command from its arguments to its exit status: errors are sentences, Ctrl-C keeps all."""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ import shutil
 from typing import Any
 
 from sklearn_open._command.arguments import PROGRAM
-from sklearn_open._command.estimator import RECIPE, settings_of
+from sklearn_open._command.estimator import RECIPE, check_training, settings_of
 from sklearn_open._command.images import load
 from sklearn_open.decoupling import DecoupledClassifier
 from sklearn_open.recipes import make_classifier
@@ -23,6 +23,7 @@ def train(args: argparse.Namespace) -> None:
     KeyboardInterrupt
         When Ctrl-C has ended it.
     """
+    check_training(args)
     if args.out.is_dir():
         raise ValueError(f"--out {args.out} is a folder: pass the name of a file in it.")
     name, own = args.method

@@ -1,0 +1,60 @@
+"""``train``: one method, into a file."""
+
+import pytest
+from skorch.callbacks import Callback
+
+from sklearn_open import OPeNClassifier
+from sklearn_open._command import train as module
+
+
+@pytest.mark.parametrize("method", ["erm", "open:delta=0.5", "crt:final_estimator__max_epochs=1"])
+def test_a_model_is_written(folder, command, tmp_path, method):
+    out = tmp_path / "new" / "model.safetensors"
+    status, printed, err = command(
+        "train", folder, "--method", method, "--epochs", "2", "--out", out, "--seed", "1"
+    )
+    assert status == 0, err
+    assert f"Wrote {out}" in printed
+    clf = OPeNClassifier.load(out)
+    assert clf.image_reader_.size == (12, 12)
+    assert len(clf.history) >= 2
+    assert sorted(path.name for path in out.parent.iterdir()) == ["model.safetensors"]
+
+
+class Stops(Callback):
+    def on_epoch_end(self, net, **kwargs):
+        if len(net.history) == 2:
+            raise KeyboardInterrupt
+
+
+def test_a_training_that_was_stopped_goes_on(folder, command, tmp_path, monkeypatch):
+    argv = ("train", folder, "--epochs", "4", "--out", tmp_path / "model")
+    whole = command("train", folder, "--epochs", "4", "--out", tmp_path / "whole")
+    assert whole[0] == 0
+    ran = []
+    fit = OPeNClassifier.run_single_epoch
+
+    def stops(self, *args, **kwargs):
+        fit(self, *args, **kwargs)
+        ran.append(1)
+        if len(ran) == 2:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(OPeNClassifier, "run_single_epoch", stops)
+    status, _, err = command(*argv)
+    assert status == 130
+    assert "the same command goes on" in err
+    assert (tmp_path / "model.training").is_dir()
+    status, _, _ = command(*argv)
+    assert status == 0
+    assert len(ran) == 5  # the epoch that was stopped is trained again
+    first, second = (OPeNClassifier.load(tmp_path / name) for name in ("whole", "model"))
+    for one, other in zip(first.module_.parameters(), second.module_.parameters(), strict=True):
+        assert one.equal(other)
+
+
+def test_a_folder_is_no_file(folder, command, tmp_path):
+    status, _, err = command("train", folder, "--out", tmp_path)
+    assert status == 1
+    assert "pass the name of a file in it" in err
+    assert module.RECIPE == "folder"
