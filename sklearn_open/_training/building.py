@@ -13,14 +13,14 @@ from torch import nn
 from torch.nn.parameter import UninitializedParameter
 
 from sklearn_open._random import seeded_global_rng
-from sklearn_open._training.heads import make_with_fresh_head
+from sklearn_open._training.weight_files import make_network
 from sklearn_open.backbones import SmallCNN, SmallMLP
+from sklearn_open.backbones._class_layers import CLASS_NAMES
 from sklearn_open.backbones._names import find_maker
 from sklearn_open.nn._modes import in_eval_mode
 from sklearn_open.nn._outputs import main_output
 
 __all__ = [
-    "CLASS_NAMES",
     "as_weights",
     "build_module",
     "check_output_width",
@@ -28,8 +28,7 @@ __all__ = [
     "with_defaults",
 ]
 
-# What networks call the number of classes, of channels of images and of columns of tables.
-CLASS_NAMES = ("num_classes", "n_classes")
+# What networks call the number of channels of images and of columns of tables.
 CHANNEL_NAMES = ("in_channels", "in_chans", "input_channels")
 COLUMN_NAMES = ("in_features", "n_features", "input_dim")
 
@@ -80,7 +79,7 @@ def build_module(
     if image_shape is not None:
         params = {**_facts_taken(module, image_shape, n_classes), **params}
     try:
-        made = make_with_fresh_head(module, params)
+        made = make_network(module, params)
     except OSError as error:
         raise ValueError(
             f"module {getattr(module, '__name__', module)} could not be made, as a file cannot be "
