@@ -25,6 +25,7 @@ __all__ = [
     "build_module",
     "check_output_width",
     "check_single_rows",
+    "facts_taken",
     "with_defaults",
 ]
 
@@ -77,7 +78,7 @@ def build_module(
             "data."
         )
     if image_shape is not None:
-        params = {**_facts_taken(module, image_shape, n_classes), **params}
+        params = {**facts_taken(module, image_shape, n_classes), **params}
     try:
         made = make_network(module, params)
     except OSError as error:
@@ -105,10 +106,20 @@ def _copied(module: nn.Module) -> nn.Module:
     return copy.deepcopy(module)
 
 
-def _facts_taken(
+def facts_taken(
     module: Callable[..., Any], image_shape: tuple[int, ...], n_classes: int | None
 ) -> dict[str, Any]:
-    """Return the facts about the data that a class or function has parameters for."""
+    """Return the facts about the data that a class or function has parameters for.
+
+    Parameters
+    ----------
+    module : class or function
+        Makes a network.
+    image_shape : tuple of int
+        Shape of a row.
+    n_classes : int or None
+        Number of classes.
+    """
     try:
         parameters = inspect.signature(module).parameters
     except ValueError:  # a callable written in C

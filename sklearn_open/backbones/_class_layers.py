@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import nn
 
-__all__ = ["CLASS_NAMES", "class_layers"]
+__all__ = ["CLASS_NAMES", "class_layers", "tensor_shapes"]
 
 # What networks call the number of classes.
 CLASS_NAMES = ("num_classes", "n_classes")
@@ -31,12 +31,13 @@ def class_layers(maker: Callable[..., Any], params: dict[str, Any]) -> list[str]
     if name is None:
         return []
     more = {**params, name: params[name] + 1}
-    own, other = (_shapes(maker, p) for p in (params, more))
+    own, other = (tensor_shapes(maker, p) for p in (params, more))
     changed = [n for n, shape in own.items() if other.get(n) != shape]
     return list(dict.fromkeys(n.rpartition(".")[0] or n for n in changed))
 
 
-def _shapes(maker: Callable[..., Any], params: dict[str, Any]) -> dict[str, torch.Size]:
+def tensor_shapes(maker: Callable[..., Any], params: dict[str, Any]) -> dict[str, torch.Size]:
+    """Return names and shapes of a network's parameters and buffers; it is made without memory."""
     with torch.random.fork_rng(devices=[]):  # what is drawn later does not depend on this
         try:
             with torch.device("meta"):

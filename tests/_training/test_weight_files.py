@@ -148,7 +148,7 @@ def test_grey_images(images, small):
 def test_grey_images_and_timm(images, tmp_path):
     timm = pytest.importorskip("timm")
     path = write(timm.create_model("resnet10t", num_classes=7), tmp_path / "seven.pth")
-    with pytest.raises(ValueError, match="do not fit.*1 channel,.*timm itself adapts"):
+    with pytest.raises(ValueError, match=r"do not fit.*1 channel,.*timm itself adapts"):
         make("timm:resnet10t", path).fit(images[0][:, 0], images[1])
     with pytest.raises(ValueError, match="module__weights and module__checkpoint_path"):
         make("timm:resnet10t", path, module__checkpoint_path=path).fit(*images)
