@@ -121,6 +121,8 @@ def fetches_weights(module: Any) -> bool:
     """
     if isinstance(module, str):
         module = find_maker(module)
+    if module is None:  # one of this library's
+        return True
     home = getattr(getattr(module, "func", module), "__module__", None) or ""
     return home.split(".")[0] in ("sklearn_open", "torchvision", "timm")
 

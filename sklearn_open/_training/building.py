@@ -13,23 +13,23 @@ from torch import nn
 from torch.nn.parameter import UninitializedParameter
 
 from sklearn_open._random import seeded_global_rng
-from sklearn_open._training.heads import make_with_fresh_head
+from sklearn_open._training.weight_files import make_network
 from sklearn_open.backbones import SmallCNN, SmallMLP
+from sklearn_open.backbones._class_layers import CLASS_NAMES
 from sklearn_open.backbones._names import find_maker
 from sklearn_open.nn._modes import in_eval_mode
 from sklearn_open.nn._outputs import main_output
 
 __all__ = [
-    "CLASS_NAMES",
     "as_weights",
     "build_module",
     "check_output_width",
     "check_single_rows",
+    "facts_taken",
     "with_defaults",
 ]
 
-# What networks call the number of classes, of channels of images and of columns of tables.
-CLASS_NAMES = ("num_classes", "n_classes")
+# What networks call the number of channels of images and of columns of tables.
 CHANNEL_NAMES = ("in_channels", "in_chans", "input_channels")
 COLUMN_NAMES = ("in_features", "n_features", "input_dim")
 
@@ -78,9 +78,9 @@ def build_module(
             "data."
         )
     if image_shape is not None:
-        params = {**_facts_taken(module, image_shape, n_classes), **params}
+        params = {**facts_taken(module, image_shape, n_classes), **params}
     try:
-        made = make_with_fresh_head(module, params)
+        made = make_network(module, params)
     except OSError as error:
         raise ValueError(
             f"module {getattr(module, '__name__', module)} could not be made, as a file cannot be "
@@ -106,10 +106,20 @@ def _copied(module: nn.Module) -> nn.Module:
     return copy.deepcopy(module)
 
 
-def _facts_taken(
+def facts_taken(
     module: Callable[..., Any], image_shape: tuple[int, ...], n_classes: int | None
 ) -> dict[str, Any]:
-    """Return the facts about the data that a class or function has parameters for."""
+    """Return the facts about the data that a class or function has parameters for.
+
+    Parameters
+    ----------
+    module : class or function
+        Makes a network.
+    image_shape : tuple of int
+        Shape of a row.
+    n_classes : int or None
+        Number of classes.
+    """
     try:
         parameters = inspect.signature(module).parameters
     except ValueError:  # a callable written in C

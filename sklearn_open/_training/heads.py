@@ -6,13 +6,12 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-import torch
 from torch import nn
 
 from sklearn_open._checks import listed
 from sklearn_open._warnings import warn_user
 
-__all__ = ["make_with_fresh_head"]
+__all__ = ["make_with_fresh_head", "plain_call", "tell_of_fresh_head"]
 
 
 def make_with_fresh_head(maker: Callable[..., Any], params: dict[str, Any]) -> Any:
@@ -32,8 +31,7 @@ def make_with_fresh_head(maker: Callable[..., Any], params: dict[str, Any]) -> A
     UserWarning
         With the names of layers whose weights are fresh.
     """
-    if isinstance(maker, partial) and not maker.args:
-        params, maker = {**maker.keywords, **params}, maker.func
+    maker, params = plain_call(maker, params)
     function = getattr(maker, "func", maker)
     home = getattr(function, "__module__", None) or ""
     if home.startswith("torchvision.models"):
@@ -41,6 +39,15 @@ def make_with_fresh_head(maker: Callable[..., Any], params: dict[str, Any]) -> A
     if home.startswith("timm.") and params.get("checkpoint_path"):
         return _of_timm(maker, params)
     return maker(**params)
+
+
+def plain_call(
+    maker: Callable[..., Any], params: dict[str, Any]
+) -> tuple[Callable[..., Any], dict[str, Any]]:
+    """Return what a `functools.partial` calls, and all keywords that it calls it with."""
+    if isinstance(maker, partial) and not maker.args:
+        return maker.func, {**maker.keywords, **params}
+    return maker, params
 
 
 def _of_torchvision(maker: Callable[..., Any], params: dict[str, Any]) -> Any:
@@ -55,7 +62,7 @@ def _of_torchvision(maker: Callable[..., Any], params: dict[str, Any]) -> Any:
         holder: Any = made.get_submodule(parent)
         fresh = _alike(made.get_submodule(name), int(n_classes))
         setattr(holder, own, fresh)
-    _tell(made, heads, n_known, n_classes)
+    tell_of_fresh_head(made, heads, n_known, n_classes)
     return made
 
 
@@ -107,14 +114,30 @@ def _of_timm(maker: Callable[..., Any], params: dict[str, Any]) -> Any:
     if set(missing) - set(other) or unexpected:
         return maker(**params)
     n_known = weights[other[0]].shape[0]
-    _tell(made, sorted(heads), int(n_known), params.get("num_classes"))
+    tell_of_fresh_head(made, sorted(heads), int(n_known), params.get("num_classes"))
     return made
 
 
-def _tell(made: torch.nn.Module, heads: list[str], n_known: int, n_classes: Any) -> None:
+def tell_of_fresh_head(
+    made: nn.Module, heads: list[str], n_known: int | None, n_classes: Any
+) -> None:
+    """Warn that the weights of some layers are fresh.
+
+    Parameters
+    ----------
+    made : torch.nn.Module
+        The network.
+    heads : list of str
+        Names of its layers that are fresh.
+    n_known : int or None
+        Number of classes that the weights are for; None where they have no such layer.
+    n_classes : int or None
+        That of the network.
+    """
     names = ", ".join(map(repr, heads))
+    known = f"are for {n_known} classes" if n_known is not None else "have no such last layer"
     warn_user(
-        f"the pretrained weights of {type(made).__name__} are for {n_known} classes, and y has "
+        f"the pretrained weights of {type(made).__name__} {known}, and y has "
         f"{n_classes}: {names} is fresh, with weights of chance, and all other layers are as "
         "pretrained."
     )

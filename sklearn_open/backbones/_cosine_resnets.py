@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from sklearn_open.backbones._heads import make_head
+from sklearn_open.backbones._weight_files import read_weight_file
 
 if TYPE_CHECKING:  # torchvision is slow to import, and `import sklearn_open` should not pay for it
     from torchvision.models import ResNet
@@ -122,7 +123,7 @@ def _state_dict(weights: Any, known: Any) -> Mapping[str, torch.Tensor]:
     if isinstance(weights, known):
         return _downloaded(weights)
     if isinstance(weights, (str, PathLike)) and Path(weights).is_file():
-        return _tensors_of(_loaded(Path(weights)), Path(weights))
+        return read_weight_file(weights)
     raise ValueError(
         f"weights={weights!r} are neither a file nor weights of torchvision. Pass the path of a "
         f"state dict, one of {', '.join(map(repr, known.__members__))}, or None."
@@ -148,42 +149,10 @@ def _to_download(weights: Any, reason: str) -> str:
     )
 
 
-def _loaded(file: Path) -> Any:
-    try:
-        return torch.load(file, map_location="cpu", weights_only=True)
-    except Exception as error:
-        # Not torch's own words, and not chained to them: they advise to run the file's code.
-        raise ValueError(
-            f"{str(file)!r} cannot be read as a state dict ({type(error).__name__}): it is "
-            "damaged, or of another kind, or has objects besides tensors in it, such as a whole "
-            "network. Where the network was made, torch.save(network.state_dict(), path), and pass "
-            "module__weights=<path>."
-        ) from None
-
-
-def _tensors_of(loaded: Any, file: Path) -> dict[str, torch.Tensor]:
-    """Return the state dict that a file holds, by itself or beside others of a training script."""
-    if isinstance(loaded, Mapping):
-        for name in ("state_dict", "model"):
-            if isinstance(loaded.get(name), Mapping):
-                loaded = loaded[name]
-        named = {name: value for name, value in loaded.items() if isinstance(name, str)}
-        tensors = {name: t for name, t in named.items() if isinstance(t, torch.Tensor)}
-        if tensors:
-            return tensors
-    raise ValueError(
-        f"{str(file)!r} holds a {type(loaded).__name__}, and no state dict (names and tensors). "
-        "Where the network was made, torch.save(network.state_dict(), path), and pass "
-        "module__weights=<path>."
-    )
-
-
 def _load_backbone(network: ResNet, state: Mapping[str, torch.Tensor], weights: Any) -> None:
     """Load all but the classifier, or nothing."""
     own = {name: tensor for name, tensor in network.state_dict().items() if _is_backbone(name)}
-    # "module." is what torch's DataParallel puts before names.
-    given = {name.removeprefix("module."): tensor for name, tensor in state.items()}
-    given = {name: tensor for name, tensor in given.items() if _is_backbone(name)}
+    given = {name: tensor for name, tensor in state.items() if _is_backbone(name)}
     wrong = sorted(own.keys() ^ given.keys())
     # Files from before torch counted batches, as IMAGENET1K_V1, lack the counters; they stay 0,
     # and batch norms of a fixed momentum do not read them.

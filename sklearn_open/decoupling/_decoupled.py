@@ -18,8 +18,8 @@ from sklearn_open._inputs.door import in_memory, own_labels
 from sklearn_open._parameters.table import parameter
 from sklearn_open._persistence.fingerprint import comparable, compared_params, machine_facts
 from sklearn_open._persistence.kept_fits import kept_fit
-from sklearn_open._training.building import CLASS_NAMES
 from sklearn_open._warnings import warn_user
+from sklearn_open.backbones._class_layers import CLASS_NAMES
 from sklearn_open.classifier import OPeNClassifier
 from sklearn_open.decoupling._checks import check_stages
 from sklearn_open.decoupling._heads import normalized_head, put_head
