@@ -40,9 +40,7 @@ def compare(args: argparse.Namespace, command: str) -> None:
     images = load(args)
     out = _made(args.out)
     torch.set_num_threads(1)  # a process for each core does more than a core for each thread
-    estimator = OPeNClassifier.from_recipe(
-        RECIPE, verbose=0, **settings_of(args, len(images.counts))
-    )
+    estimator = OPeNClassifier.from_recipe(RECIPE, verbose=0, **settings_of(args))
     on_gpu = estimator.device_.type != "cpu"
     found = compare_methods(
         estimator,

@@ -12,16 +12,16 @@ from sklearn_open.recipes import fine_tuning_parameters
 __all__ = ["RECIPE", "check_training", "settings_of"]
 
 RECIPE = "folder"
+TUNING_LR = 0.01  # of the last layer, where the others are pretrained
+BACKBONE_SHARE = 0.1  # of that, for the others
 
 
-def settings_of(args: argparse.Namespace, n_classes: int) -> dict[str, Any]:
+def settings_of(args: argparse.Namespace) -> dict[str, Any]:
     """Return the parameters that were given on the command line.
 
     Parameters
     ----------
     args : argparse.Namespace
-    n_classes : int
-        How many classes the images have.
 
     Raises
     ------
@@ -31,19 +31,18 @@ def settings_of(args: argparse.Namespace, n_classes: int) -> dict[str, Any]:
     settings: dict[str, Any] = {"random_state": args.seed, "device": args.device}
     if args.augment is not None:
         settings["augment"] = None if args.augment == "none" else args.augment
-    rates = {} if args.lr is None else {"lr": args.lr}
     if args.weights is None:
-        module = {} if args.module is None else {"module": args.module}
-        return {**settings, **module, **rates}
+        given = {"module": args.module, "lr": args.lr}
+        return settings | {name: value for name, value in given.items() if value is not None}
+    lr = args.lr or TUNING_LR
     tuned = fine_tuning_parameters(
         args.module,
         args.weights,
-        n_classes,
-        backbone_lr=args.backbone_lr,
+        lr=lr,
+        backbone_lr=args.backbone_lr or lr * BACKBONE_SHARE,
         freeze=args.freeze,
-        **rates,
     )
-    return {**settings, **tuned}
+    return settings | tuned
 
 
 def check_training(args: argparse.Namespace) -> None:

@@ -30,7 +30,7 @@ def train(args: argparse.Namespace) -> None:
     images = load(args)
     args.out.parent.mkdir(parents=True, exist_ok=True)
     kept = args.out.with_name(f"{args.out.name}.training")
-    settings: dict[str, Any] = {**settings_of(args, len(images.counts)), "verbose": 2, **own}
+    settings: dict[str, Any] = {**settings_of(args), "verbose": 2, **own}
     if args.epochs is not None:
         settings["max_epochs"] = args.epochs
     classifier = make_classifier(RECIPE, name, checkpoint=str(kept), **settings)

@@ -1,5 +1,7 @@
 """A folder of images, as a user has it, and comparisons of it that end quickly."""
 
+import warnings
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -34,10 +36,12 @@ def command(monkeypatch, capsys):
     def call(*argv):
         if argv[0] == "compare":
             argv = ("compare", *argv[1:], "--jobs", "1")
-        try:
-            status = run.run([str(one) for one in argv])
-        except SystemExit as error:  # of wrong arguments
-            status = error.code
+        with warnings.catch_warnings():
+            warnings.simplefilter("always")  # they are notes on stderr
+            try:
+                status = run.run([str(one) for one in argv])
+            except SystemExit as error:  # of wrong arguments
+                status = error.code
         printed = capsys.readouterr()
         return status, printed.out, printed.err
 

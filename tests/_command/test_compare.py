@@ -34,7 +34,7 @@ def test_table_report_and_model_are_there(done, folder):
     assert results["command"].startswith("python -m sklearn_open compare ")
     assert results["table"][0]["method"] == results["best_method"]
     model = OPeNClassifier.load(out / "model.safetensors")
-    assert model.image_reader_ == ImageReader(size=12)
+    assert model.image_reader_ == ImageReader(size=12, resize="pad")
     X = load_image_folder(folder).data
     np.testing.assert_array_equal(model.classes_, ["crack", "good", "hole"])
     assert model.predict(X).shape == (52,)
@@ -84,7 +84,7 @@ def test_what_cannot_be_compared_is_told_in_a_sentence(folder, command, tmp_path
 
 
 def test_two_stages_become_one_model(folder, command, tmp_path):
-    status, out, err = command(
+    status, _, err = command(
         "compare", folder, "--out", tmp_path, "--methods", "tau_norm", "--folds", "2"
     )
     assert status == 0, err

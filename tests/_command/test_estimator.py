@@ -14,7 +14,7 @@ def given(*options):
 
 
 def test_what_is_given_is_set():
-    settings = settings_of(given("--module", "resnet20", "--lr", "0.05", "--augment", "none"), 3)
+    settings = settings_of(given("--module", "resnet20", "--lr", "0.05", "--augment", "none"))
     assert settings == {
         "random_state": 0,
         "device": "auto",
@@ -22,7 +22,7 @@ def test_what_is_given_is_set():
         "module": "resnet20",
         "lr": 0.05,
     }
-    clf = OPeNClassifier.from_recipe(RECIPE, **settings_of(given("--seed", "3"), 3))
+    clf = OPeNClassifier.from_recipe(RECIPE, **settings_of(given("--seed", "3")))
     assert (clf.random_state, clf.max_epochs) == (3, "auto")
 
 
@@ -30,7 +30,7 @@ def test_weights_make_a_network_to_tune(tmp_path):
     file = tmp_path / "resnet18.pth"
     torch.save(torchvision.models.resnet18().state_dict(), file)
     options = ["--module", "resnet18", "--weights", str(file), "--freeze", "layer1*"]
-    settings = settings_of(given(*options, "--lr", "0.1", "--backbone-lr", "0.002"), 3)
+    settings = settings_of(given(*options, "--lr", "0.1", "--backbone-lr", "0.002"))
     clf = OPeNClassifier.from_recipe(RECIPE, **settings)
     assert clf.module == "resnet18"
     assert "0.002" in str(clf.get_params(deep=False))
