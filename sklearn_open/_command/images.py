@@ -89,8 +89,8 @@ def load(args: argparse.Namespace) -> Images:
     images = Images(data, getattr(args, "groups_by", None))
     if len(images.counts) < 2:
         raise ValueError(
-            f"{args.folder} has the class {str(images.y[0])!r} alone: put images of every class into a "
-            "folder of its own."
+            f"{args.folder} has the class {str(images.y[0])!r} alone: put images of every class "
+            "into a folder of its own."
         )
     print(images, flush=True)
     return images
