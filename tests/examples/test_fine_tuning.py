@@ -27,6 +27,7 @@ def record():
 
 def test_script_writes_what_it_prints(example, tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(example, "TRAININGS", {"from scratch": None, "one rate": {}})
+    monkeypatch.setattr(example, "SCHEDULES", {"before": example.SCHEDULES["before"]})
     path = tmp_path / "results" / "record.json"
     example.main(["--epochs", "2", "--seeds", "1", "--json", str(path)])
     record = json.loads(path.read_text())
