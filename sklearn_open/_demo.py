@@ -229,9 +229,9 @@ def _reason(scores: dict[str, np.ndarray], swapped: np.ndarray) -> str:
     drs, erm = (scores[name][:, 0].mean() for name in ("DRS", "ERM"))
     place = "below" if drs < erm else "not below"
     return (
-        f"\nDRS is {place} ERM overall, and batch norm has a part in it: its running statistics are\n"
-        "of batches in which the few images of small classes come again and again, and test images\n"
-        "are not like that. With ERM's statistics the same weights "
+        f"\nDRS is {place} ERM overall, and batch norm has a part in it: its running statistics "
+        "are\nof batches in which the few images of small classes come again and again, and test "
+        "images\nare not like that. With ERM's statistics the same weights "
         f"reach {swapped[:, 0].mean():.1f} (smallest 20%: {swapped[:, 1].mean():.1f})."
     )
 

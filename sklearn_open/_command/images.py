@@ -82,7 +82,7 @@ def load(args: argparse.Namespace) -> Images:
         pattern=pattern,
         size=size,
         resize=args.resize,
-        mode=args.mode,
+        mode=_mode(args),
         on_error="skip" if args.skip_damaged else "raise",
         in_memory=args.folder.is_file() or _fit_into_memory(len(names), size),
     )
@@ -110,6 +110,12 @@ def _names(args: argparse.Namespace, pattern: str) -> list[str]:
         in_memory=False,
     )
     return list(found.filenames)
+
+
+def _mode(args: argparse.Namespace) -> str:
+    """Return colour for pretrained weights, which know nothing else, unless it was said."""
+    tunes = getattr(args, "weights", None) is not None
+    return "RGB" if tunes and args.mode == "auto" else str(args.mode)
 
 
 def _own_size(folder: Path, names: list[str]) -> int | tuple[int, int]:

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from sklearn.utils import _safe_indexing
+from torch.utils.data import Subset
 
 from sklearn_open._inputs.images import check_images, check_items
 from sklearn_open._inputs.items import (
@@ -24,7 +26,15 @@ from sklearn_open._inputs.known_labels import known_labels
 from sklearn_open._inputs.lazy import LazyImages
 from sklearn_open._inputs.pixels import PixelStatistics
 
-__all__ = ["Given", "image_and_label", "in_memory", "own_labels", "read", "read_labelled"]
+__all__ = [
+    "Given",
+    "image_and_label",
+    "in_memory",
+    "own_labels",
+    "read",
+    "read_labelled",
+    "some_rows",
+]
 
 
 @dataclass(frozen=True)
@@ -123,6 +133,11 @@ def read_labelled(
 def own_labels(X: Any, y: Any) -> Any:
     """Return labels as they were given; None stands for those of a data set."""
     return find_labels(X, y) if is_dataset(X) or is_dataset(y) else y
+
+
+def some_rows(X: Any, rows: np.ndarray) -> Any:
+    """Return some rows, in the form that they were given in; of a data set unread."""
+    return Subset(X, rows.tolist()) if is_dataset(X) else _safe_indexing(X, rows)
 
 
 def image_and_label(item: Any, dataset: Any) -> tuple[Any, Any]:

@@ -9,6 +9,7 @@ from typing import Any
 
 from joblib import Parallel, delayed
 
+from sklearn_open._warnings import warn_user
 from sklearn_open.comparison._candidates import Candidate
 from sklearn_open.comparison._measures import FoldMeasures
 from sklearn_open.comparison._pace import measure_pace
@@ -76,6 +77,7 @@ class Job:
             left.after(group)
             if self.verbose:
                 self._tell(group, fold, measures, left)
+        _pass_on_notes(found)
         return found
 
     def _done(self, n_folds: int) -> Iterator[Done]:
@@ -110,6 +112,16 @@ class Job:
 
 def _run_one(trials: Trials, group: Sequence[Candidate], number: int, fold: int) -> Done:
     return number, fold, trials.run(group, fold)
+
+
+def _pass_on_notes(found: dict[str, list[FoldMeasures]]) -> None:
+    """Warn of what fits warned of, each once, with the methods that it came up in."""
+    methods: dict[str, dict[str, None]] = {}
+    for name, of_folds in found.items():
+        for note in (note for measured in of_folds for note in measured.notes):
+            methods.setdefault(note, {})[name] = None
+    for note, names in methods.items():
+        warn_user(f"{', '.join(names)}: {note}")
 
 
 class _TimeLeft:

@@ -37,6 +37,8 @@ class FoldMeasures:
         Seconds: of training alone, epochs that were shared included; and of predicting.
     n_epochs : int
         Epochs that were trained.
+    notes : tuple of str
+        Warnings of the fit.
     """
 
     score: float
@@ -45,6 +47,7 @@ class FoldMeasures:
     fit_time: float
     score_time: float
     n_epochs: int
+    notes: tuple[str, ...] = ()
 
     @property
     def recalls(self) -> np.ndarray:

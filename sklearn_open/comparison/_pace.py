@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 from sklearn.base import clone
-from sklearn.utils import _safe_indexing as rows_of
 
+from sklearn_open._inputs.door import some_rows
 from sklearn_open._training.budget import auto_batch_size
 from sklearn_open.classifier import OPeNClassifier
 from sklearn_open.comparison._candidates import Candidate, last_step_of
@@ -75,7 +75,7 @@ def measure_pace(candidate: Candidate, X: Any, y: np.ndarray, seed: int) -> Pace
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of so short a training
-            nets = nets_of(fitted(estimator, rows_of(X, rows), y[rows], None))
+            nets = nets_of(fitted(estimator, some_rows(X, rows), y[rows], None))
     except KeyboardInterrupt:
         raise
     except Exception as error:

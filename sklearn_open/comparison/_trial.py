@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from sklearn.base import clone
-from sklearn.utils import _safe_indexing as rows_of
 
+from sklearn_open._inputs.door import some_rows
 from sklearn_open._persistence.fingerprint import hash_of, machine_facts
 from sklearn_open._persistence.kept_fits import kept_fit
 from sklearn_open.classifier import OPeNClassifier
@@ -94,13 +96,10 @@ class Trials:
 
     def _measured(self, group: Sequence[Candidate], fold: int) -> list[FoldMeasures]:
         train, test = self.folds[fold]
-        estimator = fitted(
-            _knowing_all(group[0].estimator, self.y[train], self.classes),
-            rows_of(self.X, train),
-            self.y[train],
-            self.shared,
-        )
-        X_test, y_test = rows_of(self.X, test), self.y[test]
+        whole = _knowing_all(group[0].estimator, self.y[train], self.classes)
+        with _noted() as notes:
+            estimator = fitted(whole, some_rows(self.X, train), self.y[train], self.shared)
+        X_test, y_test = some_rows(self.X, test), self.y[test]
         nets = nets_of(estimator)
         seconds = sum(float(epoch["dur"]) for net in nets for epoch in net.history)
         results = []
@@ -113,7 +112,8 @@ class Trials:
             )
             took = time.perf_counter() - start
             n_epochs = sum(len(net.history) for net in nets)
-            results.append(FoldMeasures(score, confusion, ranking, seconds, took, n_epochs))
+            measured = (score, confusion, ranking, seconds, took, n_epochs, tuple(notes))
+            results.append(FoldMeasures(*measured))
         return results
 
 
@@ -159,6 +159,16 @@ def nets_of(estimator: Any) -> list[OPeNClassifier]:
     nets = [net for net in stages if net is not None] or [last]
     teachers = [getattr(net, "own_teacher_", None) for net in nets]
     return [net for net in [*nets, *teachers] if isinstance(net, OPeNClassifier)]
+
+
+@contextmanager
+def _noted() -> Iterator[list[str]]:
+    """Collect what users are warned of, which is told once for all fits, not by each process."""
+    notes: list[str] = []
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", UserWarning)
+        yield notes
+    notes += dict.fromkeys(str(one.message) for one in caught if one.category is UserWarning)
 
 
 def _knowing_all(estimator: Any, y: np.ndarray, classes: np.ndarray) -> Any:

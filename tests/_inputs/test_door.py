@@ -12,6 +12,7 @@ from torchvision.datasets import ImageFolder
 
 from sklearn_open import OPeNClassifier
 from sklearn_open._inputs.containers import as_rows
+from sklearn_open._inputs.door import some_rows
 
 
 def make(**params):
@@ -70,3 +71,13 @@ def test_arrays_with_names_for_their_axes(images):
     named = xarray.DataArray(X, dims=("sample", "channel", "y", "x"), name="photographs")
     clf = make().fit(named, xarray.DataArray(y, dims="sample"))
     np.testing.assert_array_equal(clf.predict_proba(named), make().fit(X, y).predict_proba(X))
+
+
+def test_some_rows_come_as_they_were_given():
+    X = np.arange(24).reshape(6, 2, 2)
+    rows = np.array([4, 1])
+    np.testing.assert_array_equal(some_rows(X, rows), X[rows])
+    np.testing.assert_array_equal(some_rows(torch.as_tensor(X), rows), X[rows])
+    assert some_rows(list("abcdef"), rows) == ["e", "b"]
+    data = TensorDataset(torch.as_tensor(X), torch.arange(6))
+    assert [int(label) for _, label in some_rows(data, rows)] == [4, 1]

@@ -1,6 +1,10 @@
 """The order of fits, and the time that is left."""
 
+import warnings
+
 import numpy as np
+import pytest
+from skorch.callbacks import Callback
 
 from sklearn_open import OPeNClassifier
 from sklearn_open.comparison import compare_methods
@@ -34,3 +38,15 @@ def test_time_left_is_by_what_fits_cost(monkeypatch):
         left.after(group)
     assert (str(left), left.counted) == ("done", "[4/4]")
     assert np.isfinite(left._done)
+
+
+class Warns(Callback):
+    def on_train_end(self, net, **kwargs):
+        warnings.warn("take care", stacklevel=1)
+
+
+def test_warnings_of_fits_are_told_once(images):
+    net = OPeNClassifier(max_epochs=1, random_state=0, verbose=0, callbacks=[Warns()])
+    with pytest.warns(UserWarning, match="^erm, drs: take care$") as caught:
+        compare_methods(net, *images, methods=["erm", "drs"], cv=2, refit=False)
+    assert len(caught) == 1
