@@ -368,9 +368,7 @@ class OPeNClassifier(TwoRouteNet):
             dataset = self._take_in(X, y, fit_params, goes_on=goes_on)
             return super().fit(dataset, dataset.y, **fit_params)
 
-    def partial_fit(
-        self, X: Any, y: Any = None, classes: Any = None, **fit_params: Any
-    ) -> OPeNClassifier:
+    def partial_fit(self, X: Any, y: Any = None, classes: Any = None, **fit_params: Any) -> Any:
         """Train for `max_epochs` more epochs, from where the network is.
 
         Parameters

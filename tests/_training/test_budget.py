@@ -38,7 +38,7 @@ def test_warm_up_is_short():
 
 @pytest.mark.parametrize(
     ("rows", "size", "epochs"),
-    [(100, 32, 400), (672, 64, 155), (12_406, 128, 36), (10**6, 128, 30)],
+    [(100, 32, 400), (672, 64, 155), (2000, 64, 90), (12_406, 128, 36), (10**6, 128, 30)],
 )
 def test_the_rule_of_the_docs(rows, size, epochs):
     assert (auto_batch_size(rows), auto_epochs(rows, size)) == (size, epochs)
