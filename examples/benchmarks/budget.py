@@ -141,9 +141,8 @@ def schedules() -> Iterator[Cell]:
 
 def networks() -> Iterator[Cell]:
     """Yield trainings of a larger network."""
-    for steps in (120, 500, 1000):
-        for data in ("tiles", "cifar_2000"):
-            yield Cell("network", data, "erm", 32, steps, settings={"module": "wrn16_2"})
+    for steps in (500, 1000):
+        yield Cell("network", "tiles", "erm", 32, steps, settings={"module": "wrn16_2"})
 
 
 def recipes() -> Iterator[Cell]:

@@ -45,4 +45,5 @@ def test_the_rule_of_the_docs(rows, size, epochs):
 
 
 def test_large_batches_still_have_steps():
-    assert auto_epochs(672, 672) == 500
+    assert auto_epochs(672, 128) == 167
+    assert auto_epochs(672, 672) == 1000
