@@ -74,8 +74,9 @@ class OPeNClassifier(TwoRouteNet):
         First rebalanced epoch (int, from 0), or the share of `max_epochs` before it (float);
         earlier epochs are plain training. The paper defers to epoch 160 of 200.
     norm : {"dar", "aux", "standard"}, default="dar"
-        What batch norm does with noise rows. "dar": DAR-BN. For comparison (Table 4) "aux": a
-        second layer beside each, for noise rows (AdvProp); "standard": both kinds share the layer.
+        What batch norm does with noise rows. "dar": DAR-BN. For comparison (the paper's Table 4)
+        "aux": a second layer beside each, for noise rows only (AdvProp); "standard": both kinds of
+        rows share the layer, in one call.
     noise_grad : {"head", "all"}, default="head"
         What noise rows train, under ``norm="dar"``; the other norms do not read it, and noise rows
         train all that they pass. "head": what lies behind the last norm layer, as in the paper's
@@ -144,11 +145,13 @@ class OPeNClassifier(TwoRouteNet):
         Divides predicted probabilities by the class shares of the training rows, to this power;
         costs no training. 1 suits networks that were trained on rows as they are.
     optimizer : class, default=torch.optim.SGD
-        SGD has ``optimizer__momentum=0.9``, ``__weight_decay=2e-4``, ``__fused=True`` unless set.
+        With SGD, ``optimizer__momentum`` is 0.9, ``optimizer__weight_decay`` 2e-4 and
+        ``optimizer__fused`` True unless set.
     lr : float, default=0.1
         Learning rate.
     max_epochs : int or "auto", default=200
-        Number of epochs; shares stretch with it. "auto": as many as so many training rows need.
+        Number of epochs. Everything given as a share stretches with it. "auto": as many as so many
+        training rows need, in batches of this size; the figures are in the user guide.
     batch_size : int or "auto", default=128
         Largest number of rows in a training batch; batches of an epoch differ by one row at most.
         "auto": by the number of training rows. Predictions choose their own size, unless
@@ -300,7 +303,7 @@ class OPeNClassifier(TwoRouteNet):
 
     @classmethod
     def from_recipe(cls, name: str, **overrides: Any) -> OPeNClassifier:
-        """Return a classifier with the paper's settings for one of its data sets.
+        """Return a classifier with the settings of a recipe: the paper's, or those of "folder".
 
         Parameters
         ----------
@@ -308,7 +311,8 @@ class OPeNClassifier(TwoRouteNet):
             One of `sklearn_open.recipes.list_recipes`, such as "cifar10_lt_ir100".
         **overrides : dict
             Parameters in place of the recipe's, or beside them. With another ``module`` or
-            ``optimizer`` its ``module__...`` or ``optimizer__...`` (not groups) are left out.
+            ``optimizer`` the recipe's ``module__...`` or ``optimizer__...`` are left out, except
+            for ``optimizer__param_groups``.
 
         Returns
         -------
@@ -358,7 +362,8 @@ class OPeNClassifier(TwoRouteNet):
         CheckpointError
             When the folder `checkpoint` holds another training, or cannot be written to.
         TrainingDivergedError
-            When the loss, or a weight, becomes NaN or infinite; weights are put back by an epoch.
+            When the loss, or a weight, becomes NaN or infinite; the network then has the weights
+            from before that epoch.
         """
         with self._unchanged_unless_begun():
             goes_on = self.warm_start and self.initialized_

@@ -40,8 +40,10 @@ def _ladder(results: Sequence[dict[str, Any]], method: str) -> list[str]:
     head = ["data", "rows", "batch", *(f"{n // 1000},000" for n in SEEN)]
     rows = {}
     for r in results:
-        if (r["question"], r["method"], r["seed"]) == ("ladder", method, 0):
-            row = rows.setdefault((r["data"], r["batch"]), [SETS[r["data"]], r["rows"], r["batch"]])
+        if r["question"] in ("ladder", "network") and r["method"] == method:
+            network = r["settings"].get("module", "")
+            name = f"{SETS[r['data']]}{network and f', `{network}`'}"
+            row = rows.setdefault((name, r["rows"], r["batch"]), [name, r["rows"], r["batch"]])
             row += [""] * (len(head) - len(row))
             row[3 + SEEN.index(_nearest(r["steps"] * r["batch"]))] = _percent(r)
     return _table(head, rows.values())

@@ -14,7 +14,7 @@ SMALL, LARGE = 500, 5000  # rows, where batches double
 # about `SEEN_PER_ROOT` times the root of their number, and none less often than `FEWEST_EPOCHS`.
 SEEN_PER_ROOT = 4000
 FEWEST_EPOCHS = 30
-FEWEST_STEPS = 500  # of large batches
+FEWEST_STEPS = 1000  # where batches are large for so many rows
 WARMUP_STEPS = 50
 
 

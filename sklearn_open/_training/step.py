@@ -94,18 +94,18 @@ class TwoRouteNet(ScikitNet):
         return self
 
     def _settle(self, data: ImageDataset, fit_params: dict[str, Any]) -> None:
-        """Hold rows out, and find what "auto" stands for, before a callback asks for epochs."""
+        """Hold rows out before a callback asks for epochs, which depend on how many are left."""
         self.__dict__.pop("_split_", None)  # of a training that was ended before it began
         self._split_ = self._rows_split(data, data.y, fit_params)
-        settle(self, len(self._split_[0]))
 
     def _rows_split(self, X: Any, y: Any, fit_params: dict[str, Any]) -> tuple[Any, Any]:
-        """Return rows to train on and rows held out, as skorch splits them: once."""
+        """Return rows to train on and rows held out, as skorch splits them: once in a fit."""
         known: tuple[Any, Any] | None = self.__dict__.pop("_split_", None)
         if known is not None:
             return known
         for_split = those_taken_by(self.train_split, fit_params) if self.train_split else {}
         train, valid = NeuralNet.get_split_datasets(self, X, y, **for_split)
+        settle(self, len(train))
         return train, valid
 
     def check_own_settings(self) -> None:

@@ -38,11 +38,12 @@ def test_warm_up_is_short():
 
 @pytest.mark.parametrize(
     ("rows", "size", "epochs"),
-    [(100, 32, 400), (672, 64, 155), (12_406, 128, 36), (10**6, 128, 30)],
+    [(100, 32, 400), (672, 64, 155), (2000, 64, 90), (12_406, 128, 36), (10**6, 128, 30)],
 )
 def test_the_rule_of_the_docs(rows, size, epochs):
     assert (auto_batch_size(rows), auto_epochs(rows, size)) == (size, epochs)
 
 
 def test_large_batches_still_have_steps():
-    assert auto_epochs(672, 672) == 500
+    assert auto_epochs(672, 128) == 167
+    assert auto_epochs(672, 672) == 1000

@@ -259,6 +259,14 @@ def test_performance_figures_are_those_of_the_result_files():
         assert f"`results/benchmarks/{file.name}`" in page
 
 
+def test_figures_of_the_budget_are_those_of_the_result_files():
+    path = ROOT / "examples" / "benchmarks" / "budget_tables.py"
+    made = runpy.run_path(str(path))["tables"](ROOT / "results" / "budget")
+    page = (ROOT / "docs" / "budget.md").read_text()
+    shown = [line for line in page.splitlines() if line.startswith("|")]
+    assert shown == [line for lines in made.values() for line in lines]
+
+
 def test_the_table_of_methods_is_that_of_the_result_files(monkeypatch):
     folder = ROOT / "examples" / "reproduction"
     monkeypatch.syspath_prepend(str(folder))
