@@ -3,8 +3,8 @@
 Which method for my images
 ==========================
 
-Methods for imbalanced data, trained and tested on the same folds. For a folder of images of your own
-it is one command, ``python -m sklearn_open compare FOLDER``.
+Methods for imbalanced data, trained and tested on the same folds. For a folder of images of your
+own it is one command, ``python -m sklearn_open compare FOLDER``.
 """
 
 # %%
@@ -43,8 +43,8 @@ print(found)
 # %%
 # The picture
 # -----------
-# On the left a line joins what methods reach on one fold: where lines run alike, methods differ in the
-# same way on all folds, however much folds differ. On the right is the accuracy by class size.
+# On the left a line joins what methods reach on one fold: where lines run alike, methods differ in
+# the same way on all folds, however much folds differ. On the right is the accuracy by class size.
 
 MethodComparisonDisplay.from_comparison(found)
 

@@ -139,12 +139,14 @@ def facts_of(net: FittedNet) -> dict[str, Any]:
         For labels that it cannot hold exactly.
     """
     names, params, not_stored = _parameters_of(net)
-    names_in = getattr(net, "feature_names_in_", None)
-    transform = net.transform_
-    frozen = [name for name, p in net.module_.named_parameters() if not p.requires_grad]
-    class_names, count = _names_of(net), getattr(net, "class_count_", None)
-    settled = {n: int(getattr(net, f"{n}_")) for n in SETTLED if hasattr(net, f"{n}_")}
-    reader = reader_facts(net)
+    names_in, transform = getattr(net, "feature_names_in_", None), net.transform_
+    optional = {
+        "frozen": [n for n, p in net.module_.named_parameters() if not p.requires_grad],
+        "class_names": _names_of(net),
+        "class_count": [int(n) for n in getattr(net, "class_count_", ())],
+        "settled": {n: int(getattr(net, f"{n}_")) for n in SETTLED if hasattr(net, f"{n}_")},
+        "image_reader": reader_facts(net),
+    }
     return {
         "versions": _versions(),
         "classes": _classes_of(net),
@@ -158,11 +160,7 @@ def facts_of(net: FittedNet) -> dict[str, Any]:
         "names": names,
         "not_stored": not_stored,
         "history": [_plain_numbers(epoch) for epoch in net.history],
-        **({"frozen": frozen} if frozen else {}),
-        **({"class_names": class_names} if class_names else {}),
-        **({"class_count": [int(n) for n in count]} if count is not None else {}),
-        **({"settled": settled} if settled else {}),
-        **({"image_reader": reader} if reader is not None else {}),
+        **{name: value for name, value in optional.items() if value},
     }
 
 

@@ -168,7 +168,9 @@ def _noted() -> Iterator[list[str]]:
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", UserWarning)
         yield notes
-    notes += dict.fromkeys(str(one.message) for one in caught if one.category is UserWarning)
+    notes += dict.fromkeys(
+        str(one.message) for one in caught if issubclass(one.category, UserWarning)
+    )
 
 
 def _knowing_all(estimator: Any, y: np.ndarray, classes: np.ndarray) -> Any:
