@@ -31,6 +31,10 @@ class TrainedNet(TrainingNet, Protocol):
     criterion_: torch.nn.Module
     planner_: EpochPlanner
 
+    def get_loss(self, y_pred: Any, y_true: Any, *args: Any, **kwargs: Any) -> torch.Tensor:
+        """Return the loss of a batch."""
+        ...
+
 
 def tell_if_nothing_was_learnt(net: TrainedNet) -> None:
     """Warn if the loss, when `fit` has ended, is still that of guessing by the class shares.
@@ -48,12 +52,20 @@ def tell_if_nothing_was_learnt(net: TrainedNet) -> None:
     n_plain = planner.start_epoch if defers(net, planner.draw) else len(history)
     rows = [row for row in history[:n_plain] if "train_loss" in row]
     n_steps = sum(row.get("train_batch_count", 0) for row in rows)
-    if n_steps < FEWEST_STEPS or net.mixup is not None or not _is_cross_entropy(net.criterion_):
+    if n_steps < FEWEST_STEPS or net.mixup is not None or not _records_cross_entropy(net):
         return
     loss = float(np.mean([row["train_loss"] for row in rows[-max(1, len(rows) // 10) :]]))
     guessing = _loss_of_guessing(planner.codes)
     if guessing > 0 and loss >= AT_CHANCE * guessing:
         warn_user(_sentence(net, loss, guessing, n_steps), ConvergenceWarning)
+
+
+def _records_cross_entropy(net: TrainedNet) -> bool:
+    """Whether the history has the cross-entropy of rows, and nothing that is added to it."""
+    is_ours = type(net).get_loss.__module__.partition(".")[0] == "sklearn_open"
+    has_aux_heads = getattr(net.module_, "aux_logits", False)
+    is_alone = list(net.parts_.modules) == ["module_"]  # a meta sampler draws rows as it has learnt
+    return is_ours and is_alone and not has_aux_heads and _is_cross_entropy(net.criterion_)
 
 
 def _is_cross_entropy(criterion: Any) -> bool:

@@ -9,6 +9,8 @@ from sklearn.exceptions import ConvergenceWarning
 
 from sklearn_open import OPeNClassifier
 from sklearn_open._training import learning
+from sklearn_open.backbones import SmallCNN
+from sklearn_open.decoupling import MetaSampledClassifier
 from sklearn_open.recipes import make_classifier
 
 
@@ -25,9 +27,11 @@ def noise():
     return rng.randint(0, 256, (120, 8, 8), dtype=np.uint8), rng.permutation(y)
 
 
+SETTINGS = {"max_epochs": 5, "batch_size": 60, "lr": 1e-4, "random_state": 0, "verbose": 0}
+
+
 def make(**params):
-    settings = {"max_epochs": 5, "batch_size": 60, "lr": 1e-4, "random_state": 0, "verbose": 0}
-    return OPeNClassifier(**{**settings, **params})
+    return OPeNClassifier(**{**SETTINGS, **params})
 
 
 def told(clf, X, y):
@@ -61,8 +65,7 @@ def test_more_than_what_auto_has_found(noise, monkeypatch):
 
 @pytest.mark.parametrize("method", ["erm", "open", "drw", "deferred_balanced_softmax"])
 def test_methods_that_begin_plainly(noise, method):
-    settings = {"max_epochs": 5, "batch_size": 60, "lr": 1e-4, "random_state": 0, "verbose": 0}
-    assert len(told(make_classifier(method=method, **settings), *noise)) == 1
+    assert len(told(make_classifier(method=method, **SETTINGS), *noise)) == 1
 
 
 NOT_PLAIN = [
@@ -96,8 +99,23 @@ def test_nothing_is_said_of_one_that_learns(images, method):
     assert told(clf, *images) == []
 
 
-def test_single_class_in_parts_and_loops(noise):
-    X, y = noise
+class AddsToTheLoss(OPeNClassifier):
+    def get_loss(self, *args, **kwargs):
+        return super().get_loss(*args, **kwargs) + 1.0
+
+
+class WithAuxHeads(SmallCNN):
+    aux_logits = True
+
+
+def test_nothing_is_said_where_the_loss_has_more_in_it(noise):
+    assert told(AddsToTheLoss(**SETTINGS), *noise) == []
+    assert told(make(module=WithAuxHeads), *noise) == []
+    meta = MetaSampledClassifier(**SETTINGS, criterion=torch.nn.CrossEntropyLoss, start_epoch=0)
+    assert told(meta, *noise) == []
+
+
+def test_nothing_is_said_in_parts(noise):
     with warnings.catch_warnings():
         warnings.simplefilter("error", ConvergenceWarning)
-        make(start_epoch=4, lr_milestones=(5,)).partial_fit(X, y)
+        make(start_epoch=4, lr_milestones=(5,)).partial_fit(*noise)
