@@ -278,6 +278,19 @@ def test_the_table_of_methods_is_that_of_the_result_files(monkeypatch):
     assert "\n".join(methods(setting)) in page
 
 
+def test_the_methods_of_the_readme_are_those_of_the_page():
+    """Whose figures are those of the result files."""
+    page = (ROOT / "docs" / "methods.md").read_text()
+    rows = re.findall(
+        r"^\| `(\w+)` \| .* \| ([\d.]+) \| ([\d.]+) \|$",
+        (ROOT / "README.md").read_text(),
+        re.MULTILINE,
+    )
+    assert len(rows) >= 10
+    for name, overall, smallest in rows:
+        assert f"| {name} | 1 | {overall} | {smallest} |" in page, name
+
+
 def test_every_method_and_loss_is_on_the_page_of_methods():
     page = (ROOT / "docs" / "methods.md").read_text()
     for name in list_methods():
