@@ -32,6 +32,10 @@ DATA = {
         "Type of augmentations: a batch in [0, 1] and the generator to draw from, to a new batch "
         "of the same shape."
     ),
+    "sklearn_open.comparison.DEFAULT_METHODS": (
+        "What `compare_methods` compares by default: plain training, and five methods that share its "
+        "epochs."
+    ),
     "sklearn_open.metrics.geometric_mean_scorer": (
         "Scorer of imbalanced-learn's geometric mean of the recalls of all classes."
     ),

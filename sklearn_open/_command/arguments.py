@@ -77,7 +77,7 @@ def _of_compare(parser: Any) -> None:
         "--minutes",
         type=_positive,
         help="how long it may take, about: folds and epochs are planned to fit (default: 1 for "
-        "every 100 images, but 2.5 at least and 20 at most)",
+        "every 150 images, but 2 at least and 20 at most)",
     )
     parser.add_argument(
         "--groups-by",

@@ -69,7 +69,7 @@ def compare(args: argparse.Namespace, command: str) -> None:
 
 def _minutes(n_images: int) -> float:
     """Return the time that a comparison gets if nobody says how much."""
-    return min(20.0, max(2.5, n_images / 100))
+    return min(20.0, max(2.0, n_images / 150))
 
 
 def _made(folder: Path) -> Path:
