@@ -33,8 +33,8 @@ DATA = {
         "of the same shape."
     ),
     "sklearn_open.comparison.DEFAULT_METHODS": (
-        "What `compare_methods` compares by default: plain training, and five methods that share its "
-        "epochs."
+        "What `compare_methods` compares by default: plain training, and five methods that share "
+        "its epochs."
     ),
     "sklearn_open.metrics.geometric_mean_scorer": (
         "Scorer of imbalanced-learn's geometric mean of the recalls of all classes."
