@@ -3,19 +3,11 @@
 import signal
 import sys
 
-from sklearn_open._command.arguments import COMMANDS, PROGRAM
-
-HELP = f"""usage: {PROGRAM} [compare | train | predict | (nothing)] ...
-
-{chr(10).join(f"  {name:<9}{text}" for name, text in COMMANDS.items())}
-  (nothing) runs the demonstration: three methods on scikit-learn's digits
-
-{PROGRAM} compare --help says more, and so for the others.
-"""
-
 
 def main(argv: list[str]) -> int:
     """Run what was asked for, and return the exit status."""
+    from sklearn_open._command.arguments import COMMANDS, HELP
+
     if argv and argv[0] in COMMANDS:
         from sklearn_open._command.run import run
 
@@ -38,4 +30,9 @@ def main(argv: list[str]) -> int:
 
 if __name__ == "__main__":
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: fits end after a step
-    sys.exit(main(sys.argv[1:]))
+    try:
+        status = main(sys.argv[1:])
+    except KeyboardInterrupt:  # while modules are imported
+        print("Stopped.", file=sys.stderr)
+        status = 130
+    sys.exit(status)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import re
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn
@@ -11,7 +12,7 @@ from typing import Any, NoReturn
 from sklearn_open._recipes._methods import METHODS, get_method
 from sklearn_open.comparison import DEFAULT_METHODS
 
-__all__ = ["COMMANDS", "PROGRAM", "parse"]
+__all__ = ["COMMANDS", "HELP", "PROGRAM", "methods_of", "parse", "predict_command"]
 
 PROGRAM = "python -m sklearn_open"
 COMMANDS = {
@@ -19,6 +20,13 @@ COMMANDS = {
     "train": "train one method on a folder of images, into a model file",
     "predict": "label images by a model file",
 }
+HELP = f"""usage: {PROGRAM} [compare | train | predict | (nothing)] ...
+
+{chr(10).join(f"  {name:<9}{text}" for name, text in COMMANDS.items())}
+  (nothing) runs the demonstration: three methods on scikit-learn's digits
+
+{PROGRAM} compare --help says more, and so for the others.
+"""
 FOLDER = (
     "folder (or zip file) with one folder of images for each class; images may lie deeper, as "
     "Class/Imgs/1.jpg"
@@ -111,12 +119,14 @@ def _of_train(parser: Any) -> None:
     _of_images(parser)
     parser.add_argument(
         "--method",
-        type=_method,
+        type=_one_method,
         default=("open", {}),
         help="a name, with parameters as for compare (default: open)",
     )
     parser.add_argument(
-        "--epochs", type=_at_least(1), help="how many (default: by the number of images)"
+        "--epochs",
+        type=_at_least(1),
+        help="how many, in each stage of a method of two (default: by the number of images)",
     )
     parser.add_argument(
         "--out",
@@ -139,6 +149,11 @@ def _of_predict(parser: Any) -> None:
         help="image files, or folders, of which all images are taken, however deep they lie",
     )
     parser.add_argument("--csv", type=Path, help="file for the labels (default: they are printed)")
+    parser.add_argument(
+        "--pattern",
+        help="which files of a folder, as '*/Imgs/*.jpg' (default: all images but what seem to be "
+        "masks beside them)",
+    )
     parser.add_argument("--device", default="auto", help="as 'cpu' or 'cuda' (default: auto)")
 
 
@@ -170,6 +185,12 @@ def _of_images(parser: Any) -> None:
     )
     parser.add_argument(
         "--skip-damaged", action="store_true", help="leave out files that cannot be read"
+    )
+    parser.add_argument(
+        "--skip-empty", action="store_true", help="allow folders of classes without images"
+    )
+    parser.add_argument(
+        "--follow-links", action="store_true", help="follow links that lead out of FOLDER"
     )
 
 
@@ -265,6 +286,12 @@ def _method(text: str) -> Any:
     return name, parameters
 
 
+def _one_method(text: str) -> Any:
+    if text == "all":
+        raise argparse.ArgumentTypeError("'all' are many methods: name one, or use compare")
+    return _method(text)
+
+
 def _value(text: str) -> Any:
     """Return a number where a text is one, None, True or False where it is their name."""
     if text in ("None", "True", "False"):
@@ -275,6 +302,11 @@ def _value(text: str) -> Any:
         except ValueError:
             continue
     return text
+
+
+def predict_command(model: Path) -> str:
+    """Return what to type to label images by a model."""
+    return f"{PROGRAM} predict {shlex.quote(str(model))} FOLDER --csv labels.csv"
 
 
 def methods_of(args: argparse.Namespace) -> Any:

@@ -12,7 +12,7 @@ from typing import Any
 import joblib
 import torch
 
-from sklearn_open._command.arguments import PROGRAM, methods_of
+from sklearn_open._command.arguments import methods_of, predict_command
 from sklearn_open._command.estimator import RECIPE, check_training, settings_of
 from sklearn_open._command.images import Images, load
 from sklearn_open._command.report import check_can_draw, write_report
@@ -60,7 +60,8 @@ def compare(args: argparse.Namespace, command: str) -> None:
     facts = _facts(images, command)
     last_step_of(found.best_estimator_).image_reader_ = images.reader
     found.best_estimator_.save(out / "model.safetensors")
-    results = {**facts, **found.to_dict()}
+    copies = [[images.filenames[i] for i in pair] for pair in found.copy_pairs_]
+    results = {**facts, **found.to_dict(), "copy_pairs": copies}
     text = json.dumps(results, indent=1, allow_nan=False) + "\n"
     write_atomically(out / "results.json", text.encode())
     write_report(out / "report.html", found, images, facts, args)
@@ -96,6 +97,6 @@ def _facts(images: Images, command: str) -> dict[str, Any]:
 def _say_what_is_next(found: MethodComparison, out: Path) -> None:
     print(
         f"Wrote {out / 'report.html'}, {out / 'results.json'} and {out / 'model.safetensors'} "
-        f"({found.best_method_}, trained on all images).\nLabel images by it:  {PROGRAM} predict "
-        f"{out / 'model.safetensors'} FOLDER --csv labels.csv"
+        f"({found.best_method_}, trained on all images).\nLabel images by it:  "
+        f"{predict_command(out / 'model.safetensors')}"
     )

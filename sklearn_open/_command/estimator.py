@@ -5,6 +5,9 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
+import torch
+
+from sklearn_open._persistence.facts import fetches_weights
 from sklearn_open.augment import check_augment
 from sklearn_open.backbones._names import find_maker
 from sklearn_open.recipes import fine_tuning_parameters
@@ -13,6 +16,7 @@ __all__ = ["RECIPE", "check_training", "settings_of"]
 
 RECIPE = "folder"
 TUNING_LR = 0.01  # of the last layer, where the others are pretrained
+IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))  # what its pixels were normalised by
 BACKBONE_SHARE = 0.1  # of that, for the others
 
 
@@ -42,6 +46,8 @@ def settings_of(args: argparse.Namespace) -> dict[str, Any]:
         backbone_lr=args.backbone_lr or lr * BACKBONE_SHARE,
         freeze=args.freeze,
     )
+    if fetches_weights(args.module):  # of torchvision and timm: trained on ImageNet
+        tuned["normalize"] = IMAGENET
     return settings | tuned
 
 
@@ -62,5 +68,10 @@ def check_training(args: argparse.Namespace) -> None:
         raise ValueError("--weights needs --module, the name of the network that they are of.")
     if args.module is not None:
         find_maker(args.module)
+    try:
+        torch.empty(0, device=None if args.device == "auto" else args.device)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).partition("\n")[0]
+        raise ValueError(f"--device {args.device}: torch says {reason}") from error
     if args.augment not in (None, "none"):
         check_augment(args.augment)

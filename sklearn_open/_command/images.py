@@ -71,7 +71,7 @@ def load(args: argparse.Namespace) -> Images:
     """
     pattern = args.pattern
     if pattern is None:
-        pattern = find_pattern(args.folder, args.subset)
+        pattern = find_pattern(args.folder, args.subset, args.follow_links)
         if pattern != "*":
             print(f"Images are taken by --pattern {pattern!r}.")
     names = _names(args, pattern)
@@ -84,6 +84,8 @@ def load(args: argparse.Namespace) -> Images:
         resize=args.resize,
         mode=_mode(args),
         on_error="skip" if args.skip_damaged else "raise",
+        allow_empty=args.skip_empty,
+        follow_links=args.follow_links,
         in_memory=args.folder.is_file() or _fit_into_memory(len(names), size),
     )
     images = Images(data, getattr(args, "groups_by", None))
@@ -107,6 +109,8 @@ def _names(args: argparse.Namespace, pattern: str) -> list[str]:
         pattern=pattern,
         size=1,
         on_error="skip" if args.skip_damaged else "raise",
+        allow_empty=args.skip_empty,
+        follow_links=args.follow_links,
         in_memory=False,
     )
     return list(found.filenames)

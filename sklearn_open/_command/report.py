@@ -11,12 +11,12 @@ import jinja2
 import markupsafe
 import numpy as np
 
-from sklearn_open._command.arguments import PROGRAM
+from sklearn_open._command.arguments import predict_command
 from sklearn_open._command.images import Images
 from sklearn_open._persistence.atomic import write_atomically
 from sklearn_open._recipes._methods import METHODS
 from sklearn_open.comparison import MethodComparison
-from sklearn_open.comparison._sentences import cells_of, sentences, words_for
+from sklearn_open.comparison._sentences import cells_of, note, sentences, words_for
 from sklearn_open.inspection import MethodComparisonDisplay
 
 __all__ = ["check_can_draw", "write_report"]
@@ -24,6 +24,7 @@ __all__ = ["check_can_draw", "write_report"]
 TEMPLATE = Path(__file__).with_name("report.html.jinja")
 WIDTH = 5.2  # inches of a picture: as wide as a phone at the size of its text
 PER_CLASS = 6  # pictures of each class
+MAX_COPIES = 50  # that are named
 MAX_CLASSES = 12  # of which pictures and confusions are shown
 
 
@@ -65,20 +66,20 @@ def write_report(
     """
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
     environment.filters["breakable"] = _breakable
-    *said, note = sentences(found) if found.n_folds_ > 1 else [*sentences(found), ""]
     heads, rows = cells_of(found)
     text = environment.from_string(TEMPLATE.read_text()).render(
         best=found.best_method_,
         folder=args.folder.resolve().name,
         score=words_for(found.scoring),
         images=str(images),
-        sentences=said,
-        note=note,
+        sentences=sentences(found),
+        note=note(found),
         table={"heads": heads, "rows": rows},
         largest=found.class_names_[int(found.class_count_.argmax())],
         pictures=_pictures(found, images),
         methods=[(name, _title(name)) for name in found.ranked()],
-        predict=f"{PROGRAM} predict {path.parent / 'model.safetensors'} FOLDER --csv labels.csv",
+        predict=predict_command(path.parent / "model.safetensors"),
+        copies=[[images.filenames[i] for i in pair] for pair in found.copy_pairs_[:MAX_COPIES]],
         command=facts["command"],
         plan=f"{found.plan_}.",
         machine=f"{facts['machine']}.",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from typing import Any
 
 from sklearn.base import clone
@@ -13,6 +14,7 @@ from sklearn.pipeline import Pipeline
 from sklearn_open._parameters.table import component
 from sklearn_open._persistence.fingerprint import comparable, hash_of
 from sklearn_open._recipes._methods import METHODS, Method, get_method, list_methods
+from sklearn_open._warnings import warn_user
 from sklearn_open.classifier import OPeNClassifier
 from sklearn_open.decoupling import DecoupledClassifier
 from sklearn_open.losses._base import ClassCountLoss
@@ -32,6 +34,7 @@ DEFAULT_METHODS: tuple[Any, ...] = (
     "deferred_balanced_softmax",
     ("open", {"logit_adjustment": 0.5}),
 )
+NEAR = 0.7  # likeness of a name of one's own to a method's that is probably a slip
 PLACES = ("memory", "checkpoint", "verbose")  # of a machine, or of what is printed
 
 
@@ -167,6 +170,11 @@ def _pairs(methods: Any) -> list[tuple[str, dict[str, Any]]]:
             )
         if not parameters:
             get_method(name)  # or it says which there are
+        elif name not in METHODS and (near := get_close_matches(name, METHODS, 1, NEAR)):
+            warn_user(
+                f"{name!r} is a name of your own, so its parameters are set on the estimator as it "
+                f"is. If {near[0]!r} is meant, write it so."
+            )
         pairs.append((name, parameters))
     if not pairs:
         raise ValueError("methods is empty: there is nothing to compare.")

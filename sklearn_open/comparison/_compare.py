@@ -34,7 +34,7 @@ from sklearn_open.comparison._candidates import (
 from sklearn_open.comparison._copies import tell_of_copies
 from sklearn_open.comparison._folds import make_folds
 from sklearn_open.comparison._job import Job
-from sklearn_open.comparison._plan import with_epochs
+from sklearn_open.comparison._plan import FOLDS, with_share
 from sklearn_open.comparison._result import MethodComparison
 from sklearn_open.comparison._trial import Trials
 from sklearn_open.datasets import ListedImages
@@ -101,7 +101,7 @@ def compare_methods(
         Fits at once, each in a process of its own, as in scikit-learn.
     random_state : int, RandomState instance or None, default=None
         Shuffles folds, and takes the place of the estimator's where that is None. None takes the
-        estimator's.
+        estimator's; with `memory`, and none there either, 0.
     verbose : int, default=0
         1 prints the plan, and a line for each fit with the time that is left.
 
@@ -147,14 +147,18 @@ def compare_methods(
     minutes = _checked_minutes(minutes)
     if random_state is None:
         random_state = getattr(last_step_of(estimator), "random_state", None)
+    if random_state is None and memory is not None:
+        random_state = 0  # or nothing that is kept would be found again
     seed = int(check_random_state(random_state).randint(2**31 - 1))
     estimator = _with_seed(estimator, seed)
     candidates = make_candidates(estimator, methods)
+    if not isinstance(scoring, str) and not callable(scoring):
+        raise TypeError(f"scoring={scoring!r}: pass one name of scikit-learn's, or one callable.")
     check_scoring(estimator, scoring=scoring)
     y = column_or_1d(own_labels(X, y), warn=True)
     rows = _in_internal_form(estimator, X, y)
     fixed = minutes is None or cv is not None
-    folds = make_folds(y, cv, groups, seed) if fixed else []
+    folds = make_folds(y, cv if fixed else FOLDS[-1], groups, seed)  # or it says what is wrong
     with ExitStack() as at_end:
         places = _Places.of(memory, rows, candidates, at_end)
         trials = Trials(
@@ -164,12 +168,12 @@ def compare_methods(
             rows_key="" if places.kept is None else _digest(rows, X, y),
         )
         job = Job(trials, that_share_a_fit(candidates), effective_n_jobs(n_jobs), seed, verbose)
-        plan = job.plan(minutes, len(folds) or None, refit)
+        plan = job.plan(minutes, len(folds) if fixed else None, refit)
         if not fixed:
             trials = replace(trials, folds=make_folds(y, plan.n_folds, groups, seed))
-        if plan.is_cut:
-            candidates = [with_epochs(c, plan.max_epochs, plan.wanted_epochs) for c in candidates]
-        copies = {} if rows is None else tell_of_copies(rows.X, trials.folds, groups)
+        n_rows = len(y) * (plan.n_folds - 1) // plan.n_folds
+        candidates = [with_share(one, plan.share, n_rows) for one in candidates]
+        copies = None if rows is None else tell_of_copies(rows.X, y, trials.folds, groups)
         job = replace(job, trials=trials, groups=that_share_a_fit(candidates))
         measures = job.run(plan)
         counts = np.array([np.count_nonzero(y == label) for label in trials.classes])
@@ -182,7 +186,8 @@ def compare_methods(
             scoring,
         )
         result.plan_ = plan
-        result.copies_ |= copies
+        if copies is not None:
+            result.copies_, result.copy_pairs_ = copies
         if refit:
             result.best_estimator_ = job.refit(candidates[result.best_index_])
     return result

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -24,6 +23,8 @@ COARSE = 4  # pixels of a thumbnail that its detail is the difference from
 ALIKE, ALIKE_IN_DETAIL = 0.96, 0.9
 MAX_ROWS = 20_000  # whose thumbnails are compared, each with all
 ROWS_AT_ONCE = 1024
+ENOUGH_FOR_A_MEAN = 20  # images
+MOST_PAIRS = 20  # near copies of an image; where there are more, images are simply alike
 
 
 def find_copies(images: Any) -> tuple[np.ndarray, np.ndarray]:
@@ -52,26 +53,31 @@ def find_copies(images: Any) -> tuple[np.ndarray, np.ndarray]:
             first[i] = seen.setdefault(digest, i)
         if comparable and len(images) <= MAX_ROWS:
             small.append(_thumbnails(np.asarray(chunk)))
-    near = [*_alike(torch.cat(small))] if small else []
-    pairs = np.concatenate([*near, np.empty((0, 2), dtype=np.int64)])
+    pairs = _alike(torch.cat(small)) if small else np.empty((0, 2), dtype=np.int64)
     return first, pairs[first[pairs[:, 0]] != first[pairs[:, 1]]]
 
 
-def tell_of_copies(images: Any, folds: list[Fold], groups: Any) -> dict[str, int]:
+def tell_of_copies(
+    images: Any, y: np.ndarray, folds: list[Fold], groups: Any
+) -> tuple[dict[str, int], np.ndarray]:
     """Warn of images that are tested on while a copy of them is trained on.
 
     Parameters
     ----------
     images : ndarray or LazyImages
         In the internal form.
+    y : ndarray of shape (n,)
+        Labels.
     folds : list of (ndarray, ndarray)
     groups : array-like or None
         What was given: named in the advice.
 
     Returns
     -------
-    dict
+    counts : dict
         Images that are tested with an "exact", or else a "near", copy trained on.
+    pairs : ndarray of shape (n_pairs, 2)
+        Each of these, with a copy.
     """
     first, near = find_copies(images)
     exact_leaks = _leaking_exactly(first, folds)
@@ -81,7 +87,7 @@ def tell_of_copies(images: Any, folds: list[Fold], groups: Any) -> dict[str, int
     if any(counts.values()):
         pair = min(exact_leaks.items()) if exact_leaks else min(near_leaks.items())
         advice = (
-            "Pass groups=, with one value for all pictures of one object"
+            "Give all pictures of one object one group (groups=, or --groups-by of the command)"
             if groups is None
             else "The groups do not hold these together: give copies the same group"
         )
@@ -95,7 +101,20 @@ def tell_of_copies(images: Any, folds: list[Fold], groups: Any) -> dict[str, int
             f"{pair[0]} and {pair[1]}, for one). Scores are better than they will be on new "
             f"images. {advice}, or remove copies."
         )
-    return counts
+    _tell_of_two_labels(first, y)
+    pairs = [*sorted(exact_leaks.items()), *sorted(near_leaks.items())]
+    return counts, np.array(pairs, dtype=np.int64).reshape(-1, 2)
+
+
+def _tell_of_two_labels(first: np.ndarray, y: np.ndarray) -> None:
+    """Warn of images that are there twice, under two labels: one of them is wrong."""
+    wrong = np.flatnonzero(y[first] != y)
+    if len(wrong):
+        one, other = first[wrong[0]], wrong[0]
+        warn_user(
+            f"{len(wrong):,} images are equal to one of another class (images {one} and {other}, "
+            f"{y[one]!s} and {y[other]!s}, for one): one of the two labels is wrong."
+        )
 
 
 def _thumbnails(images: np.ndarray) -> torch.Tensor:
@@ -114,14 +133,26 @@ def _thumbnails(images: np.ndarray) -> torch.Tensor:
     return torch.where(is_flat, torch.zeros(()), both / length.clamp_min(1e-12))
 
 
-def _alike(thumbnails: torch.Tensor) -> Iterator[np.ndarray]:
+def _alike(thumbnails: torch.Tensor) -> np.ndarray:
+    """Return pairs of rows whose thumbnails agree; none where so many do that it means nothing."""
+    if len(thumbnails) >= ENOUGH_FOR_A_MEAN:  # what all have in common, a table or a jig, says none
+        thumbnails = _of_length_one(thumbnails - thumbnails.mean(dim=0))
     whole, detail = thumbnails[:, 0], thumbnails[:, 1]
+    found = [torch.empty((0, 2), dtype=torch.int64)]
     for start in range(0, len(whole), ROWS_AT_ONCE):
         rows = slice(start, start + ROWS_AT_ONCE)
         alike = whole[rows] @ whole[start:].T >= ALIKE
         alike &= detail[rows] @ detail[start:].T >= ALIKE_IN_DETAIL
-        pairs = torch.nonzero(torch.triu(alike, diagonal=1)) + start
-        yield pairs.numpy()
+        found.append(torch.nonzero(torch.triu(alike, diagonal=1)) + start)
+        if sum(map(len, found)) > MOST_PAIRS * len(whole):
+            return np.empty((0, 2), dtype=np.int64)
+    return torch.cat(found).numpy()
+
+
+def _of_length_one(vectors: torch.Tensor) -> torch.Tensor:
+    """Return vectors of length 1; what was next to nothing becomes zero."""
+    length = vectors.norm(dim=-1, keepdim=True)
+    return torch.where(length < 1e-3, torch.zeros(()), vectors / length.clamp_min(1e-12))
 
 
 def _leaking_exactly(first: np.ndarray, folds: list[Fold]) -> dict[int, int]:
@@ -135,10 +166,8 @@ def _leaking_exactly(first: np.ndarray, folds: list[Fold]) -> dict[int, int]:
 
 def _leaking_nearly(pairs: np.ndarray, folds: list[Fold]) -> dict[int, int]:
     leaking: dict[int, int] = {}
+    both = np.concatenate([pairs, pairs[:, ::-1]])
     for train, test in folds:
-        trained, tested = set(train.tolist()), set(test.tolist())
-        for a, b in pairs.tolist():
-            for one, other in ((a, b), (b, a)):
-                if one in tested and other in trained:
-                    leaking[one] = other
+        found = both[np.isin(both[:, 0], test) & np.isin(both[:, 1], train)]
+        leaking |= dict(found.tolist())
     return leaking

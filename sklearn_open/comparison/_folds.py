@@ -47,11 +47,8 @@ def make_folds(y: Any, cv: Any, groups: Any, seed: int) -> list[Fold]:
     """
     y = column_or_1d(y)
     if groups is not None:
-        groups = column_or_1d(groups)
-        if len(groups) != len(y):
-            raise ValueError(
-                f"There are {len(groups)} groups and {len(y)} rows: pass one for each."
-            )
+        groups = np.asarray(groups)
+        _check_groups(groups, len(y))
     if cv is None or is_whole(cv):
         _check_classes(y, groups)
         folds = _drawn(y, N_FOLDS if cv is None else int(cv), groups, seed)
@@ -61,6 +58,19 @@ def make_folds(y: Any, cv: Any, groups: Any, seed: int) -> list[Fold]:
         _check_apart(folds, groups)
     _tell_of_missing(folds, y)
     return folds
+
+
+def _check_groups(groups: np.ndarray, n_rows: int) -> None:
+    if groups.shape != (n_rows,):
+        raise ValueError(
+            f"There are {len(groups)} groups and {n_rows} rows: pass one group for each."
+        )
+    missing = [i for i, group in enumerate(groups.tolist()) if group is None or group != group]
+    if missing:
+        raise ValueError(
+            f"{len(missing)} rows have no group, the first of them row {missing[0]}: give each a "
+            "group, if need be one of its own."
+        )
 
 
 def _positions(rows: Any, n_rows: int) -> np.ndarray:

@@ -49,7 +49,8 @@ class Job:
         trials, first = self.trials, self.groups[0][0]
 
         def made() -> Plan:
-            paces = [measure_pace(group[0], trials.X, trials.y, self.seed) for group in self.groups]
+            data = (trials.X, trials.y, self.seed, trials.scoring)
+            paces = [measure_pace(group[0], *data) for group in self.groups]
             seconds = None if minutes is None else 60 * minutes
             n_rows = len(trials.y)
             return make_plan(self.groups, paces, n_rows, seconds, n_folds, self.n_jobs, refit)

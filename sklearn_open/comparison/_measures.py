@@ -49,6 +49,12 @@ class FoldMeasures:
     n_epochs: int
     notes: tuple[str, ...] = ()
 
+    @classmethod
+    def failed(cls, n_classes: int, note: str) -> FoldMeasures:
+        """Return what is known of a fit, or a score, that failed: nothing but why."""
+        nothing = np.zeros((n_classes, n_classes), dtype=np.int64)
+        return cls(np.nan, nothing, np.nan, np.nan, np.nan, 0, (note,))
+
     @property
     def recalls(self) -> np.ndarray:
         """Recall of each class, nan for those that were not tested; shape (n_classes,)."""
@@ -63,6 +69,8 @@ class FoldMeasures:
         largest : int
             Position of the largest class, whose images give false alarms.
         """
+        if not self.confusion.any():
+            return dict.fromkeys(MEASURES, np.nan)
         right, tested = np.diag(self.confusion), self.confusion.sum(axis=1)
         seen = (tested > 0) | (self.confusion.sum(axis=0) > 0)
         f1 = _divided(2 * right, tested + self.confusion.sum(axis=0))

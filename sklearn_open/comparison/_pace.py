@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 from sklearn.base import clone
+from sklearn.metrics import check_scoring
 
 from sklearn_open._inputs.door import some_rows
 from sklearn_open._training.budget import auto_batch_size
@@ -44,7 +45,9 @@ class Pace:
     second: float = 0.0
 
 
-def measure_pace(candidate: Candidate, X: Any, y: np.ndarray, seed: int) -> Pace:
+def measure_pace(
+    candidate: Candidate, X: Any, y: np.ndarray, seed: int, scoring: Any = "accuracy"
+) -> Pace:
     """Train a method for three short epochs.
 
     What it cannot be trained with comes up here, not after hours of training other methods.
@@ -56,11 +59,13 @@ def measure_pace(candidate: Candidate, X: Any, y: np.ndarray, seed: int) -> Pace
         Rows, of which a few of each class are taken.
     seed : int
         Chooses them.
+    scoring : str or callable, default="accuracy"
+        What is tried on the result.
 
     Raises
     ------
     ValueError
-        For a method that cannot be trained, with its name.
+        For a method that cannot be trained, with its name; for scores that cannot be had.
     """
     estimator = clone(candidate.estimator)
     last = last_step_of(estimator)
@@ -75,15 +80,28 @@ def measure_pace(candidate: Candidate, X: Any, y: np.ndarray, seed: int) -> Pace
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of so short a training
-            nets = nets_of(fitted(estimator, some_rows(X, rows), y[rows], None))
-    except KeyboardInterrupt:
-        raise
+            result = fitted(estimator, some_rows(X, rows), y[rows], None)
     except Exception as error:
         raise ValueError(
             f"The method {candidate.name!r} cannot be trained here. {error}"
         ) from error
+    _check_scores(result, some_rows(X, rows), y[rows], scoring)
+    nets = nets_of(result)
     seconds = [[float(epoch["dur"]) / len(rows) for epoch in one.history] for one in nets]
     return Pace(seconds[0][1], seconds[0][2], seconds[1][-1] if len(nets) > 1 else 0.0)
+
+
+def _check_scores(estimator: Any, X: Any, y: np.ndarray, scoring: Any) -> None:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            float(check_scoring(estimator, scoring=scoring)(estimator, X, y))
+    except Exception as error:
+        raise ValueError(
+            f"scoring={scoring!r} does not go with these labels, of {len(np.unique(y))} classes. "
+            "Scores for several classes are called 'balanced_accuracy', 'f1_macro', "
+            f"'roc_auc_ovr' and the like. It said: {error}"
+        ) from error
 
 
 def batch_rows(batch_size: Any, n_rows: int) -> int:

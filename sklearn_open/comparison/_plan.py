@@ -8,7 +8,8 @@ from typing import Any
 
 from sklearn.base import clone
 
-from sklearn_open._parameters.table import component, parameter
+from sklearn_open._checks import is_whole
+from sklearn_open._parameters.table import component, names_where, parameter
 from sklearn_open._training.budget import auto_epochs
 from sklearn_open.classifier import OPeNClassifier
 from sklearn_open.comparison._candidates import Candidate, last_step_of
@@ -25,7 +26,7 @@ __all__ = [
     "costs_in_order",
     "epochs_for",
     "make_plan",
-    "with_epochs",
+    "with_share",
     "work_of",
 ]
 
@@ -62,11 +63,13 @@ class Plan:
     ----------
     n_folds : int
     max_epochs : int
-        Of each fit.
+        Of the first method.
     wanted_epochs : int
         As many as it would be, had there been time.
     seconds : float
         That all of it is expected to take.
+    share : float
+        Of their epochs that methods train, in all stages; 1 for all.
     works : tuple of Work
         What each fit costs on a fold.
     """
@@ -75,20 +78,16 @@ class Plan:
     max_epochs: int
     wanted_epochs: int
     seconds: float
+    share: float = 1.0
     works: tuple[Work, ...] = ()
-
-    @property
-    def is_cut(self) -> bool:
-        """Whether there was no time for all epochs."""
-        return self.max_epochs < self.wanted_epochs
 
     def to_dict(self) -> dict[str, Any]:
         """Return the numbers, for JSON."""
-        names = ("n_folds", "max_epochs", "wanted_epochs", "seconds")
+        names = ("n_folds", "max_epochs", "wanted_epochs", "seconds", "share")
         return {name: getattr(self, name) for name in names}
 
     def __str__(self) -> str:
-        of_wanted = f" (of {self.wanted_epochs} that it would be)" if self.is_cut else ""
+        of_wanted = f" (of {self.wanted_epochs} that it would be)" if self.share < 1 else ""
         return (
             f"{self.n_folds} folds, {self.max_epochs} epochs{of_wanted}: about "
             f"{as_time(self.seconds)}"
@@ -116,32 +115,50 @@ def epochs_for(net: OPeNClassifier, n_rows: int) -> int:
     return auto_epochs(n_rows, batch_rows(net.batch_size, n_rows))
 
 
-def with_epochs(candidate: Candidate, n_epochs: int, wanted: int) -> Candidate:
-    """Return a candidate that trains for a number of epochs; a second stage for as large a share.
+def with_share(candidate: Candidate, share: float, n_rows: int) -> Candidate:
+    """Return a candidate that trains a share of its epochs, in all stages, in proportion.
 
     Parameters
     ----------
     candidate : Candidate
-    n_epochs, wanted : int
-        How many, and how many it would be by itself.
+    share : float
+        At most 1, which changes nothing.
+    n_rows : int
+        What it trains on.
     """
+    if share >= 1:
+        return candidate
     estimator = clone(candidate.estimator)
     last = last_step_of(estimator)
     if isinstance(last, OPeNClassifier):
-        last.set_params(max_epochs=n_epochs)
+        last.set_params(**_cut(last, share, n_rows))
     else:
-        last.set_params(estimator__max_epochs=n_epochs)
-        if last.final_estimator is not None and last.final_estimator.max_epochs != "auto":
-            share = min(1.0, n_epochs / wanted)
-            second = max(1, round(last.final_estimator.max_epochs * share))
-            last.set_params(final_estimator__max_epochs=second)
+        for stage in ("estimator", "final_estimator"):
+            net = getattr(last, stage)
+            if net is not None:
+                cut = _cut(net, share, n_rows)
+                last.set_params(**{f"{stage}__{name}": value for name, value in cut.items()})
     return replace(candidate, estimator=estimator)
 
 
-def work_of(candidate: Candidate, pace: Pace, n_rows: int, n_epochs: int) -> Work:
-    """Return what a fit of some epochs on some rows costs."""
+def _cut(net: OPeNClassifier, share: float, n_rows: int) -> dict[str, Any]:
+    """Return fewer epochs, and with them whatever is a number of epochs; shares stretch alone."""
+    cut: dict[str, Any] = {"max_epochs": max(1, int(epochs_for(net, n_rows) * share))}
+    params = net.get_params(deep=False)
+    for name in names_where(in_epochs=True):
+        value = params[name]
+        if isinstance(value, (list, tuple)):
+            cut[name] = tuple(round(one * share) if is_whole(one) else one for one in value)
+        elif is_whole(value):
+            cut[name] = round(value * share)
+    return cut
+
+
+def work_of(candidate: Candidate, pace: Pace, n_rows: int) -> Work:
+    """Return what a fit on some rows costs."""
     net, last = first_of(candidate), last_step_of(candidate.estimator)
-    start = resolve_epoch(net.start_epoch, n_epochs)
+    n_epochs = epochs_for(net, n_rows)
+    start = min(n_epochs, resolve_epoch(net.start_epoch, n_epochs))
     after = (n_epochs - start) * pace.after
     sampler = net.resampler
     is_m2m = isinstance(sampler, M2mOverSampler) or sampler is M2mOverSampler
@@ -160,8 +177,8 @@ def _shared_key(net: OPeNClassifier) -> str:
     if criterion is DeferredLoss:
         criterion = find_loss(params.get("criterion__early", "cross_entropy"))
     network = {n: v for n, v in params.items() if component(n) == "module"}
-    same = {n: v for n, v in params.items() if parameter(n).shared and n != "max_epochs"}
-    return repr([sorted(same.items()), sorted(network.items()), criterion])
+    same = {n: v for n, v in params.items() if parameter(n).shared}
+    return repr([sorted(same.items()), sorted(network.items()), net.start_epoch, criterion])
 
 
 def costs_in_order(works: Sequence[Work]) -> list[float]:
@@ -211,14 +228,13 @@ def make_plan(
 
     def plan(folds: int, share: float) -> Plan:
         rows = n_rows * (folds - 1) // folds
-        wanted = epochs_for(first_of(groups[0][0]), rows)
-        epochs = max(1, int(wanted * share))
-        firsts = [with_epochs(group[0], epochs, wanted) for group in groups]
-        works = [work_of(one, pace, rows, epochs) for one, pace in zip(firsts, paces, strict=True)]
+        cut = [with_share(group[0], share, rows) for group in groups]
+        works = [work_of(one, pace, rows) for one, pace in zip(cut, paces, strict=True)]
         spent = folds * sum(costs_in_order(works)) / max(1, min(n_jobs, folds))
         if refit:
             spent += max(work.before + work.after for work in works) * n_rows / rows
-        return Plan(folds, epochs, wanted, MARGIN * spent + start, tuple(works))
+        epochs, wanted = (epochs_for(first_of(one), rows) for one in (cut[0], groups[0][0]))
+        return Plan(folds, epochs, wanted, MARGIN * spent + start, share, tuple(works))
 
     choices = FOLDS if n_folds is None else (n_folds,)
     whole = [plan(folds, 1.0) for folds in choices]

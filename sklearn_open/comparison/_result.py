@@ -11,7 +11,7 @@ from scipy.stats import rankdata
 from sklearn_open.comparison._candidates import Candidate
 from sklearn_open.comparison._folds import Fold
 from sklearn_open.comparison._measures import MEASURES, FoldMeasures
-from sklearn_open.comparison._sentences import sentences, table
+from sklearn_open.comparison._sentences import note, sentences, table
 from sklearn_open.comparison._statistics import (
     PairedDifference,
     corrected_standard_error,
@@ -84,6 +84,8 @@ class MethodComparison:
         the method "erm"; without it the second is empty.
     copies_ : dict of str to int
         Images that were tested while an "exact", or a "near", copy was trained on.
+    copy_pairs_ : ndarray of shape (n_pairs, 2)
+        Rows of these, each with a copy.
     plan_ : Plan
         How many folds and epochs it was, and how long it was expected to take.
     """
@@ -116,13 +118,22 @@ class MethodComparison:
         self.n_epochs_ = np.array([[one.n_epochs for one in row] for row in measures])
         self.test_share_ = float(np.mean([len(test) / len(train) for train, test in folds]))
         self.n_folds_ = len(folds)
+        self._notes = [
+            (name, note)
+            for name, row in zip(self.methods_, measures, strict=True)
+            for one in row
+            for note in one.notes
+        ]
         self._choose()
         self.copies_: dict[str, int] = {"exact": 0, "near": 0}
+        self.copy_pairs_ = np.empty((0, 2), dtype=np.int64)
         self.plan_: Any = None
 
     def _choose(self) -> None:
         means = self.scores_.mean(axis=1)
-        self.best_index_ = int(np.nanargmax(means)) if not np.isnan(means).all() else 0
+        if np.isnan(means).all():
+            raise ValueError(f"No method has a score on every fold. {self._first_failure()}")
+        self.best_index_ = int(np.nanargmax(means))
         self.best_method_ = self.methods_[self.best_index_]
         self.best_score_ = float(means[self.best_index_])
         self.best_params_ = self.params_[self.best_index_]
@@ -131,6 +142,9 @@ class MethodComparison:
         self.differences_to_plain_ = (
             {} if plain is None else self._differences(plain, from_all=True)
         )
+
+    def _first_failure(self) -> str:
+        return next((f"{name}: {note}" for name, note in self._notes), "")
 
     def _differences(self, one: int, *, from_all: bool) -> dict[str, PairedDifference]:
         """Return differences of one method and all others: theirs minus its, or the reverse."""
@@ -257,13 +271,13 @@ class MethodComparison:
                 {"method": name, **{n: _plain(np.asarray(v)) for n, v in row.items()}}
                 for name, row in zip(self.ranked(), self.rows(), strict=True)
             ],
-            "sentences": sentences(self),
+            "sentences": [*sentences(self), *filter(None, [note(self)])],
             "copies": self.copies_,
             "plan": None if self.plan_ is None else self.plan_.to_dict(),
         }
 
     def __str__(self) -> str:
-        return "\n".join([table(self), "", *sentences(self)])
+        return "\n".join(filter(None, [table(self) + "\n", *sentences(self), note(self)]))
 
     def __repr__(self) -> str:
         return (

@@ -6,8 +6,11 @@ from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
+from scipy import stats
 
-__all__ = ["cells_of", "in_percent", "sentences", "table", "words_for"]
+from sklearn_open.comparison._statistics import paired_difference
+
+__all__ = ["cells_of", "in_percent", "note", "sentences", "table", "words_for"]
 
 LEVEL = 0.05
 # What tables call the numbers of `MethodComparison.to_frame`. All but ranking are in percent.
@@ -23,17 +26,29 @@ HEADINGS = {
 }
 SIGNED = ("to_best", "to_plain")
 OF_SCORE = ("score", *SIGNED)  # in the units of the score
-NOT_SHOWN = ("standard_error", "to_best_p", "to_plain_p", "accuracy")
+# They stand beside what they are of, or are left out.
+NOT_SHOWN = {
+    *("standard_error", "to_best_se", "to_plain_se", "to_best_p", "to_plain_p", "accuracy")
+}
 WORDS = {
     "balanced_accuracy": "balanced accuracy",
     "accuracy": "accuracy",
     "f1_macro": "macro F1",
 }
+OF_SCORING = {"balanced_accuracy": "balanced_accuracy", "f1_macro": "macro_f1"}  # the same number
 
 
 def words_for(scoring: Any) -> str:
     """Return what a score is called in a sentence."""
-    return WORDS.get(scoring, scoring) if isinstance(scoring, str) else "the score"
+    return WORDS.get(scoring, scoring) if isinstance(scoring, str) else "score"
+
+
+def in_percent(scoring: Any) -> bool:
+    """Whether a score is a share of 1; others are shown as they are."""
+    return scoring in WORDS or (isinstance(scoring, str) and scoring.startswith("recall"))
+
+
+# --- the table ---
 
 
 def table(result: Any) -> str:
@@ -50,17 +65,22 @@ def table(result: Any) -> str:
 def cells_of(result: Any) -> tuple[list[str], list[list[str]]]:
     """Return headings and rows of the table, as text."""
     rows = result.rows()
-    columns = [name for name in rows[0] if name not in NOT_SHOWN and not name.endswith("_se")]
-    if isinstance(result.scoring, str) and result.scoring in columns:
-        columns.remove(result.scoring)  # it is the score
+    hidden = NOT_SHOWN | {OF_SCORING.get(result.scoring if _is_name(result.scoring) else "", "")}
+    if len(result.methods_) == 1:
+        hidden |= {"to_best"}
     if not result.differences_to_plain_:
-        columns.remove("to_plain")
+        hidden |= {"to_plain"}
+    columns = [name for name in rows[0] if name not in hidden]
     heads = ["method", *(_heading(name, result.scoring) for name in columns)]
     cells = [
         [method, *(_cell(name, row, result.scoring) for name in columns)]
         for method, row in zip(result.ranked(), rows, strict=True)
     ]
     return heads, cells
+
+
+def _is_name(scoring: Any) -> bool:
+    return isinstance(scoring, str)
 
 
 def _heading(name: str, scoring: Any) -> str:
@@ -79,41 +99,52 @@ def _cell(name: str, row: dict[str, float], scoring: Any) -> str:
     if name == "ranking":
         return f"{value:.3f}"
     scale = 100 if in_percent(scoring) or name not in OF_SCORE else 1
-    digits = 1 if scale == 100 else 3
-    text = f"{scale * value:{'+' if name in SIGNED else ''}.{digits}f}"
     error = row.get("standard_error" if name == "score" else f"{name}_se", np.nan)
+    return _number(value, error, scale, sign=name in SIGNED)
+
+
+def _number(value: float, error: float, scale: int, *, sign: bool = False) -> str:
+    digits = 1 if scale == 100 else 3
+    rounded = round(scale * value, digits) + 0.0  # minus zero is zero
+    text = f"{rounded:{'+' if sign else ''}.{digits}f}"
     return text if np.isnan(error) else f"{text} ± {scale * error:.{digits}f}"
 
 
-def in_percent(scoring: Any) -> bool:
-    """Whether a score is a share of 1; others are shown as they are."""
-    return scoring in WORDS or (isinstance(scoring, str) and scoring.startswith("recall"))
+# --- sentences ---
 
 
 def sentences(result: Any) -> list[str]:
     """Return what can be said of a `MethodComparison`, and what cannot."""
-    said = [_of_the_best(result), *_of_the_others(result), *_of_plain(result)]
-    said += _of_prices(result)
+    said = [_of_the_best(result), *_of_chance(result), *_of_the_others(result)]
+    said += [*_of_plain(result), *_of_noise(result), *_of_prices(result)]
     if any(result.copies_.values()):
         exact, near = result.copies_["exact"], result.copies_["near"]
         said.append(
             f"{exact + near} images were tested while a copy of them was trained on ({exact} "
             f"exact, {near} near): all scores are better than they will be on new images."
         )
-    if result.n_folds_ > 1 and len(result.methods_) > 1:
-        said.append(
-            "(±: standard error of the mean over folds, paired for differences, by the corrected "
-            "resampled t-test of Nadeau and Bengio, 2003; p-values by Holm, 1979, for "
-            f"{len(result.methods_) - 1} comparisons. The best of several is a little flattered: "
-            "the same folds chose it.)"
-        )
     return said
 
 
+def note(result: Any) -> str:
+    """Return how differences were tested; nothing, where there are none."""
+    n_others = len(result.methods_) - 1
+    if result.n_folds_ == 1 or not n_others:
+        return ""
+    comparisons = f"{n_others} comparisons" if n_others > 1 else "1 comparison"
+    return (
+        "(±: standard error of the mean over folds, paired for differences, by the corrected "
+        "resampled t-test of Nadeau and Bengio, 2003; p-values by Holm, 1979, for "
+        f"{comparisons}. The best of several is a little flattered: the same folds chose it.)"
+    )
+
+
 def _amount(result: Any, value: float, error: float = np.nan, *, sign: bool = False) -> str:
-    scale, digits = (100, 1) if in_percent(result.scoring) else (1, 3)
-    text = f"{scale * value:{'+' if sign else ''}.{digits}f}"
-    return text if np.isnan(error) else f"{text} ± {scale * error:.{digits}f}"
+    return _number(value, error, 100 if in_percent(result.scoring) else 1, sign=sign)
+
+
+def _scored(result: Any, method: str) -> bool:
+    return not np.isnan(result.scores_[result.methods_.index(method)]).any()
 
 
 def _of_the_best(result: Any) -> str:
@@ -123,18 +154,37 @@ def _of_the_best(result: Any) -> str:
     return f"{result.best_method_} has the best {words_for(result.scoring)}: {mean} ({folds})."
 
 
+def _of_chance(result: Any) -> list[str]:
+    """Say if not even the best method is clearly above guessing."""
+    error = float(result.standard_errors_[result.best_index_])
+    if result.scoring != "balanced_accuracy" or np.isnan(error):
+        return []
+    guessing = 1 / len(result.classes_)
+    least = result.best_score_ - float(stats.t.ppf(0.975, result.n_folds_ - 1)) * error
+    if least > guessing:
+        return []
+    return [
+        f"That is not clearly above guessing ({100 * guessing:.1f}): with so few images nothing "
+        "was learnt that shows, or labels do not go with the images."
+    ]
+
+
 def _of_the_others(result: Any) -> list[str]:
     """Say which methods the best is above, and from which it cannot be told apart."""
+    lost = [name for name in result.methods_ if not _scored(result, name)]
+    said = [f"{_and(lost)} failed on some folds, and cannot be compared."] if lost else []
     if result.n_folds_ == 1:
-        return ["One fold does not say how much of a difference is chance: nothing can be told."]
+        return [
+            *said,
+            "One fold does not say how much of a difference is chance: nothing can be told.",
+        ]
     clear, unclear = [], []
     for method, found in result.differences_to_best_.items():
         if found.p_value < LEVEL:
             amount = _amount(result, found.mean, found.standard_error)
             clear.append(f"{method} by {amount} (p = {_p(found.p_value)})")
-        else:
+        elif method not in lost:
             unclear.append(method)
-    said = []
     if clear:
         said.append(f"It is above {_and(clear)}.")
     if unclear:
@@ -146,46 +196,61 @@ def _of_the_others(result: Any) -> list[str]:
 
 
 def _of_plain(result: Any) -> list[str]:
-    """Say how the best, and whatever else differs, stands to plain training."""
-    said = []
-    above = {True: "above", False: "below"}
-    if result.n_folds_ == 1:
-        return []
+    """Say which other methods than the best differ from plain training; if that is not the best."""
+    said: list[str] = []
+    if result.n_folds_ == 1 or result.best_method_ == "erm":
+        return said
     for method, found in result.differences_to_plain_.items():
         if found.p_value < LEVEL and method != result.best_method_:
             amount = _amount(result, abs(found.mean), found.standard_error)
-            said.append(f"{method} is {above[found.mean > 0]} plain training (erm) by {amount}.")
-    if result.differences_to_plain_ and result.best_method_ != "erm":
-        found = result.differences_to_plain_[result.best_method_]
-        if found.p_value >= LEVEL:
-            amount = _amount(result, found.mean, found.standard_error, sign=True)
-            said.append(
-                f"Against plain training (erm) its difference is {amount} (p = "
-                f"{_p(found.p_value)}): that may be chance."
-            )
+            place = "above" if found.mean > 0 else "below"
+            said.append(f"{method} is {place} plain training (erm) by {amount}.")
+    found = result.differences_to_best_.get("erm")
+    if found is not None and not found.p_value < LEVEL and not np.isnan(found.mean):
+        amount = _amount(result, found.mean, found.standard_error, sign=True)
+        said.append(f"Its difference to plain training (erm), {amount}, may be chance.")
     return said
+
+
+def _of_noise(result: Any) -> list[str]:
+    """Say what pure noise does: the same over-sampling with and without."""
+    if not {"open", "drs"} <= set(result.methods_) or result.n_folds_ == 1:
+        return []
+    noisy, plain = (result.scores_[result.methods_.index(name)] for name in ("open", "drs"))
+    found = paired_difference(noisy, plain, result.test_share_)
+    if np.isnan(found.mean):
+        return []
+    amount = _amount(result, found.mean, found.standard_error, sign=True)
+    chance = "" if found.p_value < LEVEL else ", which may be chance"
+    return [f"Noise in place of duplicates (open against drs): {amount}{chance}."]
 
 
 def _of_prices(result: Any) -> list[str]:
     """Say what the best method costs in false alarms, and what other measures prefer."""
     said = []
     best = result.best_index_
-    alarms = np.nanmean(result.measures_["false_alarms"], axis=1)
-    if "erm" in result.methods_ and result.best_method_ != "erm" and not np.isnan(alarms).any():
+    alarms = [_mean(row) for row in result.measures_["false_alarms"]]
+    if "erm" in result.methods_ and result.best_method_ != "erm":
         largest = result.class_names_[int(result.class_count_.argmax())]
         plain = alarms[result.methods_.index("erm")]
         said.append(
             f"False alarms: {result.best_method_} calls {100 * alarms[best]:.1f} % of the images "
             f"of {largest} another class, plain training {100 * plain:.1f} %."
         )
-    macro_f1 = result.measures_["macro_f1"].mean(axis=1)
-    first = int(macro_f1.argmax())
-    if first != best and result.scoring != "f1_macro":
+    macro_f1 = np.array([_mean(row) for row in result.measures_["macro_f1"]])
+    first = int(np.nanargmax(macro_f1)) if not np.isnan(macro_f1).all() else best
+    is_more = round(100 * macro_f1[first], 1) > round(100 * macro_f1[best], 1)
+    if is_more and result.scoring != "f1_macro":
         said.append(
             f"By macro F1, which false alarms count against, {result.methods_[first]} is first "
             f"({100 * macro_f1[first]:.1f}; {result.best_method_} {100 * macro_f1[best]:.1f})."
         )
     return said
+
+
+def _mean(values: np.ndarray) -> float:
+    known = values[~np.isnan(values)]
+    return float(known.mean()) if len(known) else np.nan
 
 
 def _p(value: float) -> str:

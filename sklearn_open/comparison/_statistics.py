@@ -22,9 +22,10 @@ class PairedDifference:
     standard_error : float
         Corrected for the rows that folds train on in common; nan of a single fold.
     p_value : float
-        Two-sided, of the corrected resampled t-test; nan of a single fold.
+        Two-sided, of the corrected resampled t-test; nan of a single fold, and of differences that
+        are the same on all folds (but 1 of none), which do not say how much is chance.
     interval : tuple of float
-        Of 95 % confidence; nan of a single fold.
+        Of 95 % confidence; nan where `p_value` is.
     """
 
     mean: float
@@ -77,10 +78,10 @@ def paired_difference(first: Any, second: Any, test_share: float = 0.0) -> Paire
         )
     differences = first - second
     mean, error = float(differences.mean()), corrected_standard_error(differences, test_share)
-    if np.isnan(error):
+    if error == 0 and np.allclose(first, second, rtol=0, atol=1e-12):
+        return PairedDifference(0.0, error, 1.0, (0.0, 0.0))
+    if np.isnan(error) or error == 0:  # as few test images easily have it: it is no certainty
         return PairedDifference(mean, error, np.nan, (np.nan, np.nan))
-    if error == 0:  # the same on every fold
-        return PairedDifference(mean, error, 1.0 if mean == 0 else 0.0, (mean, mean))
     freedom = len(differences) - 1
     half = float(stats.t.ppf(0.975, freedom)) * error
     p_value = 2 * float(stats.t.sf(abs(mean) / error, freedom))

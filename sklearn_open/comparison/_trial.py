@@ -68,7 +68,13 @@ class Trials:
             rows = [part.tolist() for part in self.folds[fold]]
             return [group[0].key(without_correction=True), corrections, rows]
 
-        found: list[FoldMeasures] = self.keep(what, group[0], lambda: self._measured(group, fold))
+        try:
+            found: list[FoldMeasures] = self.keep(
+                what, group[0], lambda: self._measured(group, fold)
+            )
+        except Exception as error:  # the others go on; nothing of it is kept
+            note = f"no score on some folds: {type(error).__name__}: {error}"
+            return [FoldMeasures.failed(len(self.classes), note) for _ in group]
         return found
 
     def keep(self, what: Callable[[], Any], candidate: Candidate, make: Callable[[], Any]) -> Any:

@@ -33,6 +33,7 @@ def test_weights_make_a_network_to_tune(tmp_path):
     settings = settings_of(given(*options, "--lr", "0.1", "--backbone-lr", "0.002"))
     clf = OPeNClassifier.from_recipe(RECIPE, **settings)
     assert clf.module == "resnet18"
+    assert clf.normalize[0] == (0.485, 0.456, 0.406)
     assert "0.002" in str(clf.get_params(deep=False))
 
 
@@ -44,6 +45,7 @@ def test_weights_make_a_network_to_tune(tmp_path):
         (["--module", "resnet18", "--backbone-lr", "0.1"], "pass --module and --weights"),
         (["--module", "resnet81"], "resnet81"),
         (["--augment", "flip"], "flip"),
+        (["--device", "foo"], "--device foo: torch says"),
     ],
 )
 def test_what_does_not_go_together_is_refused(options, sentence):

@@ -1,9 +1,12 @@
 """``predict``: a line for each image."""
 
 import csv
+import os
+import shutil
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from sklearn_open import OPeNClassifier
 from sklearn_open._command import predict as module
@@ -58,9 +61,9 @@ def test_an_image_that_cannot_be_read_has_a_line_without_a_label(model, command,
     (tmp_path / "new" / "1.png").write_bytes(b"no image")
     (tmp_path / "new" / ".hidden.png").write_bytes(b"")
     (tmp_path / "new" / "notes.txt").write_text("")
-    status, out, err = command("predict", model, tmp_path / "new", "--csv", tmp_path / "out.csv")
-    assert status == 0
-    assert "0 of 1 images have a label" in out
+    status, _, err = command("predict", model, tmp_path / "new", "--csv", tmp_path / "out.csv")
+    assert status == 1
+    assert "No image could be read" in err
     assert "Note:" in err
     (row,) = rows_of(tmp_path / "out.csv")
     assert row["label"] == row["p_good"] == ""
@@ -80,3 +83,36 @@ def test_what_cannot_be_predicted_with_is_told(fitted, model, folder, command, t
         status, _, err = command("predict", *argv)
         assert status == 1, argv
         assert sentence in err
+
+
+def test_masks_beside_photographs_have_no_label(model, folder, command, tmp_path):
+    photographs = tmp_path / "new" / "Imgs"
+    photographs.mkdir(parents=True)
+    for i, file in enumerate(sorted((folder / "hole").iterdir())[:3]):
+        picture = Image.open(file)
+        picture.save(photographs / f"{i}.jpg")
+        Image.new("L", picture.size).save(photographs / f"{i}.png")
+    status, out, err = command("predict", model, tmp_path / "new")
+    assert status == 0
+    assert len(out.splitlines()) == 4
+    assert ".png," not in out
+    assert "3 files of" in err
+    assert "seem to be masks" in err
+    _, out, err = command("predict", model, tmp_path / "new", "--pattern", "*/*.png")
+    assert len(out.splitlines()) == 4
+    assert ".jpg," not in out
+    assert err == ""
+
+
+def test_names_of_any_bytes_and_a_folder_that_is_not_there(model, folder, command, tmp_path):
+    name = os.fsdecode(b"bad\xff.png")
+    new = tmp_path / "new"
+    new.mkdir()
+    shutil.copy(folder / "hole" / "exp0_num_h0.png", new / name)
+    status, _, err = command("predict", model, new, "--csv", tmp_path / "out.csv")
+    assert status == 0, err
+    assert b"bad\xff.png" in (tmp_path / "out.csv").read_bytes()
+    assert command("predict", model, new)[0] == 0
+    status, _, err = command("predict", model, new, "--csv", tmp_path / "none" / "out.csv")
+    assert status == 1
+    assert "there is no folder" in err

@@ -43,7 +43,7 @@ def test_commands_stand_beside_the_demonstration(monkeypatch, capsys):
     assert main_module.main(["compare", "photos"]) == 2
     assert main_module.main(["divine"]) == 2
     assert "There is no command 'divine'" in capsys.readouterr().err
-    assert main_module.main(["--help"]) == 0
+    assert main_module.main(["--help"]) == 0  # of all commands
     assert "compare" in capsys.readouterr().out
 
 

@@ -251,16 +251,16 @@ def test_two_stages_and_teachers_are_compared(images):
 
 
 def test_time_is_planned(images, capsys, tmp_path, monkeypatch):
-    monkeypatch.setattr("sklearn_open.comparison._job.measure_pace", lambda *_: Pace(1e-4, 1e-4))
+    monkeypatch.setattr("sklearn_open.comparison._job.measure_pace", lambda *_: Pace(4e-4, 4e-4))
     args = {"methods": ["erm", "drs"], "memory": tmp_path, "verbose": 1}
     ample = compare_methods(net(), *images, minutes=30, **args)
     assert (ample.plan_.n_folds, ample.plan_.max_epochs) == (5, 4)
     assert "5 folds, 4 epochs: about" in capsys.readouterr().out
-    tight = compare_methods(net(max_epochs=1000), *images, minutes=0.05, **args)
+    tight = compare_methods(net(max_epochs=1000, batch_size=8), *images, minutes=0.05, **args)
     assert tight.plan_.n_folds == 3
-    assert tight.plan_.max_epochs == 104
+    assert tight.plan_.max_epochs == 26
     assert tight.best_estimator_.max_epochs == tight.plan_.max_epochs
-    again = compare_methods(net(max_epochs=1000), *images, minutes=0.05, **args)
+    again = compare_methods(net(max_epochs=1000, batch_size=8), *images, minutes=0.05, **args)
     assert str(again) == str(tight)  # the plan is kept, too
 
 
@@ -272,6 +272,7 @@ def test_bad_arguments_are_refused_before_training(images, monkeypatch):
         ({"methods": ["opem"]}, "Is it 'open'"),
         ({"scoring": "no_score"}, "no_score"),
         ({"groups": [1, 2]}, "2 groups and 60 rows"),
+        ({"groups": [None] * 60}, "60 rows have no group"),
         ({"cv": 1}, "cv=1"),
     ):
         with pytest.raises(ValueError, match=word):
@@ -288,6 +289,48 @@ def test_a_method_that_the_network_does_not_suit_is_named_before_the_others_trai
     with pytest.raises(ValueError, match="method 'ldam_drw' cannot be trained here"):
         compare_methods(estimator, X, images[1], methods=["ldam_drw", "erm"], cv=2)
     assert type(estimator).epochs_run == 0
+
+
+class Fails(Callback):
+    def on_epoch_end(self, net, **kwargs):
+        raise ArithmeticError("too wild")
+
+
+def test_a_fold_that_fails_leaves_the_others(counted, images, tmp_path):
+    wild = ("wild", {"callbacks": [Fails()], "resampler": None})
+    args = {"cv": 2, "memory": tmp_path, "refit": False}
+    with pytest.warns(UserWarning, match="wild: no score on some folds: ArithmeticError: too wild"):
+        found = compare_methods(net(), *images, methods=["erm", wild], **args)
+    assert np.isnan(found.scores_[1]).all()
+    assert found.best_method_ == "erm"
+    assert "wild failed on some folds" in str(found)
+    assert found.ranked() == ["erm", "wild"]
+    assert np.isnan(found.cv_results_["mean_test_macro_f1"][1])
+
+
+def test_scores_that_do_not_go_with_the_labels_are_found_first(images, counted):
+    estimator = counted(**net().get_params(deep=False))
+    for scoring, error, word in (
+        ("roc_auc", ValueError, "roc_auc_ovr"),
+        ("f1", ValueError, "f1_macro"),
+        (["accuracy", "f1_macro"], TypeError, "pass one name"),
+        ({"a": "accuracy"}, TypeError, "pass one name"),
+    ):
+        with pytest.raises(error, match=word):
+            compare_methods(estimator, *images, methods=["erm"], cv=2, scoring=scoring)
+    assert type(estimator).epochs_run <= 6  # a few steps, to try the score
+
+
+def test_without_a_seed_what_is_kept_is_found_again(images, tmp_path):
+    args = {"methods": ["erm"], "cv": 2, "refit": False, "memory": tmp_path}
+    first = compare_methods(net(random_state=None), *images, **args)
+    again = compare_methods(net(random_state=None), *images, **args)
+    assert str(first) == str(again)
+
+
+def test_slips_of_the_pen_are_told_of(images):
+    with pytest.warns(UserWarning, match="If 'open' is meant"):
+        compare_methods(net(), *images, methods=[("opne", {"delta": 0.5})], cv=2, refit=False)
 
 
 def test_scores_of_ones_own(images):

@@ -78,22 +78,46 @@ def test_tables_and_very_many_rows_are_compared_exactly(patches):
 
 def test_copies_across_the_split_are_told_of(patches):
     images = np.concatenate([patches[:10], patches[[2]], saved_anew(patches[5])[None]])
-    rows = np.arange(12)
+    rows, y = np.arange(12), np.zeros(12)
     together = [(rows[:6], rows[6:10]), (np.array([2, 10, 5, 11]), rows[6:9])]
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        assert tell_of_copies(images, together, None) == {"exact": 0, "near": 0}
+        counts, pairs = tell_of_copies(images, y, together, None)
+    assert counts == {"exact": 0, "near": 0}
+    assert pairs.shape == (0, 2)
     with pytest.warns(
         UserWarning, match=r"copies are trained on: 1 while the same is and 1 while nearly"
     ):
-        found = tell_of_copies(images, [(rows[:6], rows[6:])], None)
-    assert found == {"exact": 1, "near": 1}
+        counts, pairs = tell_of_copies(images, y, [(rows[:6], rows[6:])], None)
+    assert counts == {"exact": 1, "near": 1}
+    assert pairs.tolist() == [[10, 2], [11, 5]]
     with pytest.warns(UserWarning, match="groups do not hold these together"):
-        tell_of_copies(images, [(rows[:6], rows[6:])], groups=rows)
+        tell_of_copies(images, y, [(rows[:6], rows[6:])], groups=rows)
 
 
 def test_every_copy_counts_where_there_are_several(patches):
     images = np.concatenate([patches[:3], patches[[0, 0]]])
     with pytest.warns(UserWarning, match="2 while the same is"):
-        found = tell_of_copies(images, [(np.array([1, 4]), np.array([0, 2, 3]))], None)
-    assert found["exact"] == 2
+        counts, _ = tell_of_copies(
+            images, np.zeros(5), [(np.array([1, 4]), np.array([0, 2, 3]))], None
+        )
+    assert counts["exact"] == 2
+
+
+def test_an_image_with_two_labels_is_told_of(patches):
+    images = np.concatenate([patches[:3], patches[[1]]])
+    y = np.array(["good", "good", "good", "crack"])
+    with pytest.warns(
+        UserWarning, match=r"images 1 and 3, good and crack, for one\): one of the two"
+    ):
+        tell_of_copies(images, y, [(np.array([1, 3]), np.array([0, 2]))], None)
+
+
+def test_a_table_that_all_objects_lie_on_makes_no_copies():
+    """Pictures from one camera have their background in common, and nothing else."""
+    rng = np.random.RandomState(0)
+    background = np.kron(rng.randint(0, 200, (8, 8)), np.ones((6, 6)))
+    images = (background + rng.normal(0, 12, (60, 1, 48, 48))).clip(0, 255).astype(np.uint8)
+    assert not len(find_copies(images)[1])
+    images[59] = images[7] + 1
+    assert find_copies(images)[1].tolist() == [[7, 59]]

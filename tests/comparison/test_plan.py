@@ -12,7 +12,7 @@ from sklearn_open.comparison._plan import (
     costs_in_order,
     epochs_for,
     make_plan,
-    with_epochs,
+    with_share,
     work_of,
 )
 
@@ -34,21 +34,21 @@ def planned(groups, seconds=None, n_folds=None, n_jobs=1, refit=False, n_rows=10
 
 def test_epochs_in_common_cost_once():
     groups = groups_of("erm", "logit_adjusted", "drs", "open", "deferred_balanced_softmax")
-    works = [work_of(group[0], PACE, 100, 100) for group in groups]
+    works = [work_of(group[0], PACE, 100) for group in groups]
     assert costs_in_order(works) == pytest.approx([8 + 4, 4, 4, 4])
-    alone = [work_of(group[0], PACE, 100, 100) for group in groups_of("erm", "ldam_drw", "mixup")]
+    alone = [work_of(group[0], PACE, 100) for group in groups_of("erm", "ldam_drw", "mixup")]
     assert costs_in_order(alone) == pytest.approx([12, 12, 12])
 
 
 def test_teachers_and_second_stages_cost_too():
     (m2m,), (crt,) = groups_of("m2m", ("crt", {"final_estimator__max_epochs": 20}))
-    assert work_of(m2m, PACE, 100, 100).after == pytest.approx(4 + 10)
-    assert work_of(crt, PACE, 100, 100).after == pytest.approx(4 + 20 * 100 * 0.0005)
+    assert work_of(m2m, PACE, 100).after == pytest.approx(4 + 10)
+    assert work_of(crt, PACE, 100).after == pytest.approx(4 + 20 * 100 * 0.0005)
 
 
 def test_without_a_limit_it_is_what_was_asked_for():
     plan = planned(groups_of("erm", "drs"), n_folds=4)
-    assert (plan.n_folds, plan.max_epochs, plan.is_cut) == (4, 100, False)
+    assert (plan.n_folds, plan.max_epochs, plan.share) == (4, 100, 1)
     assert plan.seconds == pytest.approx(MARGIN * 4 * 750 * (0.08 + 0.04 + 0.04))
 
 
@@ -78,11 +78,37 @@ def test_too_little_time_is_refused_with_what_is_needed():
 
 
 def test_a_candidate_is_cut_as_a_whole():
-    crt, plain = make_candidates(net(), [("crt", {"final_estimator__max_epochs": 20}), "erm"])
-    cut = with_epochs(crt, 50, 100).estimator
+    own = {"start_epoch": 60, "lr_milestones": (0.5, 80), "warmup_epochs": 10}
+    crt, plain, short = make_candidates(
+        net(**own),
+        [("crt", {"final_estimator__max_epochs": 20}), "erm", ("short", {"max_epochs": 10})],
+    )
+    cut = with_share(crt, 0.5, 100).estimator
     assert (cut.estimator.max_epochs, cut.final_estimator.max_epochs) == (50, 10)
-    assert with_epochs(plain, 50, 100).estimator.max_epochs == 50
+    for one, share in ((cut.estimator, 0.5), (with_share(plain, 0.25, 100).estimator, 0.25)):
+        assert one.max_epochs == 100 * share
+        assert (one.start_epoch, one.warmup_epochs) == (60 * share, round(10 * share))
+        assert one.lr_milestones == (0.5, 80 * share)
+    assert with_share(short, 0.5, 100).estimator.max_epochs == 5
+    assert with_share(plain, 1.0, 100) is plain
     assert plain.estimator.max_epochs == 100
+
+
+def test_second_stages_that_go_by_rows_are_cut_too():
+    (crt,) = make_candidates(net(max_epochs="auto", batch_size="auto"), ["crt"])
+    second = crt.estimator.final_estimator
+    assert second.max_epochs == "auto"
+    cut = with_share(crt, 0.5, 400).estimator
+    assert cut.final_estimator.max_epochs == epochs_for(second, 400) // 2
+    plan = planned([[crt]], seconds=200, n_folds=3, n_rows=600)
+    assert plan.share < 1
+    assert plan.seconds <= 205
+
+
+def test_methods_with_epochs_of_their_own_are_planned_by_them():
+    groups = groups_of("erm", ("long", {"max_epochs": 400}))
+    plan = planned(groups, n_folds=4)
+    assert plan.seconds == pytest.approx(MARGIN * 4 * 750 * (0.12 + 0.48))
 
 
 def test_epochs_that_the_size_of_the_data_decides():

@@ -39,10 +39,17 @@ def test_the_correction_is_that_of_nadeau_and_bengio():
 
 
 def test_equal_scores_differ_by_nothing():
-    found = paired_difference([0.1 + 0.2, 0.5], [0.3, 0.5], 0.5)
-    assert (found.standard_error, found.p_value) == (0, pytest.approx(0, abs=1)) or found.p_value
-    same = paired_difference([0.4, 0.6], [0.4, 0.6])
-    assert (same.mean, same.standard_error, same.p_value) == (0, 0, 1)
+    for second in ([0.4, 0.6], [0.4 + 1e-15, 0.6]):
+        same = paired_difference([0.4, 0.6], second)
+        assert (same.mean, same.standard_error, same.p_value) == (0, 0, 1)
+
+
+def test_the_same_difference_on_all_folds_is_no_certainty():
+    """Of few test images scores are coarse, and two folds often differ by the same."""
+    found = paired_difference([0.8, 0.6], [0.85, 0.65], 0.5)
+    assert found.mean == pytest.approx(-0.05)
+    assert found.standard_error == 0
+    assert np.isnan([found.p_value, *found.interval]).all()
 
 
 def test_one_fold_does_not_know_how_much_is_chance():
