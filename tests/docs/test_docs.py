@@ -291,6 +291,13 @@ def test_the_methods_of_the_readme_are_those_of_the_page():
         assert f"| {name} | 1 | {overall} | {smallest} |" in page, name
 
 
+def test_what_the_readme_says_of_a_comparison_is_in_its_results():
+    results = json.loads((ROOT / "results" / "comparisons" / "cifar10_2000.json").read_text())
+    readme = (ROOT / "README.md").read_text()
+    for sentence in results["sentences"][:5]:
+        assert f"{sentence}\n" in readme
+
+
 def test_every_method_and_loss_is_on_the_page_of_methods():
     page = (ROOT / "docs" / "methods.md").read_text()
     for name in list_methods():
