@@ -94,7 +94,7 @@ def _of_compare(parser: Any) -> None:
         help=r"regular expression with a group in parentheses, as 'num_(\d+)': images whose names "
         "have it in common show one object, and are never trained on and tested at once",
     )
-    parser.add_argument("--folds", type=_at_least(2), help="how many (default: 3 to 5)")
+    parser.add_argument("--folds", type=_at_least(2), help="how many (default: 5, or 3)")
     parser.add_argument(
         "--scoring",
         default="balanced_accuracy",

@@ -81,8 +81,8 @@ def compare_methods(
         "deferred_balanced_softmax", and OPeN corrected by half of the prior.
     cv : int, splitter, iterable or None, default=None
         Folds, as for scikit-learn's searches. A number of folds are stratified, shuffled, and with
-        `groups` keep these together. None is 5, or, with `minutes`, as many of 3 to 5 as there is
-        time for.
+        `groups` keep these together. None is 5, or, with `minutes`, or 3 where there is no time
+        for so many.
     groups : array-like of shape (n,) or None, default=None
         Rows of one group (pictures of one object, of one patient) are never trained on and tested
         at once.

@@ -50,7 +50,8 @@ class Job:
 
         def made() -> Plan:
             data = (trials.X, trials.y, self.seed, trials.scoring)
-            paces = [measure_pace(group[0], *data) for group in self.groups]
+            precise = minutes is not None
+            paces = [measure_pace(group[0], *data, precise=precise) for group in self.groups]
             seconds = None if minutes is None else 60 * minutes
             n_rows = len(trials.y)
             return make_plan(self.groups, paces, n_rows, seconds, n_folds, self.n_jobs, refit)

@@ -18,7 +18,8 @@ from sklearn_open.comparison._trial import fitted, nets_of
 
 __all__ = ["Pace", "batch_rows", "measure_pace"]
 
-N_BATCHES = 2  # in an epoch
+N_BATCHES = 2  # in an epoch; more, if these take no time
+MORE, ENOUGH = 8, 0.25  # times as many; seconds that can be measured
 SETTINGS = {
     **{"max_epochs": 3, "start_epoch": 2, "warmup_epochs": 0, "lr_milestones": ()},
     **{"callbacks": None, "train_split": None, "averaging": None},
@@ -46,7 +47,13 @@ class Pace:
 
 
 def measure_pace(
-    candidate: Candidate, X: Any, y: np.ndarray, seed: int, scoring: Any = "accuracy"
+    candidate: Candidate,
+    X: Any,
+    y: np.ndarray,
+    seed: int,
+    scoring: Any = "accuracy",
+    *,
+    precise: bool = False,
 ) -> Pace:
     """Train a method for three short epochs.
 
@@ -61,17 +68,29 @@ def measure_pace(
         Chooses them.
     scoring : str or callable, default="accuracy"
         What is tried on the result.
+    precise : bool, default=False
+        Whether epochs that are too fast to measure are made longer.
 
     Raises
     ------
     ValueError
         For a method that cannot be trained, with its name; for scores that cannot be had.
     """
+    pace, seconds = _measured(candidate, X, y, seed, scoring, N_BATCHES)
+    if precise and seconds < ENOUGH:
+        pace, _ = _measured(candidate, X, y, seed, scoring, MORE * N_BATCHES)
+    return pace
+
+
+def _measured(
+    candidate: Candidate, X: Any, y: np.ndarray, seed: int, scoring: Any, n_batches: int
+) -> tuple[Pace, float]:
+    """Return the pace, and the seconds of an epoch that it was measured by."""
     estimator = clone(candidate.estimator)
     last = last_step_of(estimator)
     two_stages = not isinstance(last, OPeNClassifier)
     size = batch_rows((last.estimator if two_stages else last).batch_size, len(y))
-    rows = _some_rows(y, N_BATCHES * size, seed)
+    rows = _some_rows(y, n_batches * size, seed)
     prefix = "estimator__" if two_stages else ""
     settings = {**SETTINGS, "batch_size": size}
     last.set_params(**{f"{prefix}{name}": value for name, value in settings.items()})
@@ -88,7 +107,8 @@ def measure_pace(
     _check_scores(result, some_rows(X, rows), y[rows], scoring)
     nets = nets_of(result)
     seconds = [[float(epoch["dur"]) / len(rows) for epoch in one.history] for one in nets]
-    return Pace(seconds[0][1], seconds[0][2], seconds[1][-1] if len(nets) > 1 else 0.0)
+    second = seconds[1][-1] if len(nets) > 1 else 0.0
+    return Pace(seconds[0][1], seconds[0][2], second), seconds[0][1] * len(rows)
 
 
 def _check_scores(estimator: Any, X: Any, y: np.ndarray, scoring: Any) -> None:

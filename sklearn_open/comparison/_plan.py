@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -30,7 +31,7 @@ __all__ = [
     "work_of",
 ]
 
-FOLDS = (5, 4, 3)  # of these as many as the time is enough for
+FOLDS = (5, 3)  # of these as many as the time is enough for
 LEAST_STEPS = 100  # of a training; fewer tell nothing
 MARGIN = 1.2  # of the time: predictions, reading, what a few steps cannot show
 START = 10.0  # seconds until processes work
@@ -244,9 +245,19 @@ def make_plan(
         if one.seconds <= seconds:
             return one
     fewest = whole[-1]
-    cut = plan(fewest.n_folds, max(0.0, seconds - start) / (fewest.seconds - start))
+    cut = plan(fewest.n_folds, _step_below(max(0.0, seconds - start) / (fewest.seconds - start)))
     _check_enough(cut, first_of(groups[0][0]), n_rows, seconds)
     return cut
+
+
+def _step_below(share: float) -> float:
+    """Return the largest of 1, 0.71, 0.5, 0.35, ... that is no larger.
+
+    In so coarse steps the same command mostly plans the same, though no two measurements are equal.
+    """
+    if share <= 0:
+        return 0.0
+    return min(1.0, 2.0 ** (math.floor(2 * math.log2(share) + 1e-9) / 2))
 
 
 def _check_enough(plan: Plan, net: Any, n_rows: int, seconds: float) -> None:

@@ -189,10 +189,18 @@ def _of_the_others(result: Any) -> list[str]:
         said.append(f"It is above {_and(clear)}.")
     if unclear:
         said.append(f"From {_and(unclear)} it cannot be told apart by these folds.")
-        free = [name for name in ("erm", "logit_adjusted") if name in unclear]
+        free = [
+            name for name in ("erm", "logit_adjusted") if name in unclear and _is_near(result, name)
+        ]
         if free and result.best_method_ not in ("erm", "logit_adjusted"):
             said.append(f"Of these, {free[0]} is the simplest.")
     return said
+
+
+def _is_near(result: Any, method: str) -> bool:
+    """Whether a method is within one standard error of the best: a saving, not a loss unproven."""
+    found = result.differences_to_best_[method]
+    return bool(found.mean <= found.standard_error)
 
 
 def _of_plain(result: Any) -> list[str]:

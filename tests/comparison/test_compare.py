@@ -251,14 +251,16 @@ def test_two_stages_and_teachers_are_compared(images):
 
 
 def test_time_is_planned(images, capsys, tmp_path, monkeypatch):
-    monkeypatch.setattr("sklearn_open.comparison._job.measure_pace", lambda *_: Pace(4e-4, 4e-4))
+    monkeypatch.setattr(
+        "sklearn_open.comparison._job.measure_pace", lambda *_, **__: Pace(4e-4, 4e-4)
+    )
     args = {"methods": ["erm", "drs"], "memory": tmp_path, "verbose": 1}
     ample = compare_methods(net(), *images, minutes=30, **args)
     assert (ample.plan_.n_folds, ample.plan_.max_epochs) == (5, 4)
     assert "5 folds, 4 epochs: about" in capsys.readouterr().out
     tight = compare_methods(net(max_epochs=1000, batch_size=8), *images, minutes=0.05, **args)
     assert tight.plan_.n_folds == 3
-    assert tight.plan_.max_epochs == 26
+    assert tight.plan_.max_epochs == 22
     assert tight.best_estimator_.max_epochs == tight.plan_.max_epochs
     again = compare_methods(net(max_epochs=1000, batch_size=8), *images, minutes=0.05, **args)
     assert str(again) == str(tight)  # the plan is kept, too

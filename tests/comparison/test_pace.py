@@ -21,6 +21,7 @@ def test_every_kind_of_epoch_is_timed(images, counted):
     assert min(pace.before, pace.after) > 0
     assert pace.second == 0
     assert one.estimator.max_epochs == 50  # not changed
+    assert measure_pace(one, *images, seed=0, precise=True).before > 0
     assert measure_pace(candidate("crt"), *images, seed=0).second > 0
     assert measure_pace(candidate(batch_size=-1), *images, seed=0).before > 0
     assert measure_pace(candidate(batch_size="auto"), *images, seed=0).before > 0
