@@ -84,8 +84,8 @@ def _of_compare(parser: Any) -> None:
     parser.add_argument(
         "--minutes",
         type=_positive,
-        help="how long it may take, about: folds and epochs are planned to fit (default: 1 for "
-        "every 150 images, but 2 at least and 20 at most)",
+        help="how long it may take, about: folds and epochs are planned to fit (default: 2 to "
+        "20, by the number of pixels of all images)",
     )
     parser.add_argument(
         "--groups-by",

@@ -23,6 +23,7 @@ from sklearn_open.comparison._candidates import last_step_of
 
 __all__ = ["compare"]
 
+PIXELS_A_MINUTE = 300_000
 KEPT = "kept"  # folder in --out: what is done, if it is stopped
 
 
@@ -50,7 +51,7 @@ def compare(args: argparse.Namespace, command: str) -> None:
         cv=args.folds,
         groups=images.groups,
         scoring=args.scoring,
-        minutes=args.minutes or _minutes(len(images.y)),
+        minutes=args.minutes or _minutes(images),
         memory=out / KEPT,
         n_jobs=args.jobs or (1 if on_gpu else joblib.cpu_count()),
         random_state=args.seed,
@@ -68,9 +69,10 @@ def compare(args: argparse.Namespace, command: str) -> None:
     _say_what_is_next(found, out)
 
 
-def _minutes(n_images: int) -> float:
+def _minutes(images: Images) -> float:
     """Return the time that a comparison gets if nobody says how much."""
-    return min(20.0, max(2.0, n_images / 150))
+    height, width = images.shape
+    return min(20.0, max(2.0, len(images.y) * height * width / PIXELS_A_MINUTE))
 
 
 def _made(folder: Path) -> Path:

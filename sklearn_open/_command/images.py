@@ -51,9 +51,15 @@ class Images:
         order = np.argsort(-counts, kind="stable")
         return {str(names[i]): int(counts[i]) for i in order}
 
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Height and width of an image, in pixels."""
+        height, width = self.reader.size or np.shape(self.X[0])[:2]
+        return int(height), int(width)
+
     def __str__(self) -> str:
         counts = ", ".join(f"{name} {count:,}" for name, count in self.counts.items())
-        height, width = self.reader.size or np.shape(self.X[0])[:2]
+        height, width = self.shape
         kind = "grey" if self.reader.mode == "L" else "colour"
         text = f"{len(self.y):,} {kind} images at {height} x {width} pixels: {counts}"
         if self.groups is not None:

@@ -1,6 +1,7 @@
 """``compare`` from a folder to its three files."""
 
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -91,5 +92,9 @@ def test_two_stages_become_one_model(folder, command, tmp_path):
     assert OPeNClassifier.load(tmp_path / "model.safetensors").image_reader_.size == (12, 12)
 
 
-def test_time_grows_with_the_number_of_images():
-    assert [module._minutes(n) for n in (10, 300, 1500, 50_000)] == [2, 2, 10, 20]
+@pytest.mark.parametrize(
+    ("n_images", "side", "minutes"), [(1797, 8, 2), (300, 48, 2.304), (2000, 64, 20)]
+)
+def test_time_grows_with_the_number_of_pixels(n_images, side, minutes):
+    images = SimpleNamespace(y=np.zeros(n_images), shape=(side, side))
+    assert module._minutes(images) == minutes
