@@ -18,6 +18,7 @@ __all__ = ["Images", "load"]
 
 SIZE = 64  # of images that have no size of their own, or a larger one
 LOOKED_AT = 100  # images, for the size that they have
+USUAL_MEMORY = 8 * 2**30  # bytes, where the system does not say
 SHARE_OF_MEMORY = 0.2  # that pixels may take; of more than that, images are read while training
 
 
@@ -147,8 +148,9 @@ def _own_size(folder: Path, names: list[str]) -> int | tuple[int, int]:
 
 def _fit_into_memory(n_images: int, size: int | tuple[int, int]) -> bool:
     height, width = (size, size) if isinstance(size, int) else size
-    machine = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    return 3 * n_images * height * width < SHARE_OF_MEMORY * machine
+    known = hasattr(os, "sysconf")  # not on Windows
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") if known else USUAL_MEMORY
+    return 3 * n_images * height * width < SHARE_OF_MEMORY * memory
 
 
 def _ignore(error: Exception) -> None:
