@@ -13,11 +13,12 @@ from sklearn_open._warnings import warn_user
 from sklearn_open.comparison._candidates import Candidate
 from sklearn_open.comparison._measures import FoldMeasures
 from sklearn_open.comparison._pace import measure_pace
-from sklearn_open.comparison._plan import Plan, as_time, costs_in_order, make_plan
+from sklearn_open.comparison._plan import MARGIN, Plan, as_time, costs_in_order, make_plan
 from sklearn_open.comparison._trial import Trials, fitted
 
 __all__ = ["Job"]
 
+OF_THE_PLAN = 0.2  # how much the plan counts, in shares of the work
 Done = tuple[int, int, list[FoldMeasures]]
 
 
@@ -72,7 +73,7 @@ class Job:
         found: dict[str, list[Any]] = {
             candidate.name: [None] * n_folds for group in self.groups for candidate in group
         }
-        left = _TimeLeft(costs_in_order(plan.works), n_folds)
+        left = _TimeLeft(costs_in_order(plan.works), n_folds, self.n_jobs)
         for group, fold, measures in self._done(n_folds):
             for candidate, measured in zip(self.groups[group], measures, strict=True):
                 found[candidate.name][fold] = measured
@@ -129,8 +130,9 @@ def _pass_on_notes(found: dict[str, list[FoldMeasures]]) -> None:
 class _TimeLeft:
     """The time that is left, by what the fits that are done have taken of what was expected."""
 
-    def __init__(self, costs: Sequence[float], n_folds: int) -> None:
+    def __init__(self, costs: Sequence[float], n_folds: int, n_jobs: int = 1) -> None:
         self._costs = costs
+        self._expected = MARGIN * n_folds * sum(costs) / n_jobs
         self._all = n_folds * sum(self._costs)
         self._n = n_folds * len(self._costs)
         self._done, self._n_done = 0.0, 0
@@ -150,5 +152,7 @@ class _TimeLeft:
         if self._n_done == self._n:
             return "done"
         elapsed = time.perf_counter() - self._start
-        share = max(self._done / self._all, 1e-9)
-        return f"about {as_time(elapsed * (1 - share) / share)} left"
+        share = self._done / self._all
+        # The first fits begin with processes that start; until more are done the plan counts, too.
+        whole = (elapsed + OF_THE_PLAN * self._expected) / (share + OF_THE_PLAN)
+        return f"about {as_time(whole * (1 - share))} left"

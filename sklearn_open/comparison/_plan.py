@@ -21,6 +21,7 @@ from sklearn_open.over_sampling._m2m import M2mOverSampler
 from sklearn_open.plan import resolve_epoch
 
 __all__ = [
+    "MARGIN",
     "Plan",
     "Work",
     "as_time",

@@ -1,5 +1,6 @@
 """Exit status, and what is printed on the way."""
 
+import shutil
 import subprocess
 import sys
 import warnings
@@ -57,3 +58,24 @@ def test_predict_in_another_process(folder, command, tmp_path):
         check=True,
     )
     assert len(done.stdout.splitlines()) == 53
+
+
+def test_errors_name_what_can_be_typed(folder, command, tmp_path):
+    for subset in ("train", "test"):
+        shutil.copytree(folder, tmp_path / "sets" / subset)
+    shutil.copytree(folder, tmp_path / "empty")
+    (tmp_path / "empty" / "rust").mkdir()
+    for name, words in (("sets", "Pass --subset, the one to load"), ("empty", "--skip-empty")):
+        status, _, err = command("train", tmp_path / name, "--out", tmp_path / "model")
+        assert status == 1
+        assert words in err
+        assert "=" not in err
+    assert run._as_options("pass size=64, or pattern='*.png'") == (
+        "pass --size 64, or --pattern '*.png'"
+    )
+    assert (
+        command(
+            "train", tmp_path / "empty", "--skip-empty", "--epochs", "1", "--out", tmp_path / "m"
+        )[0]
+        == 0
+    )
