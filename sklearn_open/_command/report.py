@@ -79,6 +79,7 @@ def write_report(
         pictures=_pictures(found, images),
         methods=[(name, _title(name)) for name in found.ranked()],
         predict=predict_command(path.parent / "model.safetensors"),
+        n_copies=len(found.copy_pairs_),
         copies=[[images.filenames[i] for i in pair] for pair in found.copy_pairs_[:MAX_COPIES]],
         command=facts["command"],
         plan=f"{found.plan_}.",

@@ -23,6 +23,7 @@ class Images:
         rng = np.random.RandomState(0)
         self.y = np.repeat(names, 8)
         self.X = rng.randint(0, 255, (len(self.y), 12, 12), dtype=np.uint8)
+        self.filenames = [f"{name}/{i}.png" for i, name in enumerate(self.y)]
         self.reader = ImageReader(size=12, mode="L")
         self.counts = dict.fromkeys(names, 8)
 
@@ -34,6 +35,7 @@ class Images:
 def report(tmp_path):
     check_can_draw()
     found = made(SCORES)
+    found.copy_pairs_ = np.array([[3, 11], [4, 12]])
     found.plan_ = "3 folds, 7 epochs: about 2 min"
     facts = {
         "command": "python -m sklearn_open compare '<b>photos'",
@@ -75,6 +77,8 @@ def test_what_was_found_is_said(report):
     assert "a third of it pure noise" in words
     assert "3 folds, 7 epochs: about 2 min." in words
     assert "predict" in words
+    assert "2 images were tested while" in words
+    assert "crack/3.png, as good/11.png" in words
 
 
 def test_names_are_text_and_no_html(report):
@@ -109,6 +113,8 @@ addEventListener("load", () => {
   const smallest = Math.min(...[...document.querySelectorAll("figure svg")].map(svg =>
     10 * svg.getBoundingClientRect().width / svg.viewBox.baseVal.width));
   document.title = JSON.stringify({
+    columns: new Set([...document.querySelectorAll("figure")].map(one =>
+      one.getBoundingClientRect().left)).size,
     scroll: document.documentElement.scrollWidth, width: innerWidth, wide: wide.length, over,
     text: smallest});
 });
@@ -142,6 +148,7 @@ def test_it_fits_on_a_desk_and_in_a_hand(report, width, tmp_path):
     )
     title = re.search(r"<title>(.*?)</title>", done.stdout)[1].replace("&quot;", '"')
     found = json.loads(title)
+    assert found["columns"] == (2 if page_width == 1280 else 1)
     assert found["width"] == page_width
     assert found["scroll"] <= found["width"]
     assert found["wide"] == 0
