@@ -100,7 +100,8 @@ MEASURE = """
 addEventListener("load", () => {
   const wide = [...document.querySelectorAll("body *")].filter(one =>
     !one.closest(".wide, pre, svg") && one.getBoundingClientRect().right > innerWidth + 1);
-  const texts = [...document.querySelectorAll("h1, h2, li, p, figure, .wide, pre")];
+  const texts = [...document.querySelectorAll("h1, h2, li, p, figure, .wide, pre, details")]
+    .filter(one => !one.parentElement.closest("details"));  // what is folded has no place
   const boxes = texts.map(one => one.getBoundingClientRect());
   let over = 0;
   for (let i = 0; i < boxes.length; i++) for (let j = 0; j < i; j++) {
