@@ -108,7 +108,7 @@ class Job:
             print(f"Training {candidate.name} on all {len(trials.y)} images ...", flush=True)
 
         def fit() -> Any:
-            return fitted(candidate.estimator, trials.X, trials.y, trials.shared)
+            return fitted(candidate.estimator, trials.X, trials.y, trials.shared, silent=False)
 
         return trials.keep(lambda: ["refit", candidate.key()], candidate, fit)
 

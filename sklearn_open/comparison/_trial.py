@@ -13,7 +13,7 @@ import numpy as np
 from sklearn.base import clone
 
 from sklearn_open._inputs.door import some_rows
-from sklearn_open._persistence.fingerprint import hash_of, machine_facts
+from sklearn_open._persistence.fingerprint import machine_facts
 from sklearn_open._persistence.kept_fits import kept_fit
 from sklearn_open.classifier import OPeNClassifier
 from sklearn_open.comparison._candidates import Candidate, last_step_of
@@ -42,7 +42,7 @@ class Trials:
     kept : str or None
         Folder in which results are kept.
     rows_key : str
-        Digest of all rows.
+        Digest of all rows and their labels.
     """
 
     X: Any
@@ -94,7 +94,6 @@ class Trials:
         facts = {
             "what": what(),
             "rows": self.rows_key,
-            "labels": hash_of(self.y),
             "scoring": self.scoring,
             "machine": machine_facts(getattr(net, "estimator", net).device_),
         }

@@ -32,7 +32,7 @@ METHODS = ["erm", "logit_adjusted", "open", ("open", {"logit_adjustment": 0.5})]
 
 @pytest.fixture(scope="module")
 def found(images):
-    return compare_methods(net(), *images, methods=METHODS, cv=3)
+    return compare_methods(net(verbose=1), *images, methods=METHODS, cv=3)
 
 
 def test_scores_are_those_of_fits_by_hand(found, images):
@@ -55,6 +55,7 @@ def test_the_best_is_fitted_on_all_rows(found, images):
     by_hand = clone(net(**found.best_params_)).fit(X, y)
     np.testing.assert_array_equal(found.best_estimator_.predict_proba(X), by_hand.predict_proba(X))
     assert found.best_estimator_.memory is None
+    assert found.best_estimator_.get_params()["verbose"] == 1
     assert found.best_score_ == found.scores_.mean(axis=1).max()
 
 
