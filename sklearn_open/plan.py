@@ -17,7 +17,15 @@ import numpy as np
 from sklearn_open._checks import is_number, is_whole
 from sklearn_open._random import keyed_random_state
 
-__all__ = ["Draw", "EpochPlan", "EpochPlanner", "check_epoch", "draw_pool", "resolve_epoch"]
+__all__ = [
+    "Draw",
+    "EpochPlan",
+    "EpochPlanner",
+    "check_epoch",
+    "draw_pool",
+    "rank_part",
+    "resolve_epoch",
+]
 
 EPOCH_LENGTHS = ("n_samples", "resampled")
 # A batch's natural rows give the statistics that batch norm learns: one row has no spread.
@@ -192,6 +200,33 @@ class EpochPlanner:
     def n_rows(self, n_pool: int) -> int:
         """Return how many rows an epoch has that is taken from a pool of `n_pool`."""
         return n_pool if self.epoch_length == "resampled" else min(n_pool, len(self.codes))
+
+
+# --- several ranks: each takes its part of every batch ---
+
+
+def rank_part(n_natural: int, n_noise: int, rank: int, n_ranks: int) -> tuple[slice, slice]:
+    """Return which natural rows and which noise rows of a batch are a rank's.
+
+    Parameters
+    ----------
+    n_natural, n_noise : int
+        Rows of the whole batch, natural rows first.
+    rank : int
+        From 0 to `n_ranks` - 1.
+    n_ranks : int
+        How many share the batch.
+
+    Returns
+    -------
+    natural, noise : slice
+        Of the natural rows, and of the noise rows. Those of all ranks are disjoint and complete. The
+        first ranks have the larger parts of natural rows and the last ones those of noise rows, so
+        that ranks differ by one row in all, at most.
+    """
+    natural = _even_bounds(n_natural, n_ranks)
+    noise = n_noise - _even_bounds(n_noise, n_ranks)[::-1]
+    return slice(*natural[rank : rank + 2].tolist()), slice(*noise[rank : rank + 2].tolist())
 
 
 # --- compositions: from a rebalanced data set to the plan of an epoch ---

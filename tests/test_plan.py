@@ -9,7 +9,7 @@ from imblearn.over_sampling import RandomOverSampler
 from sklearn_open.datasets import long_tailed_counts
 from sklearn_open.over_sampling import PureNoiseOverSampler
 from sklearn_open.over_sampling._epochs import LabelDraw
-from sklearn_open.plan import EpochPlanner, draw_pool, resolve_epoch
+from sklearn_open.plan import EpochPlanner, draw_pool, rank_part, resolve_epoch
 
 CIFAR10_LT = long_tailed_counts(5000, 10, imbalance_ratio=100)
 # (1 - rho) / 3 for these counts.
@@ -166,3 +166,15 @@ def test_duplicates_are_those_of_the_random_over_sampler(delta):
 )  # fmt: skip
 def test_epochs_and_shares(value, max_epochs, epoch):
     assert resolve_epoch(value, max_epochs) == epoch
+
+
+@given(st.integers(0, 300), st.integers(0, 300), st.integers(1, 17))
+def test_the_parts_of_ranks_are_disjoint_complete_and_even(n_natural, n_noise, n_ranks):
+    parts = [rank_part(n_natural, n_noise, rank, n_ranks) for rank in range(n_ranks)]
+    for rows, of_ranks in zip((n_natural, n_noise), zip(*parts, strict=True), strict=True):
+        every = np.concatenate([np.arange(rows)[part] for part in of_ranks])
+        np.testing.assert_array_equal(every, np.arange(rows))
+        sizes = [part.stop - part.start for part in of_ranks]
+        assert max(sizes) - min(sizes) <= 1
+    totals = [sum(part.stop - part.start for part in of_rank) for of_rank in parts]
+    assert max(totals) - min(totals) <= 1
