@@ -220,9 +220,9 @@ def rank_part(n_natural: int, n_noise: int, rank: int, n_ranks: int) -> tuple[sl
     Returns
     -------
     natural, noise : slice
-        Of the natural rows, and of the noise rows. Those of all ranks are disjoint and complete. The
-        first ranks have the larger parts of natural rows and the last ones those of noise rows, so
-        that ranks differ by one row in all, at most.
+        Of the natural rows, and of the noise rows. Those of all ranks are disjoint and complete.
+        The first ranks have the larger parts of natural rows and the last ones those of noise rows,
+        so that ranks differ by one row in all, at most.
     """
     natural = _even_bounds(n_natural, n_ranks)
     noise = n_noise - _even_bounds(n_noise, n_ranks)[::-1]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import signal
 import sys
@@ -11,7 +12,7 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
-__all__ = ["NOT_INTERRUPTED", "Interrupt", "held_back"]
+__all__ = ["NOT_INTERRUPTED", "Interrupt", "held_back", "import_whole"]
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
@@ -90,3 +91,16 @@ def held_back() -> Iterator[Interrupt]:
         yield interrupt
     finally:
         release()
+
+
+def import_whole(name: str) -> None:
+    """Import a module, and only then raise KeyboardInterrupt if one came.
+
+    Bindings of compiled code that import Python modules (triton's) end the process with an abort
+    where Ctrl-C comes meanwhile.
+    """
+    if name in sys.modules:
+        return
+    with held_back() as interrupt:
+        importlib.import_module(name)
+        interrupt.raise_if_pending()

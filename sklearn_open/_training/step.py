@@ -18,6 +18,7 @@ from sklearn_open._training.building import with_defaults
 from sklearn_open._training.fit_params import those_taken_by
 from sklearn_open._training.hardware import autocast, autocast_dtype, tf32
 from sklearn_open._training.health import check_losses, weights_put_back_if_diverged
+from sklearn_open._training.interrupt import import_whole
 from sklearn_open._training.learning import tell_if_nothing_was_learnt
 from sklearn_open._training.momentum import begin_momentum
 from sklearn_open._training.net import ScikitNet
@@ -153,6 +154,7 @@ class TwoRouteNet(ScikitNet):
 
     def initialize_optimizer(self, *args: Any, **kwargs: Any) -> TwoRouteNet:
         """Make the optimiser, auxiliary norm layers in groups of their own."""
+        import_whole("torch._dynamo")  # which torch's optimisers import, for seconds
         super().initialize_optimizer(*args, **kwargs)
         if hasattr(self, "module_"):  # nets of skorch's kind may name theirs otherwise
             add_auxiliary(self.module_, list(self.parts_.optimizers.values()))

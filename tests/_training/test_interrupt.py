@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pickle
 import signal
+import sys
 import threading
 
 import numpy as np
@@ -12,7 +13,7 @@ import pytest
 from skorch.callbacks import Callback
 
 from sklearn_open import OPeNClassifier
-from sklearn_open._training.interrupt import held_back
+from sklearn_open._training.interrupt import held_back, import_whole
 
 
 @pytest.fixture(autouse=True)
@@ -140,3 +141,13 @@ def test_nothing_is_swallowed_outside_of_steps():
         assert interrupt.pending
         with pytest.raises(KeyboardInterrupt):
             interrupt.raise_if_pending()
+
+
+def test_a_module_is_imported_as_a_whole(tmp_path, monkeypatch):
+    signalling = "import os, signal\nos.kill(os.getpid(), signal.SIGINT)\nREACHED = True\n"
+    (tmp_path / "signals_while_imported.py").write_text(signalling)
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(KeyboardInterrupt):
+        import_whole("signals_while_imported")
+    assert sys.modules.pop("signals_while_imported").REACHED
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
