@@ -67,6 +67,7 @@ class TrainingNet(Parameterized, Protocol):
     callbacks_: Sequence[tuple[str, Any]]
     seed_: int
     interrupted_: bool
+    ranks_: Any
 
     @property
     def device_(self) -> torch.device:

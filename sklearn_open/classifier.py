@@ -33,10 +33,6 @@ from sklearn_open._training.training_set import (
 from sklearn_open._warnings import warn_user
 from sklearn_open.batching._dataset import ImageDataset, TrainSet, taken
 from sklearn_open.batching._transform import BatchTransform
-from sklearn_open.callbacks._averaging import WeightAveraging
-from sklearn_open.callbacks._epoch_log import EpochLog
-from sklearn_open.callbacks._progress import TrainingProgress
-from sklearn_open.callbacks._schedules import StepSchedule
 from sklearn_open.over_sampling._pure_noise import PureNoiseOverSampler
 from sklearn_open.plan import EpochPlan, EpochPlanner
 
@@ -100,6 +96,10 @@ class OPeNClassifier(TwoRouteNet):
     precision : {"auto", "float32", "bf16", "fp16"}, default="auto"
         "auto" is bf16 autocast for images where the hardware has it (on a CPU, from 32x32 pixels
         on), else float32. "fp16" scales gradients (`scaler_`).
+    distributed : bool, default=False
+        Whether to train on all ranks of the running `torch.distributed` process group, as torchrun
+        starts them: each takes its share of every batch, the result is that of one process. Every
+        rank calls `fit` with the same rows and parameters; rank 0 reads and writes files.
     compile : bool or str, default=False
         Whether training steps run through `torch.compile`; a string is its mode, such as
         "reduce-overhead" (CUDA graphs). `module_` stays the plain network, and predicts as such.
@@ -114,7 +114,7 @@ class OPeNClassifier(TwoRouteNet):
     checkpoint_every : int, default=1
         Epochs between checkpoints. The two newest are kept.
     device : str or torch.device, default="auto"
-        "auto" is the GPU where CUDA has one, else the CPU.
+        "auto" is the GPU where CUDA has one (under `distributed`, the rank's own), else the CPU.
     image_shape : tuple of int or None, default=None
         Shape (n_channels, height, width), or (height, width), of the images in a table's rows.
         None takes a table for a table and tells the layout of images from their shape.
@@ -242,6 +242,7 @@ class OPeNClassifier(TwoRouteNet):
         augment: str | Callable[[torch.Tensor], torch.Tensor] | None = None,
         normalize: Any = "dataset",
         precision: str = "auto",
+        distributed: bool = False,
         compile: bool | str = False,
         memory: Any = None,
         checkpoint: Any = None,
@@ -279,6 +280,7 @@ class OPeNClassifier(TwoRouteNet):
             norm=norm,
             noise_grad=noise_grad,
             precision=precision,
+            distributed=distributed,
             class_weight=class_weight,
             mixup=mixup,
             averaging=averaging,
@@ -409,7 +411,8 @@ class OPeNClassifier(TwoRouteNet):
 
     def initialize(self) -> OPeNClassifier:
         """Make network, optimiser and callbacks anew, from `random_state`."""
-        return self.initialize_from_seed(check_random_state(self.random_state).randint(2**31 - 1))
+        seed = check_random_state(self.random_state).randint(2**31 - 1)
+        return self.initialize_from_seed(self.ranks_.from_first(lambda: seed))
 
     def initialize_from_seed(self, seed: int) -> OPeNClassifier:
         """Make network, optimiser and callbacks anew, from the root of all random numbers."""
@@ -428,13 +431,6 @@ class OPeNClassifier(TwoRouteNet):
             check_output_width(module, image_shape, n_classes)
         self.module_ = self._as_trained(module, image_shape)
         return self
-
-    @property
-    def _default_callbacks(self) -> list[tuple[str, Any]]:
-        *recorders, (print_log, _) = super()._default_callbacks
-        schedule = StepSchedule(self.warmup_epochs, self.lr_milestones, self.lr_decay)
-        shown = [("progress", TrainingProgress()), (print_log, EpochLog())]
-        return [*recorders, ("lr_schedule", schedule), ("averaging", WeightAveraging()), *shown]
 
     # --- data: plan -> batches -> what the network is fed ---
 
@@ -582,7 +578,7 @@ class OPeNClassifier(TwoRouteNet):
         try:
             with running_fit(self, epochs) as self._run_:
                 train(epochs=self._run_.take_up(self, train))
-                self._run_.interrupt.raise_if_pending()
+                self._run_.raise_if_interrupted()
         finally:
             self.__dict__.pop("_run_", None)
         return self
@@ -591,7 +587,8 @@ class OPeNClassifier(TwoRouteNet):
         """Call the callbacks, then keep what an epoch has reached."""
         # A callback that ends training raises here: a fit that goes on from the checkpoint before
         # ends at the same epoch, by the same callback.
-        super().notify(method_name, **kwargs)
+        with self._run_.callbacks_end_together(method_name):
+            super().notify(method_name, **kwargs)
         if method_name == "on_epoch_end":
             self._run_.after_epoch()
         if method_name == "on_train_end":

@@ -3,6 +3,7 @@
 __all__ = [
     "CheckpointError",
     "NoBatchNormWarning",
+    "RankEndedError",
     "SavedFileError",
     "TrainingDivergedError",
     "UnsupportedNormError",
@@ -23,6 +24,10 @@ class TrainingDivergedError(ArithmeticError):
 
 class CheckpointError(ValueError):
     """A checkpoint belongs to another training, or cannot be read or written."""
+
+
+class RankEndedError(RuntimeError):
+    """Another rank of a training on several ranks has ended, and the training with it."""
 
 
 class SavedFileError(ValueError):

@@ -137,6 +137,12 @@ def batch_rows(name: str, value: Any) -> None:
         )
 
 
+def true_or_false(name: str, value: Any) -> None:
+    """Check a bool."""
+    if not isinstance(value, bool):
+        raise ValueError(f"{name}={value!r} is unknown. Pass True or False.")
+
+
 def mode_of_compile(name: str, value: Any) -> None:
     """Check whether to compile, or a mode to do it in."""
     if not isinstance(value, (bool, str)):

@@ -164,6 +164,7 @@ TABLE = (
     # --- the machine, files, what is shown ---
     _aside("random_state"),
     _aside("device", kept="not"),
+    _aside("distributed", kept="not", check=checks.true_or_false),
     _aside("memory", kept="not"),
     _aside("checkpoint", kept="not", check=checks.folder),
     _aside("checkpoint_every", check=checks.period),

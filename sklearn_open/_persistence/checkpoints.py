@@ -1,5 +1,7 @@
 """A folder in which a training that dies is found again, epoch by epoch.
 
+On several ranks, rank 0 reads and writes it; what it finds, or cannot do, all others are told.
+
 Random numbers depend on nothing but what they are for (`_random`), so the state at the end of an
 epoch is all that the next epoch needs: a fit that goes on from it gives the same bits as one that
 never stopped.
@@ -57,8 +59,13 @@ class Checkpoints:
     def __init__(self, net: TrainingNet) -> None:
         self.net = net
         self.folder = full_path(net.checkpoint)
+        self._lock: FileLock | None = None
 
     def __enter__(self) -> Checkpoints:
+        self.net.ranks_.from_first(self._open)
+        return self
+
+    def _open(self) -> None:
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             self._lock = FileLock(self.folder / "in-use.lock", timeout=0)
@@ -72,17 +79,21 @@ class Checkpoints:
             raise self._unwritable(error) from error
         for left_over in self.folder.glob(f"epoch-*.ckpt.*{TEMPORARY}"):
             left_over.unlink(missing_ok=True)
-        return self
 
     def __exit__(self, *error: Any) -> None:
-        self._lock.release()
+        if self._lock is not None:
+            self._lock.release()
 
     # --- resuming ---
 
     def take_seed(self) -> None:
         """Give a net with ``random_state=None`` the seed that the training began with."""
-        if self.net.random_state is None and (found := self._newest()) is not None:
-            self.net.seed_ = int(found[0]["seed"])
+        if self.net.random_state is None:
+            self.net.seed_ = self.net.ranks_.from_first(self._seed)
+
+    def _seed(self) -> int:
+        found = self._newest()
+        return self.net.seed_ if found is None else int(found[0]["seed"])
 
     def resume(self, train: TrainSet, valid: ImageDataset | None) -> None:
         """Bring the net to where the newest checkpoint left it; if there is none, write the first.
@@ -92,16 +103,22 @@ class Checkpoints:
         CheckpointError
             When the checkpoint belongs to other data or parameters, or none can be read.
         """
-        self._facts = self._identity(train, valid)
-        found = self._newest()
-        if found is None:
+        state = self.net.ranks_.from_first(lambda: self._state(train, valid))
+        if state is None:
             self.write()
             return
-        facts, state = found
-        self._check_identity(facts)
         restore_state(self.net, state)
         if self.net.verbose:
             print(f"Training goes on after epoch {len(self.net.history)}, from {self.folder}.")
+
+    def _state(self, train: TrainSet, valid: ImageDataset | None) -> bytes | None:
+        self._facts = self._identity(train, valid)
+        found = self._newest()
+        if found is None:
+            return None
+        facts, state = found
+        self._check_identity(facts)
+        return state
 
     def _newest(self) -> tuple[dict[str, Any], bytes] | None:
         paths = self._paths()
@@ -177,6 +194,9 @@ class Checkpoints:
         CheckpointError
             When there is no room or no right to; earlier checkpoints, and the net, stay usable.
         """
+        self.net.ranks_.from_first(self._write)
+
+    def _write(self) -> None:
         epoch = len(self.net.history)
         facts = {"format": FORMAT, "epoch": epoch, **self._facts}
         payload = json.dumps(facts).encode() + b"\n" + dump_state(self.net)

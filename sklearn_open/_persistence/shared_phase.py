@@ -15,7 +15,6 @@ from typing import Any
 from sklearn.utils.validation import check_memory
 
 from sklearn_open._inputs.lazy import LazyImages
-from sklearn_open._locks import file_lock
 from sklearn_open._persistence.fingerprint import (
     comparable,
     compared_params,
@@ -23,6 +22,7 @@ from sklearn_open._persistence.fingerprint import (
     machine_facts,
     rows_digest,
 )
+from sklearn_open._persistence.kept_fits import kept_or_made
 from sklearn_open._persistence.state import dump_state, restore_state
 from sklearn_open._protocols import Parts, TrainingNet
 from sklearn_open._warnings import warn_user
@@ -77,26 +77,37 @@ class SharedPhase:
         """
         if self.n_epochs == 0 or self.memory.location is None:
             return
+        ranks = self.net.ranks_
         if self.net.random_state is None:
             warn_user(
                 "memory= has no effect with random_state=None: every fit starts from weights of "
                 "its own. Set random_state to share the epochs before start_epoch."
             )
             return
-        key = self.key()
-        self.state()  # what cannot be kept fails now, not after hours of training
-        folder = Path(self.memory.location)
-        folder.mkdir(parents=True, exist_ok=True)
-        _tell_of_earlier_versions(folder)
+        path = ranks.from_first(self._path)
+        reach = self.memory.cache(_reach, ignore=["phase", "train"])
         # Of fits that need the same phase at the same time, one trains it and the others wait. The
         # system frees the lock of a process that was killed.
-        with file_lock(folder / f"phase-{key}.lock", self.raise_if_interrupted):
-            state = self.memory.cache(_reach, ignore=["phase", "train"])(key, self, train)
+        state = kept_or_made(
+            ranks,
+            path.with_suffix(".lock"),
+            lambda make: reach(path.stem, self, make),
+            train,
+            self.raise_if_interrupted,
+        )
         if len(self.net.history) == 0:
             with self._ordinary_norm():
                 restore_state(self.net, state, self._parts)
             if self.net.verbose:
                 print(f"Epochs 1 to {self.n_epochs} were taken from {self.memory.location}.")
+
+    def _path(self) -> Path:
+        """Return the path of this phase's lock, without its suffix."""
+        path = Path(self.memory.location) / f"phase-{self.key()}"
+        self.state()  # what cannot be kept fails now, not after hours of training
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _tell_of_earlier_versions(path.parent)
+        return path
 
     def state(self) -> bytes:
         """Return the state that the net has reached, as any net that shares the phase can use it.

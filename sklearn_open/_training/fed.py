@@ -49,7 +49,7 @@ def as_fed(batch: Any, labels: Any = None) -> Any:
     """
     rows, codes = batch
     rows, codes = rows.as_subclass(FedRows), codes if labels is None else labels
-    return Batch(rows, codes, batch.n_noise, batch.mix)
+    return Batch(rows, codes, batch.n_noise, batch.mix, batch.share)
 
 
 def is_fed(X: Any, batch: Any) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -24,11 +25,24 @@ CPU_BF16_SIDE = 32
 PREDICT_PIXELS = {"cpu": 2**17, "cuda": 2**21}
 
 
-def resolve_device(device: str | torch.device) -> torch.device:
-    """Return the device to train on; "auto" is the GPU where CUDA has one, else the CPU."""
-    if device == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    return torch.device(device)
+def resolve_device(device: str | torch.device, of_rank: bool = False) -> torch.device:
+    """Return the device to train on; "auto" is the GPU where CUDA has one, else the CPU.
+
+    Parameters
+    ----------
+    device : str or torch.device
+    of_rank : bool, default=False
+        Whether a machine's GPUs are shared among the ranks on it, whom launchers number by
+        LOCAL_RANK. Without it, "auto" is the GPU that the program has chosen.
+    """
+    if device != "auto":
+        return torch.device(device)
+    if not torch.cuda.is_available():
+        return torch.device("cpu")
+    if not of_rank:
+        return torch.device("cuda")
+    local = int(os.environ.get("LOCAL_RANK", torch.cuda.current_device()))
+    return torch.device("cuda", local % torch.cuda.device_count())  # each may see its own GPU only
 
 
 def autocast_dtype(

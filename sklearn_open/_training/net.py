@@ -108,13 +108,18 @@ class ScikitNet(NeuralNetClassifier):
             super().__setattr__(name, value)
 
     @property
+    def _of_rank(self) -> bool:
+        """Whether a device is that of a rank."""
+        return bool(self.__dict__.get("distributed"))
+
+    @property
     def device(self) -> Any:
         """The device to train on, as skorch and torch understand it: never "auto".
 
         `get_params`, and so `clone`, returns what was given.
         """
         given = self.__dict__["device"]
-        return str(resolve_device(given)) if is_auto(given) else given
+        return str(resolve_device(given, self._of_rank)) if is_auto(given) else given
 
     @device.setter
     def device(self, given: Any) -> None:
@@ -127,7 +132,8 @@ class ScikitNet(NeuralNetClassifier):
         `get_params`, and so `clone`, returns what was given.
         """
         given: int = self.__dict__["verbose"]
-        return 0 if given == 1 and is_one_of_many() else given
+        is_other_rank = "ranks_" in self.__dict__ and self.__dict__["ranks_"].rank > 0
+        return 0 if is_other_rank or (given == 1 and is_one_of_many()) else given
 
     @verbose.setter
     def verbose(self, given: int) -> None:

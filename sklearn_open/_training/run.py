@@ -7,6 +7,8 @@ from contextlib import ExitStack, contextmanager
 from functools import partial
 from typing import Any
 
+from sklearn_open._distributed.ranks import ALONE, Ranks
+from sklearn_open._distributed.same import check_same_rows
 from sklearn_open._parameters.settings import defers
 from sklearn_open._persistence.checkpoints import Checkpoints
 from sklearn_open._persistence.shared_phase import SharedPhase
@@ -34,6 +36,8 @@ class RunningFit:
         Rows to train on and rows held out, once they were split: a fit in parts splits once.
     checkpoints : Checkpoints or None
         Where epochs are kept.
+    ranks : Ranks
+        That train together.
     """
 
     def __init__(self, interrupt: Interrupt, at_end: ExitStack, epochs: int = 0) -> None:
@@ -41,6 +45,7 @@ class RunningFit:
         self.epochs = epochs
         self.datasets: tuple[TrainSet, ImageDataset | None] | None = None
         self.checkpoints: Checkpoints | None = None
+        self.ranks: Ranks = ALONE
         self._at_end = at_end
 
     def take_up(self, net: TrainingNet, train: Callable[..., Any]) -> int:
@@ -73,17 +78,46 @@ class RunningFit:
             phase.run(partial(train, epochs=shared))
         return self.epochs - len(net.history)
 
+    def begin(self, net: TrainingNet) -> None:
+        """Begin on all ranks with the weights of rank 0: networks that were passed may differ."""
+        for network in net.parts_.networks.values():
+            for tensor in (*network.parameters(), *network.buffers()):
+                self.ranks.spread(tensor.detach())
+
     def keep(self, net: TrainingNet, datasets: tuple[TrainSet, ImageDataset | None]) -> None:
         """Keep the rows of this fit, with what translates them; outside of one, do nothing."""
         if self is NO_RUN:
             return
+        check_same_rows(self.ranks, *datasets)
         if datasets[0].planner.start_epoch < len(net.history) + self.epochs:
             stop = self.interrupt.raise_if_pending
             datasets[0].translation = BatchTranslation.of(net, datasets[0], stop)
         self.datasets = datasets
 
+    @contextmanager
+    def callbacks_end_together(self, method_name: str) -> Iterator[None]:
+        """Let a callback that ends training after a step or epoch, on one rank, end it on all."""
+        if method_name not in ("on_batch_end", "on_epoch_end"):
+            yield
+            return
+        ended = False
+        try:
+            yield
+        except KeyboardInterrupt:
+            if not self.ranks.are_many:
+                raise
+            ended = True
+        if self.ranks.largest(int(ended)):
+            raise KeyboardInterrupt
+
+    def raise_if_interrupted(self) -> None:
+        """Raise KeyboardInterrupt on all ranks if Ctrl-C has come to one."""
+        self.interrupt.pending = bool(self.ranks.largest(int(self.interrupt.pending)))
+        self.interrupt.raise_if_pending()
+
     def after_epoch(self) -> None:
         """Keep what an epoch has reached, and end if Ctrl-C has come."""
+        self.interrupt.pending = bool(self.ranks.largest(int(self.interrupt.pending)))
         if self.checkpoints is not None:
             self.checkpoints.after_epoch(is_last=self.interrupt.pending)
         self.interrupt.raise_if_pending()
@@ -158,6 +192,8 @@ def running_fit(net: TrainingNet, epochs: int) -> Iterator[RunningFit]:
             if isinstance(callback, TrainingProgress):
                 at_end.callback(callback.close)  # an error leaves it open
         run = RunningFit(at_end.enter_context(held_back()), at_end, epochs)
+        run.ranks = net.ranks_
+        run.begin(net)
         try:
             yield run
             run.finish(net, is_whole=True)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
-from contextlib import closing
+from collections.abc import Generator, Iterator
+from contextlib import ExitStack, closing, contextmanager
 from typing import Any, ClassVar
 
 import torch
@@ -12,6 +12,10 @@ from skorch.dataset import get_len, unpack_data
 from skorch.utils import to_tensor
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from sklearn_open._distributed.gradients import average_gradients
+from sklearn_open._distributed.ranks import ALONE, Ranks, open_ranks
+from sklearn_open._distributed.same import check_same_settings
+from sklearn_open._distributed.whole_batch import whole_batch
 from sklearn_open._random import keyed_seed, seeded_user_code
 from sklearn_open._training.allocator import keep_freed_memory
 from sklearn_open._training.building import with_defaults
@@ -29,10 +33,15 @@ from sklearn_open.batching._batches import Batch, EpochBatches, LoaderBatches
 from sklearn_open.batching._dataset import ImageDataset
 from sklearn_open.batching._mixing import Mix
 from sklearn_open.calibration._prior import PriorDividedOut
+from sklearn_open.callbacks._averaging import WeightAveraging
+from sklearn_open.callbacks._epoch_log import EpochLog
+from sklearn_open.callbacks._progress import TrainingProgress
+from sklearn_open.callbacks._schedules import StepSchedule
 from sklearn_open.nn import convert_norm
 from sklearn_open.nn._aux_groups import add_auxiliary, convert_in_training, without_auxiliary
 from sklearn_open.nn._outputs import main_output, map_rows
-from sklearn_open.nn._routing import forward_natural_first
+from sklearn_open.nn._routing import forward_natural_first, forward_share
+from sklearn_open.nn._synced import synced_statistics
 from sklearn_open.nn._unrouted import warn_of_unrouted
 
 __all__ = ["TwoRouteNet"]
@@ -52,12 +61,16 @@ class TwoRouteNet(ScikitNet):
     class_count_: Any
     _run_: RunningFit = NO_RUN
     image_shape_: tuple[int, ...]
+    lr_milestones: Any
+    lr_decay: Any
     max_epochs_: int
     batch_size_: int
     warmup_epochs_: int
     _forward_takes_more_ = False  # whether the network's forward needs parameters of fit
+    ranks_: Ranks = ALONE  # that train together
     _noise_rows_ = 0  # how many of the last rows of the batch in work are noise
     _mix_: Mix | None = None  # how the others were mixed
+    _batch_: Batch | None = None  # that batch, in training
     _objective_ = Objective()  # of the running epoch
     own_teacher_: Any = None  # of a sampler that needs one and was given none, while it is of use
     _compiled_: Any = None  # the network as torch.compile returned it; training steps use it
@@ -71,6 +84,7 @@ class TwoRouteNet(ScikitNet):
         norm: str,
         noise_grad: str,
         precision: str,
+        distributed: bool,
         class_weight: Any,
         mixup: float | None,
         averaging: str | None,
@@ -81,6 +95,7 @@ class TwoRouteNet(ScikitNet):
         self.norm = norm
         self.noise_grad = noise_grad
         self.precision = precision
+        self.distributed = distributed
         self.class_weight = class_weight
         self.mixup = mixup
         self.averaging = averaging
@@ -93,6 +108,17 @@ class TwoRouteNet(ScikitNet):
         super().fit(X, y, **fit_params)
         tell_if_nothing_was_learnt(self)
         return self
+
+    @contextmanager
+    def _unchanged_unless_begun(self) -> Iterator[None]:
+        """Join the other ranks as well, unless this is a part of a fit that has done so."""
+        with ExitStack() as at_end:
+            at_end.enter_context(super()._unchanged_unless_begun())
+            if self.ranks_ is ALONE:
+                self.ranks_ = at_end.enter_context(open_ranks(self.distributed, self.device_))
+                at_end.callback(lambda: self.__dict__.pop("ranks_", None))
+                check_same_settings(self.ranks_, self)
+            yield
 
     def _settle(self, data: ImageDataset, fit_params: dict[str, Any]) -> None:
         """Hold rows out before a callback asks for epochs, which depend on how many are left."""
@@ -111,6 +137,13 @@ class TwoRouteNet(ScikitNet):
 
     def check_own_settings(self) -> None:
         """Raise ValueError for what a subclass cannot be trained with; called before training."""
+
+    @property
+    def _default_callbacks(self) -> list[tuple[str, Any]]:
+        *recorders, (print_log, _) = super()._default_callbacks
+        schedule = StepSchedule(self.warmup_epochs, self.lr_milestones, self.lr_decay)
+        shown = [("progress", TrainingProgress()), (print_log, EpochLog())]
+        return [*recorders, ("lr_schedule", schedule), ("averaging", WeightAveraging()), *shown]
 
     # --- the network that is trained ---
 
@@ -179,7 +212,15 @@ class TwoRouteNet(ScikitNet):
 
     def __getstate__(self) -> dict[str, Any]:
         # Compiled code belongs to the process, and so does what is there while a fit runs.
-        of_the_process = {"_compiled_", "_run_", "_mix_", "batch_in_work_", "looked_at_"}
+        of_the_process = {
+            "_compiled_",
+            "_run_",
+            "_mix_",
+            "_batch_",
+            "batch_in_work_",
+            "looked_at_",
+            "ranks_",
+        }
         of_the_process.add("own_teacher_")  # as large again; training that goes on makes another
         state = super().__getstate__()
         return {name: value for name, value in state.items() if name not in of_the_process}
@@ -246,12 +287,12 @@ class TwoRouteNet(ScikitNet):
                 step = step_fn(batch, **fit_params)
                 loss = step["loss"].detach()
                 self.history.record_batch(f"{prefix}_loss", loss)
-                self.history.record_batch(f"{prefix}_batch_size", get_len(batch[0]))
+                self.history.record_batch(f"{prefix}_batch_size", get_len(batch[1]))
                 if training and loss.device.type == "cpu":  # where looking at it costs nothing
                     check_losses(self, [loss], first=n_batches)
                 self.notify("on_batch_end", batch=batch, training=training, **step)
                 n_batches += 1
-                self._run_.interrupt.raise_if_pending()
+                self._run_.raise_if_interrupted()
         finally:
             losses = self._losses_to_numbers(f"{prefix}_loss")
         if training:
@@ -273,12 +314,13 @@ class TwoRouteNet(ScikitNet):
             for b, batch in enumerate(batches):
                 # Known here, not in train_step, so that an overridden train_step, closures called
                 # more than once (LBFGS) and gradient accumulation all see the batch's own number.
-                self._noise_rows_, self._mix_ = batch.n_noise, batch.mix
+                self._noise_rows_, self._mix_, self._batch_ = batch.n_noise, batch.mix, batch
                 # Dropout draws from torch's global generator, other code from NumPy's.
-                with seeded_user_code(self.device_, keyed_seed(self.seed_, "step", epoch, b)):
+                key: tuple[int | str, ...] = ("step", epoch, b, *batch.share.key)
+                with seeded_user_code(self.device_, keyed_seed(self.seed_, *key)):
                     yield batch
         finally:
-            self._noise_rows_, self._mix_ = 0, None
+            self._noise_rows_, self._mix_, self._batch_ = 0, None, None
 
     # --- the step ---
 
@@ -287,11 +329,25 @@ class TwoRouteNet(ScikitNet):
         self._set_training(True)
         x, y = unpack_data(batch)
         y_pred = self.infer(x, **fit_params)
-        loss = self.get_loss(y_pred, y, X=x, training=True)
+        with self._drawing_alike():
+            loss = self.get_loss(y_pred, y, X=x, training=True)
         self.scaler_.scale(loss).backward()
+        if self.ranks_.are_many:
+            trained = (p for part in self.parts_.modules.values() for p in part.parameters())
+            average_gradients(trained, self.ranks_)
         for optimizer in self._each_optimizer():
             self.scaler_.unscale_(optimizer)  # callbacks see true gradients
         return {"loss": loss, "y_pred": y_pred}
+
+    @contextmanager
+    def _drawing_alike(self) -> Iterator[None]:
+        """Let a loss that draws random numbers draw the same ones on all ranks."""
+        if not self.ranks_.are_many:
+            yield
+            return
+        key = ("loss", self._epoch(), len(self.history[-1]["batches"]))
+        with seeded_user_code(self.device_, keyed_seed(self.seed_, *key)):
+            yield
 
     def _step_optimizer(self, step_fn: Any) -> None:
         for optimizer in self._each_optimizer():
@@ -309,12 +365,11 @@ class TwoRouteNet(ScikitNet):
         x = to_tensor(x, device=self.device_).float()
         if x.ndim == 4:
             x = x.contiguous(memory_format=torch.channels_last)
-        n_noise = self._noise_rows_ if self.module_.training else 0
         dtype = autocast_dtype(self.precision, self.device_, tuple(x.shape[1:]))
         # Both routes of a training step share its weights. (Training steps are one at a time, see
         # `seeded_global_rng`; predictions are not.)
         with autocast(self.device_, dtype, share_casts=self.module_.training):
-            output = forward_natural_first(self._network, x, n_noise, **fit_params)
+            output = self._call(x, fit_params)
         output = map_rows(lambda rows: rows[0].float(), output)
         # skorch knows plain tuples, whose first part are the logits. Those with names are for the
         # loss in training (auxiliary heads); of all others the logits are what is wanted.
@@ -323,6 +378,21 @@ class TwoRouteNet(ScikitNet):
         if keeps:
             return tuple(output) if isinstance(output, list) else output
         return main_output(output)
+
+    def _call(self, x: torch.Tensor, fit_params: dict[str, Any]) -> Any:
+        """Return what the network does; in training on several ranks, for the whole batch."""
+        batch, is_training = self._batch_, self.module_.training
+        if batch is None or not (is_training and self.ranks_.are_many):
+            n_noise = self._noise_rows_ if is_training else 0
+            return forward_natural_first(self._network, x, n_noise, **fit_params)
+        sizes = len(batch[1]) - batch.n_noise, batch.n_noise
+        _, noise = batch.share.rows(*sizes)
+        calls = noise.stop - noise.start, sizes[0] > 0, sizes[1] > 0
+        with synced_statistics(self.ranks_):
+            own = forward_share(self._network, x, *calls, **fit_params)
+        # Before float64 is rounded, and after bfloat16 was.
+        wide = map_rows(lambda r: r[0] if r[0].dtype == torch.float64 else r[0].float(), own)
+        return map_rows(lambda rows: whole_batch(rows[0], *sizes, self.ranks_), wide)
 
     def forward_iter(self, *args: Any, **kwargs: Any) -> Generator[Any]:
         """Yield the network's output for each batch of the rows to predict on."""

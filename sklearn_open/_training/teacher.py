@@ -111,7 +111,7 @@ def plain_teacher(
             "machine": machine_facts(net.device_),
         }
     memory = net.memory if facts is not None else None
-    net.own_teacher_ = kept_fit(memory, facts, fit, raise_if_interrupted)
+    net.own_teacher_ = kept_fit(memory, facts, fit, raise_if_interrupted, net.ranks_)
     return net.own_teacher_
 
 

@@ -336,7 +336,7 @@ def make_batches(
     given = net.get_params_for(which)
     workers = given.get("num_workers", 0)
     if training and isinstance(dataset, TrainSet):
-        return EpochBatches(dataset, *settings, epoch, workers)
+        return EpochBatches(dataset, *settings, epoch, workers, net.ranks_.share)
     size = given.get("batch_size")
     if size is None:
         size = predict_batch_size(net.device_, net.image_shape_)

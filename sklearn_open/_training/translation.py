@@ -90,7 +90,7 @@ class BatchTranslation:
             What the random numbers are keyed by.
         """
         net, device = self.net, x.device
-        generator = keyed_generator(device, net.seed_, "m2m", epoch, batch)
+        generator = keyed_generator(device, net.seed_, "m2m", epoch, batch, *net.ranks_.share.key)
         chances = torch.as_tensor(slot_probabilities(self.settings.class_counts), device=device)
         drawn = torch.rand(len(x), generator=generator, device=device) < chances[codes]
         slots = torch.nonzero(drawn)[:, 0]
@@ -107,7 +107,8 @@ class BatchTranslation:
             )
         if net.history:  # a display shows batches of a network that was not trained
             before = net.history[-1].get("n_translated", 0)
-            net.history.record("n_translated", before + len(made.slots))
+            here = len(made.slots)
+            net.history.record("n_translated", before + sum(net.ranks_.gather(here)))
         x = x.clone()
         x[slots[made.slots]] = made.images
         return x

@@ -13,6 +13,7 @@ import torch
 from sklearn_open._random import keyed_seed
 from sklearn_open.batching._dataset import ImageDataset, TrainSet
 from sklearn_open.batching._mixing import Mix
+from sklearn_open.batching._share import WHOLE, Share
 from sklearn_open.batching._sources import open_source
 from sklearn_open.batching._transform import BatchTransform
 
@@ -22,18 +23,27 @@ __all__ = ["Batch", "EpochBatches", "EvalBatches", "LoaderBatches"]
 class Batch(tuple):
     """An ``(X, y)`` pair, as skorch expects, that knows how many of its last rows are noise, and
     how the others were mixed, if they were.
+
+    On several ranks X has the rows of one of them, and all else is of the whole batch.
     """
 
     n_noise: int
     mix: Mix | None
+    share: Share
 
     def __new__(
-        cls, X: torch.Tensor, y: torch.Tensor, n_noise: int = 0, mix: Mix | None = None
+        cls,
+        X: torch.Tensor,
+        y: torch.Tensor,
+        n_noise: int = 0,
+        mix: Mix | None = None,
+        share: Share = WHOLE,
     ) -> Batch:
         """Make the pair."""
         batch = super().__new__(cls, (X, y))
         batch.n_noise = n_noise
         batch.mix = mix
+        batch.share = share
         return batch
 
 
@@ -52,6 +62,8 @@ class EpochBatches:
         Returns the number of the epoch that an iteration is for.
     num_workers : int, default=0
         Processes that read a data set, as long as this object lives; arrays need none.
+    share : Share, default=WHOLE
+        Which rows of every batch are gathered here.
     """
 
     def __init__(
@@ -61,7 +73,9 @@ class EpochBatches:
         device: torch.device,
         epoch: Callable[[], int],
         num_workers: int = 0,
+        share: Share = WHOLE,
     ) -> None:
+        self.share = share
         self.dataset = dataset
         self.transform = transform
         self.device = device
@@ -77,22 +91,34 @@ class EpochBatches:
         plan = self.dataset.plan(epoch)
         rows, n_noise = zip(*plan.batches(), strict=True)
         n_natural = [len(index) - n for index, n in zip(rows, n_noise, strict=True)]
-        noise = self.transform.noise
-        from_images = noise is not None and noise.from_images
-        n_gathered = [len(index) for index in rows] if from_images else n_natural
-        gathered = [index[:n] for index, n in zip(rows, n_gathered, strict=True)]
+        gathered = [self._gathered(index, n) for index, n in zip(rows, n_natural, strict=True)]
         # Sent once, as a GPU's queue runs empty while a batch's own codes are waited for.
         all_codes = torch.from_numpy(self.dataset.codes[plan.index]).to(self.device)
         batch_codes = all_codes.split([len(index) for index in rows])
-        seed = keyed_seed(self.transform.seed, "items", epoch)
+        seed = keyed_seed(self.transform.seed, "items", epoch, *self.share.key)
         with closing(self.pixels(gathered, seed)) as batches:
             for b, (pixels, codes) in enumerate(zip(batches, batch_codes, strict=True)):
                 n = n_natural[b]
-                replaced = pixels[n:] if from_images else None
-                mix = self.transform.draw_mix(codes, n, epoch, b)
-                translate = self._translate(codes[:n], epoch, b)
-                x = self.transform.train(pixels[:n], codes[n:], epoch, b, replaced, mix, translate)
-                yield Batch(x, codes, n_noise[b], mix)
+                own, _ = self.share.rows(n, 0)
+                n_own = own.stop - own.start
+                replaced = pixels[n_own:] if self._replaces_images else None
+                mix = self.transform.draw_mix(codes, n, epoch, b, self.share)
+                translate = self._translate(codes[own], epoch, b)
+                made = (codes[n:], epoch, b, replaced, mix, translate, self.share)
+                x = self.transform.train(pixels[:n_own], *made)
+                yield Batch(x, codes, n_noise[b], mix, self.share)
+
+    @property
+    def _replaces_images(self) -> bool:
+        """Whether noise rows need the images that they replace."""
+        return self.transform.noise is not None and self.transform.noise.from_images
+
+    def _gathered(self, index: np.ndarray, n_natural: int) -> np.ndarray:
+        """Return those rows of a batch whose pixels are needed here."""
+        natural, noise = self.share.rows(n_natural, len(index) - n_natural)
+        if not self._replaces_images:
+            return index[natural]
+        return np.concatenate([index[natural], index[n_natural:][noise]])
 
     def _translate(
         self, codes: torch.Tensor, epoch: int, batch: int

@@ -14,6 +14,7 @@ from sklearn_open._inputs.pixels import PixelScale
 from sklearn_open._random import keyed_generator
 from sklearn_open.augment._presets import Augmentation
 from sklearn_open.batching._mixing import Mix, draw_mix
+from sklearn_open.batching._share import WHOLE, Share
 from sklearn_open.noise._base import NoiseFamily
 
 __all__ = ["BatchTransform", "check_normalize"]
@@ -101,11 +102,13 @@ class BatchTransform:
     seed: int
     mixup: float | None = None
 
-    def draw_mix(self, codes: torch.Tensor, n_natural: int, epoch: int, batch: int) -> Mix | None:
+    def draw_mix(
+        self, codes: torch.Tensor, n_natural: int, epoch: int, batch: int, share: Share = WHOLE
+    ) -> Mix | None:
         """Return how the natural rows of a batch are mixed, if they are; see `draw_mix`."""
         if self.mixup is None:
             return None
-        return draw_mix(self.mixup, codes, n_natural, self.seed, epoch, batch)
+        return draw_mix(self.mixup, codes, n_natural, self.seed, epoch, batch, share.n_ranks)
 
     def train(
         self,
@@ -116,6 +119,7 @@ class BatchTransform:
         noise_images: torch.Tensor | None = None,
         mix: Mix | None = None,
         translate: Callable[[torch.Tensor], torch.Tensor] | None = None,
+        share: Share = WHOLE,
     ) -> torch.Tensor:
         """Return a training batch, natural rows first.
 
@@ -124,7 +128,7 @@ class BatchTransform:
         natural : torch.Tensor of shape (n_natural, n_channels, ...)
             Pixels in their own units.
         noise_codes : torch.Tensor of shape (n_noise,)
-            Classes that the noise rows are labelled with.
+            Classes that the noise rows of the whole batch are labelled with.
         epoch, batch : int
             What the random numbers are keyed by: fresh in every batch, the same when repeated.
         noise_images : torch.Tensor of shape (n_noise, n_channels, ...) or None, default=None
@@ -133,6 +137,9 @@ class BatchTransform:
             How the natural rows are mixed.
         translate : callable or None, default=None
             Puts other images in the place of some natural rows, in unit scale.
+        share : Share, default=WHOLE
+            Whose rows `natural`, `noise_images` and `mix` are. Noise is drawn for the whole batch,
+            and the share of it kept, so that it does not depend on how many ranks there are.
 
         Returns
         -------
@@ -140,16 +147,23 @@ class BatchTransform:
         """
         x = self.scale.to_unit(natural)
         if self.augment is not None:
-            x = self.augment(x, keyed_generator(x.device, self.seed, "augment", epoch, batch))
+            key: tuple[int | str, ...] = ("augment", epoch, batch, *share.key)
+            x = self.augment(x, keyed_generator(x.device, self.seed, *key))
         if translate is not None:
             x = translate(x)
         if mix is not None:
-            x = mix.rows(x)
+            natural_rows, _ = share.rows(len(mix.order), 0)
+            x = mix.rows(x, natural_rows.start)
         if len(noise_codes):
             assert self.noise is not None, "the plan has noise rows, the transform has no noise"
             generator = keyed_generator(x.device, self.seed, "noise", epoch, batch)
-            images = None if noise_images is None else self.scale.to_unit(noise_images)
+            _, own = share.rows(0, len(noise_codes))
+            images = None
+            if noise_images is not None:
+                images = x.new_zeros(len(noise_codes), *x.shape[1:])
+                images[own] = self.scale.to_unit(noise_images)
             noise = self.noise.replacements(noise_codes, tuple(x.shape[1:]), generator, images)
+            noise = noise[own]
             if self.noise.raw:
                 return torch.cat([self.normalized(x), noise])
             x = torch.cat([x, noise])

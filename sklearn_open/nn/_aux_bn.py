@@ -14,6 +14,7 @@ import torch
 from torch import nn
 
 from sklearn_open.nn._routed import RoutedNorm, is_single_value
+from sklearn_open.nn._synced import is_synced
 
 __all__ = ["AuxNorm", "auxiliary_keys", "auxiliary_layers", "named_layers"]
 
@@ -43,7 +44,7 @@ class AuxNorm(RoutedNorm):
     auxiliary: nn.Module
 
     def _normalize_noise(self, x: torch.Tensor) -> torch.Tensor:
-        if is_single_value(x):
+        if is_single_value(x) and not is_synced():
             return self._normalize_noise(torch.cat([x, x]))[:1]
         return self.auxiliary(x)
 

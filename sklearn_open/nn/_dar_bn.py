@@ -16,6 +16,7 @@ from torch.nn import functional as F
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from sklearn_open.nn._routed import RoutedNorm, is_single_value, routed_class
+from sklearn_open.nn._synced import is_synced
 
 __all__ = [
     "NOISE_GRADS",
@@ -85,7 +86,9 @@ class DARNorm(RoutedNorm):
         return self.base_class.forward(_noise_view(self, keep_statistics=True), x)  # type: ignore[arg-type]
 
     def _with_constants(self, x: torch.Tensor) -> torch.Tensor:
-        if is_single_value(x):
+        if (
+            is_single_value(x) and not is_synced()
+        ):  # with those of other ranks it may be one of many
             return self._with_constants(torch.cat([x, x]))[:1]
         if self.base_class.forward is _BatchNorm.forward:  # all that it does is this call
             self._check_input_dim(x)  # type: ignore[attr-defined]

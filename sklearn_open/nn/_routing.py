@@ -15,7 +15,7 @@ from sklearn_open.nn._outputs import map_rows
 from sklearn_open.nn._routed import RoutedNorm
 from sklearn_open.nn._standard_bn import StandardNorm
 
-__all__ = ["forward_mixed", "forward_natural_first", "noise_route"]
+__all__ = ["forward_mixed", "forward_natural_first", "forward_share", "noise_route"]
 
 
 @contextmanager
@@ -142,11 +142,38 @@ def forward_natural_first(module: nn.Module, x: torch.Tensor, n_noise: int, **kw
     torch.Tensor, or tuple or mapping of tensors
         What the network returns, natural rows first.
     """
-    if n_noise and _shares_calls(module):
+    has_natural = x.shape[0] > n_noise or not n_noise
+    return forward_share(module, x, n_noise, has_natural, n_noise > 0, **kwargs)
+
+
+def forward_share(
+    module: nn.Module, x: torch.Tensor, n_noise: int, natural: bool, noise: bool, **kwargs: Any
+) -> Any:
+    """Call a network on some rows of a batch, in as many calls as the whole batch needs.
+
+    Parameters
+    ----------
+    module : torch.nn.Module
+        A network converted by `convert_norm`.
+    x : torch.Tensor of shape (n, ...)
+        Natural rows first, noise rows last; there may be none of either kind.
+    n_noise : int
+        Number of noise rows among them.
+    natural, noise : bool
+        Whether the whole batch has rows of that kind, so that a call is made for them.
+    **kwargs : dict
+        Passed on to the network in all calls.
+
+    Returns
+    -------
+    torch.Tensor, or tuple or mapping of tensors
+        What the network returns, natural rows first.
+    """
+    if noise and _shares_calls(module):
         return module(_any_number_of(x), **kwargs)
     n_natural = x.shape[0] - n_noise
-    outputs = [module(_any_number_of(x[:n_natural]), **kwargs)] if n_natural or not n_noise else []
-    if n_noise:
+    outputs = [module(_any_number_of(x[:n_natural]), **kwargs)] if natural else []
+    if noise:
         with noise_route(module):
             outputs.append(module(_any_number_of(x[n_natural:]), **kwargs))
     return map_rows(torch.cat, *outputs)

@@ -76,6 +76,7 @@ def test_tables_reach_a_network_as_they_are(images):
     make(Table).fit(X[:, 0].reshape(60, 64), y)
 
 
+@pytest.mark.slow
 def test_wide_resnet_28_10_on_real_images(data_home):
     from sklearn_open.datasets import load_image_folder
 

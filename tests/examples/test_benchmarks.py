@@ -80,6 +80,7 @@ def test_translation(tmp_path):
         check_race(result, {"m2m", "plain", "bare passes"}, pairs)
 
 
+@pytest.mark.slow
 def test_epoch(tmp_path):
     results = results_of("epoch.py", tmp_path)
     assert [result["augment"] for result in results] == ["flip_crop", "simclr"]

@@ -1,0 +1,1 @@
+"""One training on several ranks: they share every batch, and end together."""

@@ -1,0 +1,216 @@
+"""The ranks of one training: what they do together, and how they end together."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+import torch
+from torch import distributed
+
+from sklearn_open._distributed.farewell import Farewell
+from sklearn_open.batching._share import WHOLE, Share
+
+__all__ = ["ALONE", "GroupRanks", "Ranks", "open_ranks"]
+
+T = TypeVar("T")
+
+
+class Ranks:
+    """One process on its own: what several ranks do together, it does alone.
+
+    Attributes
+    ----------
+    share : Share
+        Which rows of every batch are this rank's.
+    """
+
+    share: Share = WHOLE
+
+    @property
+    def rank(self) -> int:
+        """Number of this rank, from 0."""
+        return self.share.rank
+
+    @property
+    def are_many(self) -> bool:
+        """Whether there is a process group, of one rank or more."""
+        return False
+
+    def gather(self, value: T) -> list[T]:
+        """Return what each rank has passed, in their order."""
+        return [value]
+
+    def largest(self, value: int) -> int:
+        """Return the largest of the numbers that ranks have passed."""
+        return value
+
+    def add_up(self, tensor: torch.Tensor) -> None:
+        """Put the sum over all ranks in the place of each one's tensor."""
+
+    def stacked(self, tensor: torch.Tensor) -> torch.Tensor:
+        """Return the tensors of all ranks, of one shape, along a new first axis."""
+        return tensor[None]
+
+    def spread(self, tensor: torch.Tensor) -> None:
+        """Put the tensor of rank 0 in the place of each one's."""
+
+    def tell(self, value: Any) -> None:
+        """Send something from rank 0 to all others, which `hear` it."""
+
+    def hear(self) -> Any:
+        """Return what rank 0 tells next."""
+        raise NotImplementedError("there is no rank 0 beside this process")
+
+    def from_first(self, make: Callable[[], T]) -> T:
+        """Return on every rank what rank 0 makes, or raise what it has raised."""
+        return make()
+
+
+ALONE = Ranks()
+
+
+class GroupRanks(Ranks):
+    """The ranks of torch's default process group, in a group of this training's own.
+
+    A rank that leaves closes its group, so that nobody waits for it: the others meet a closed
+    connection, and read in the group's store why.
+
+    Parameters
+    ----------
+    device : torch.device
+        Where the network is.
+    """
+
+    _trainings = 0  # of this process
+
+    def __init__(self, device: torch.device) -> None:
+        rank, n_ranks = distributed.get_rank(), distributed.get_world_size()
+        self.share = Share(rank, n_ranks)
+        self._device = device
+        # Objects and flags go by the CPU, so that a GPU's queue need not run empty for them.
+        self._control: Any = distributed.new_group(backend="gloo")
+        on_gpu = device.type == "cuda"
+        self._data: Any = distributed.new_group(backend="nccl") if on_gpu else self._control
+        self._farewell = Farewell(rank, n_ranks)
+        GroupRanks._trainings = max(self.gather(GroupRanks._trainings)) + 1  # in which all agree
+        self._farewell.training = GroupRanks._trainings
+
+    @property
+    def are_many(self) -> bool:
+        return True
+
+    def gather(self, value: T) -> list[T]:
+        gathered: list[Any] = [None] * self.share.n_ranks
+        with self._together():
+            distributed.all_gather_object(gathered, value, group=self._control)
+        return gathered
+
+    def largest(self, value: int) -> int:
+        flag = torch.tensor([value])
+        with self._together():
+            distributed.all_reduce(flag, distributed.ReduceOp.MAX, group=self._control)
+        return int(flag)
+
+    def add_up(self, tensor: torch.Tensor) -> None:
+        with self._together():
+            distributed.all_reduce(tensor, group=self._data)
+
+    def stacked(self, tensor: torch.Tensor) -> torch.Tensor:
+        gathered = [torch.empty_like(tensor) for _ in range(self.share.n_ranks)]
+        with self._together():
+            distributed.all_gather(gathered, tensor.contiguous(), group=self._data)
+        return torch.stack(gathered)
+
+    def spread(self, tensor: torch.Tensor) -> None:
+        with self._together():
+            distributed.broadcast(tensor, group_src=0, group=self._data)
+
+    def tell(self, value: Any) -> None:
+        self._broadcast(value)
+
+    def hear(self) -> Any:
+        return self._broadcast(None)
+
+    def from_first(self, make: Callable[[], T]) -> T:
+        if self.rank != 0:
+            value, error = self.hear()
+            if error is not None:
+                raise error
+            return value
+        try:
+            made = make()
+        except Exception as error:
+            self.tell((None, _picklable(error)))
+            raise
+        self.tell((made, None))
+        return made
+
+    def _broadcast(self, value: Any) -> Any:
+        box = [value]
+        with self._together():
+            distributed.broadcast_object_list(box, group_src=0, group=self._control)
+        return box[0]
+
+    @contextmanager
+    def _together(self) -> Iterator[None]:
+        """Say why, where a collective has failed."""
+        try:
+            yield
+        except RuntimeError as error:  # a closed connection, or a rank that never came
+            raise self._farewell.of_others(error) from error
+
+    def leave(self, error: BaseException | None = None) -> None:
+        """End the part of this rank, for a reason that the others can read."""
+        if error is not None:
+            self._farewell.say(error)
+        groups = {id(group): group for group in (self._data, self._control)}
+        self._data = self._control = None  # gloo closes connections with the last reference
+        while groups:
+            distributed.destroy_process_group(groups.popitem()[1])
+
+
+def _picklable(error: Exception) -> Exception:
+    try:
+        pickle.loads(pickle.dumps(error))
+    except Exception:
+        return RuntimeError(f"{type(error).__name__}: {error}")
+    return error
+
+
+@contextmanager
+def open_ranks(is_wanted: bool, device: torch.device) -> Iterator[Ranks]:
+    """Join the ranks of torch's default process group for one training.
+
+    Parameters
+    ----------
+    is_wanted : bool
+        False trains in this process alone.
+    device : torch.device
+        Where the network is.
+
+    Raises
+    ------
+    ValueError
+        When there is no process group.
+    RankEndedError
+        When another rank has ended.
+    """
+    if not is_wanted:
+        yield ALONE
+        return
+    if not (distributed.is_available() and distributed.is_initialized()):
+        raise ValueError(
+            "distributed=True trains on the ranks of a torch.distributed process group, and there "
+            "is none. Start the script by torchrun (or accelerate launch, or Ray Train) and call "
+            "torch.distributed.init_process_group() before fit; or set distributed=False."
+        )
+    ranks = GroupRanks(device)
+    try:
+        yield ranks
+    except BaseException as error:
+        ranks.leave(error)
+        raise
+    ranks.leave()

@@ -1,0 +1,94 @@
+"""What must be the same on all ranks, and is compared before anything is trained."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import nn
+
+from sklearn_open._distributed.ranks import Ranks
+from sklearn_open._inputs.lazy import LazyImages
+from sklearn_open._parameters.table import parameter
+from sklearn_open._persistence.fingerprint import comparable, hash_of, rows_digest, structure
+from sklearn_open.batching._dataset import ImageDataset, TrainSet
+
+__all__ = ["check_same_rows", "check_same_settings"]
+
+# Folders may have other names on other machines; whether there is one decides what ranks do.
+WHETHER_GIVEN = ("memory", "checkpoint")
+
+
+def check_same_settings(ranks: Ranks, net: Any) -> None:
+    """Refuse to train with parameters, or from a state, that differ between ranks.
+
+    Parameters
+    ----------
+    ranks : Ranks
+        Of this training.
+    net : OPeNClassifier
+        On each of them.
+
+    Raises
+    ------
+    ValueError
+        On all ranks, naming what differs.
+    """
+    if not ranks.are_many:
+        return
+    facts = {
+        name: _hash(value)
+        for name, value in net.get_params(deep=False).items()
+        if parameter(name).identity or name == "random_state"
+    }
+    facts |= {name: str(getattr(net, name) is not None) for name in WHETHER_GIVEN}
+    facts["class of the estimator"] = _hash(type(net))
+    facts["number of epochs trained before"] = str(len(getattr(net, "history_", None) or ()))
+    _check_alike(
+        ranks,
+        facts,
+        "Pass the same parameters on all ranks; random numbers are told apart by rank in any case.",
+    )
+
+
+def check_same_rows(ranks: Ranks, train: TrainSet, valid: ImageDataset | None) -> None:
+    """Refuse to train on rows that differ between ranks; see `check_same_settings`.
+
+    Of data sets that are read while training, labels and shapes are compared.
+    """
+    if not ranks.are_many:
+        return
+    facts = {"training rows": _digest(train)}
+    facts["rows held out"] = "" if valid is None else _digest(valid)
+    _check_alike(
+        ranks,
+        facts,
+        "Pass all rows to fit on every rank, in the same order: batches are dealt to ranks there. "
+        "A train_split that shuffles needs a random_state.",
+    )
+
+
+def _hash(value: Any) -> str:
+    try:
+        # Weights of a network that is passed are those of rank 0.
+        is_network = isinstance(value, nn.Module)
+        return hash_of(structure(value) if is_network else comparable(value))
+    except ValueError:  # cannot be pickled
+        return f"{type(value).__module__}.{type(value).__qualname__}"
+
+
+def _digest(data: ImageDataset) -> str:
+    if isinstance(data.X, LazyImages):
+        return hash_of([data.X.shape, data.codes, data.y])
+    return rows_digest(data)
+
+
+def _check_alike(ranks: Ranks, facts: dict[str, str], advice: str) -> None:
+    of_ranks = ranks.gather(facts)
+    for rank, others in enumerate(of_ranks):
+        names = sorted(of_ranks[0].keys() | others.keys())
+        differ = [name for name in names if of_ranks[0].get(name) != others.get(name)]
+        if differ:
+            raise ValueError(
+                f"{', '.join(differ)} on rank {rank} of {len(of_ranks)} differ from those on rank "
+                f"0. {advice}"
+            )
