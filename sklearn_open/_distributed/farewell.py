@@ -15,7 +15,7 @@ __all__ = ["Farewell"]
 
 # Errors that keep their class on the other ranks: what they say is all that they hold.
 KEPT = (TrainingDivergedError, CheckpointError, ValueError, TypeError)
-PATIENCE = 3.0  # seconds in which a rank that leaves has said why, before it closes its connections
+PATIENCE = 0.5  # seconds; a rank that leaves says why before it closes its connections
 
 
 class Farewell:

@@ -13,7 +13,7 @@ from torch import distributed
 from sklearn_open._distributed.farewell import Farewell
 from sklearn_open.batching._share import WHOLE, Share
 
-__all__ = ["ALONE", "GroupRanks", "Ranks", "open_ranks"]
+__all__ = ["ALONE", "GroupRanks", "Ranks", "is_other_rank", "open_ranks"]
 
 T = TypeVar("T")
 
@@ -178,6 +178,13 @@ def _picklable(error: Exception) -> Exception:
     except Exception:
         return RuntimeError(f"{type(error).__name__}: {error}")
     return error
+
+
+def is_other_rank() -> bool:
+    """Whether this process is a rank of torch's default process group, and not the first."""
+    return (
+        distributed.is_available() and distributed.is_initialized() and distributed.get_rank() > 0
+    )
 
 
 @contextmanager

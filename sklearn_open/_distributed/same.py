@@ -58,6 +58,7 @@ def check_same_rows(ranks: Ranks, train: TrainSet, valid: ImageDataset | None) -
     if not ranks.are_many:
         return
     facts = {"training rows": _digest(train)}
+    facts["random numbers"] = str(train.planner.seed)
     facts["rows held out"] = "" if valid is None else _digest(valid)
     _check_alike(
         ranks,

@@ -24,7 +24,7 @@ from sklearn_open._inputs.items import (
 )
 from sklearn_open._inputs.known_labels import known_labels
 from sklearn_open._inputs.lazy import LazyImages
-from sklearn_open._inputs.pixels import PixelStatistics
+from sklearn_open._inputs.pixels import PixelStatistics, Readers
 
 __all__ = [
     "Given",
@@ -88,6 +88,7 @@ def read_labelled(
     image_shape: tuple[int, ...] | None,
     reset: bool = False,
     num_workers: int = 0,
+    ranks: Readers | None = None,
 ) -> Given:
     """Read rows together with their labels, one for each.
 
@@ -108,6 +109,8 @@ def read_labelled(
         Labels; None takes those of a data set: what its items say.
     num_workers : int, default=0
         Processes that read a data set.
+    ranks : Readers or None, default=None
+        Who reads it together.
 
     Raises
     ------
@@ -126,7 +129,8 @@ def read_labelled(
     check_has_labels(X)
     images = check_items(estimator, X, image_shape=image_shape, reset=reset)
     read_along: list[Any] = []
-    images.statistics = PixelStatistics.of(images, num_workers=num_workers, labels=read_along)
+    reading: dict[str, Any] = {"num_workers": num_workers, "ranks": ranks}
+    images.statistics = PixelStatistics.of(images, labels=read_along, **reading)
     return Given(images, read_along)
 
 

@@ -195,7 +195,11 @@ def _collate(channels_first: Callable[[np.ndarray], np.ndarray], items: list[Any
 
 
 def chunks(
-    X: np.ndarray | LazyImages, num_workers: int = 0, labels: list[Any] | None = None
+    X: np.ndarray | LazyImages,
+    num_workers: int = 0,
+    labels: list[Any] | None = None,
+    first: int = 0,
+    step: int = 1,
 ) -> Iterator[tuple[slice, np.ndarray]]:
     """Go through all rows in order, holding few of them in memory.
 
@@ -207,6 +211,9 @@ def chunks(
         Processes that read a data set.
     labels : list or None, default=None
         Gets the labels of a data set's items, which are read together with their images.
+    first, step : int, default=0 and 1
+        Which chunks: the first of them, and how many it is to the next, as where several ranks
+        read a data set together.
 
     Yields
     ------
@@ -216,7 +223,7 @@ def chunks(
         ``X[rows]``; of a memory map a view, to be read before the next chunk.
     """
     n_rows = max(1, CHUNK_BYTES // max(1, 8 * int(np.prod(X.shape[1:]))))
-    parts = [slice(i, min(i + n_rows, len(X))) for i in range(0, len(X), n_rows)]
+    parts = [slice(i, min(i + n_rows, len(X))) for i in range(0, len(X), n_rows)][first::step]
     if isinstance(X, LazyImages):
         reader = BatchReader(X, num_workers, with_labels=labels is not None)
         batches = reader.batches([np.arange(rows.start, rows.stop) for rows in parts], seed=0)

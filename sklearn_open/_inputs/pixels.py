@@ -6,8 +6,10 @@ where the feasible range of a pixel is [0, 1] as in the paper.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from itertools import zip_longest
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -16,7 +18,7 @@ from sklearn_open._constants import constant
 from sklearn_open._inputs.lazy import LazyImages, chunks
 from sklearn_open._warnings import warn_user
 
-__all__ = ["ChannelMoments", "PixelScale", "PixelStatistics"]
+__all__ = ["ChannelMoments", "PixelScale", "PixelStatistics", "Readers"]
 
 
 @dataclass(frozen=True)
@@ -117,15 +119,14 @@ class ChannelMoments:
 
     def add(self, rows: np.ndarray) -> None:
         """Take in rows (n, n_channels, ...)."""
-        # Each channel in one piece, whatever the layout: sums run along it, in float64.
-        pixels = np.moveaxis(rows, 1, 0).astype(np.float64, order="C").reshape(len(self.mean), -1)
-        count = pixels.shape[1]
+        self.merge(*_moments(rows))
+
+    def merge(self, count: int, mean: np.ndarray, m2: np.ndarray) -> None:
+        """Take in rows of which number of pixels, mean and sum of squares about it are known."""
         total = self.count + count
         with np.errstate(invalid="ignore"):  # what is not finite is refused by its statistics
-            mean = pixels.mean(axis=1)
-            pixels -= mean[:, None]
             delta = mean - self.mean
-            self._m2 += np.einsum("cp,cp->c", pixels, pixels)
+            self._m2 += m2
             self._m2 += delta**2 * (self.count * count / total)
             self.mean += delta * (count / total)
         self.count = total
@@ -138,6 +139,67 @@ class ChannelMoments:
     def in_unit(self, scale: PixelScale) -> tuple[np.ndarray, np.ndarray]:
         """Return mean and standard deviation in unit scale."""
         return (self.mean - scale.low) / scale.width, self.std / scale.width
+
+
+def _moments(rows: np.ndarray) -> tuple[int, np.ndarray, np.ndarray]:
+    # Each channel in one piece, whatever the layout: sums run along it, in float64.
+    pixels = np.moveaxis(rows, 1, 0).astype(np.float64, order="C").reshape(rows.shape[1], -1)
+    with np.errstate(invalid="ignore"):
+        mean = pixels.mean(axis=1)
+        pixels -= mean[:, None]
+        return pixels.shape[1], mean, np.einsum("cp,cp->c", pixels, pixels)
+
+
+@dataclass(frozen=True)
+class _OfChunk:
+    """What one chunk of rows tells."""
+
+    moments: tuple[int, np.ndarray, np.ndarray]
+    low: Any  # and its highest value, where the range is not known
+    high: Any
+    labels: list[Any]
+
+
+class Readers(Protocol):
+    """Ranks that read a data set together."""
+
+    share: Any
+
+    def gather(self, value: Any) -> list[Any]:
+        """Return what each rank has passed, in their order."""
+        ...
+
+
+def _read(
+    X: np.ndarray | LazyImages,
+    num_workers: int,
+    ranks: Readers | None,
+    with_range: bool,
+    with_labels: bool,
+) -> Iterable[_OfChunk]:
+    """Return what the chunks of a data set tell, in order; each is read by one rank."""
+    first, step = (0, 1) if ranks is None else (ranks.share.rank, ranks.share.n_ranks)
+    labels: list[Any] | None = [] if with_labels else None
+    own = _read_own(X, chunks(X, num_workers, labels, first, step), with_range, labels)
+    if ranks is None or step == 1:
+        return own
+    in_turns = zip_longest(*ranks.gather(list(own)))
+    return [of_chunk for turn in in_turns for of_chunk in turn if of_chunk is not None]
+
+
+def _read_own(
+    X: np.ndarray | LazyImages,
+    parts: Iterable[tuple[slice, np.ndarray]],
+    with_range: bool,
+    labels: list[Any] | None,
+) -> Iterator[_OfChunk]:
+    axis = 0 if X.ndim == 2 else None
+    for _, chunk in parts:
+        low = chunk.min(axis=axis) if with_range else None
+        high = chunk.max(axis=axis) if with_range else None
+        yield _OfChunk(_moments(chunk), low, high, list(labels or ()))
+        if labels:
+            labels.clear()
 
 
 @dataclass(frozen=True)
@@ -163,6 +225,7 @@ class PixelStatistics:
         scale: PixelScale | None = None,
         num_workers: int = 0,
         labels: list[Any] | None = None,
+        ranks: Readers | None = None,
     ) -> PixelStatistics:
         """Read a training set once, in chunks.
 
@@ -178,6 +241,8 @@ class PixelStatistics:
             Processes that read a data set.
         labels : list or None, default=None
             Gets the labels of a data set's items, which are read in the same pass.
+        ranks : Readers or None, default=None
+            Who reads it together; each reads its part, and all get the same bits.
         """
         known: PixelStatistics | None = getattr(X, "statistics", None)
         if known is not None and scale is None and labels is None:
@@ -185,13 +250,13 @@ class PixelStatistics:
         if scale is None and X.dtype == np.uint8:
             scale = PixelScale(np.float64(0), np.float64(255))
         moments = ChannelMoments(X.shape[1])
-        axis = 0 if X.ndim == 2 else None
         low, high = np.float64(np.inf), np.float64(-np.inf)
-        for _, chunk in chunks(X, num_workers, labels):
-            moments.add(chunk)
+        for of_chunk in _read(X, num_workers, ranks, scale is None, labels is not None):
+            moments.merge(*of_chunk.moments)
             if scale is None:
-                low = np.minimum(low, chunk.min(axis=axis))
-                high = np.maximum(high, chunk.max(axis=axis))
+                low, high = np.minimum(low, of_chunk.low), np.maximum(high, of_chunk.high)
+            if labels is not None:
+                labels += of_chunk.labels
         if scale is None:
             in_unit = X.dtype.kind in "fb" and np.all(low >= 0) and np.all(high <= 1)
             scale = PixelScale(np.float64(0), np.float64(1)) if in_unit else PixelScale(low, high)

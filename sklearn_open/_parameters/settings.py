@@ -48,6 +48,11 @@ def check_settings(net: Parameterized) -> None:
         if check is not None and component(name) not in own_loaders:
             check(name, value)
     _check_lbfgs(params)
+    if params["distributed"] and "iterator_train" in own_loaders:
+        raise ValueError(
+            "distributed=True deals the batches of a plan to ranks, and iterator_train, with its "
+            "settings, rules which rows a batch has. Leave iterator_train out."
+        )
     _check_monitors(params)
     if params["logit_adjustment"] and params["predict_nonlinearity"] is None:
         raise ValueError(

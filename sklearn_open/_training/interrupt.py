@@ -18,10 +18,18 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class Interrupt:
-    """Whether an interrupt has come and waits for the end of the step."""
+    """Whether an interrupt has come and waits for the end of the step.
+
+    Attributes
+    ----------
+    pending : bool
+    ends_process : bool
+        Whether it was a SIGTERM that nobody handles, by which the process ends then.
+    """
 
     def __init__(self) -> None:
         self.pending = False
+        self.ends_process = False
 
     def raise_if_pending(self) -> None:
         """Raise KeyboardInterrupt now if one came earlier."""
@@ -46,7 +54,7 @@ NOT_INTERRUPTED = Interrupt()  # outside of any training
 
 
 @contextmanager
-def held_back() -> Iterator[Interrupt]:
+def held_back(sigterm: bool = False) -> Iterator[Interrupt]:
     """Hold Ctrl-C back until someone asks whether it came; a second one interrupts at once.
 
     Only signals that would raise KeyboardInterrupt are held back: Ctrl-C, unless the program
@@ -55,6 +63,13 @@ def held_back() -> Iterator[Interrupt]:
     main thread, so nothing happens in others.
 
     A training inside of another one (a teacher) is interrupted with it.
+
+    Parameters
+    ----------
+    sigterm : bool, default=False
+        Whether SIGTERM is held back where it would end the process, too: torchrun sends it to all
+        ranks when one has died, and they would end before they can say why. It ends the process
+        with this context, unless an error leaves it.
 
     Yields
     ------
@@ -69,11 +84,13 @@ def held_back() -> Iterator[Interrupt]:
     if any(outer):
         yield next(filter(None, outer))
         return
-    held = [s for s in SIGNALS if signal.getsignal(s) is signal.default_int_handler]
+    held = {s: signal.getsignal(s) for s in SIGNALS}
+    wanted = [signal.default_int_handler, *([signal.SIG_DFL] if sigterm else [])]
+    held = {s: handler for s, handler in held.items() if handler in wanted}
 
     def release() -> None:
-        for number in held:
-            signal.signal(number, signal.default_int_handler)
+        for number, handler in held.items():
+            signal.signal(number, handler)
 
     process = os.getpid()
 
@@ -81,6 +98,7 @@ def held_back() -> Iterator[Interrupt]:
         if os.getpid() != process:  # a forked worker, which ends at once
             signal.default_int_handler(number, frame)
         interrupt.pending = True
+        interrupt.ends_process = held[signal.Signals(number)] is signal.SIG_DFL
         release()
         print("Training ends after this step (once more: at once).", file=sys.stderr)
 
@@ -89,8 +107,18 @@ def held_back() -> Iterator[Interrupt]:
         signal.signal(number, handler)
     try:
         yield interrupt
+    except KeyboardInterrupt:
+        release()
+        _end_process_if_due(interrupt)
+        raise
     finally:
         release()
+    _end_process_if_due(interrupt)
+
+
+def _end_process_if_due(interrupt: Interrupt) -> None:
+    if interrupt.ends_process:
+        signal.raise_signal(signal.SIGTERM)
 
 
 def import_whole(name: str) -> None:

@@ -191,7 +191,8 @@ def running_fit(net: TrainingNet, epochs: int) -> Iterator[RunningFit]:
         for _, callback in net.callbacks_:
             if isinstance(callback, TrainingProgress):
                 at_end.callback(callback.close)  # an error leaves it open
-        run = RunningFit(at_end.enter_context(held_back()), at_end, epochs)
+        interrupt = at_end.enter_context(held_back(sigterm=net.ranks_.are_many))
+        run = RunningFit(interrupt, at_end, epochs)
         run.ranks = net.ranks_
         run.begin(net)
         try:

@@ -136,9 +136,8 @@ def take_in(
         image_shape = check_image_shape(net.image_shape)
     X = _in_own_dataset(net, X, y)
     workers = net.get_params_for("iterator_train").get("num_workers", 0)
-    given = read_labelled(
-        net, X, y, image_shape=image_shape, reset=not goes_on, num_workers=workers
-    )
+    reading: dict[str, Any] = {"num_workers": workers, "ranks": net.ranks_}
+    given = read_labelled(net, X, y, image_shape=image_shape, reset=not goes_on, **reading)
     found, codes, labels = encode_labels(
         given.labels, classes, one_class=chunk, may_be_names=not goes_on
     )
@@ -282,7 +281,8 @@ def _make_transform(net: PlanningNet, data: ImageDataset) -> BatchTransform:
     makes_noise = getattr(net.resampler_, "makes_noise", False)
     if known is None or makes_noise:
         workers = net.get_params_for("iterator_train").get("num_workers", 0)
-        statistics = PixelStatistics.of(data.X, getattr(known, "scale", None), workers)
+        scale = getattr(known, "scale", None)
+        statistics = PixelStatistics.of(data.X, scale, workers, ranks=net.ranks_)
     if makes_noise:
         noise = check_noise(net.resampler_.noise).fit(data.X, data.codes, statistics)
     if known is not None:  # a network that goes on training keeps its input's scale

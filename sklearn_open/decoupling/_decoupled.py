@@ -14,6 +14,7 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.utils import get_tags
 from sklearn.utils.validation import check_is_fitted
 
+from sklearn_open._distributed.ranks import is_other_rank, open_ranks
 from sklearn_open._inputs.door import in_memory, own_labels
 from sklearn_open._parameters.table import parameter
 from sklearn_open._persistence.fingerprint import comparable, compared_params, machine_facts
@@ -196,7 +197,7 @@ class DecoupledClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
             weight_scaling=self.weight_scaling,
             shift_norm=self.shift_norm,
             classes=known if self.head == "kept" or self._trains_first else None,
-            checkpoint=self._folder("second"),
+            checkpoint=self._second_folder,
             fit_params=fit_params if self.final_estimator.train_split else {},
         )
         self._take_result(first, stage)
@@ -210,6 +211,12 @@ class DecoupledClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
 
     def _folder(self, stage: str) -> Path | None:
         return None if self.checkpoint is None else Path(self.checkpoint) / stage
+
+    @property
+    def _second_folder(self) -> Path | None:
+        """Where the second stage is kept; of ranks that train it each on its own, one keeps it."""
+        together = self.final_estimator is not None and self.final_estimator.distributed
+        return None if is_other_rank() and not together else self._folder("second")
 
     def _first_stage(self, X: Any, y: Any, fit_params: dict[str, Any]) -> Any:
         if isinstance(self.estimator, FrozenEstimator):
@@ -250,7 +257,8 @@ class DecoupledClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
             "fit_params": comparable(fit_params),
             "machine": machine_facts(first.device_),
         }
-        return kept_fit(self.memory, facts, fit)
+        with open_ranks(first.distributed, first.device_) as ranks:
+            return kept_fit(self.memory, facts, fit, ranks=ranks)
 
     # --- the result ---
 

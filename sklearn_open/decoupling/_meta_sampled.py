@@ -144,6 +144,12 @@ class MetaSampledClassifier(OPeNClassifier):
                 "iterator_train, with its settings, rules which rows a batch has, and so does a "
                 "MetaSampledClassifier. Leave iterator_train out."
             )
+        if self.distributed:
+            raise ValueError(
+                "distributed=True: a MetaSampledClassifier differentiates its own steps, which "
+                "gradients that are averaged over ranks do not allow. Train it in one process; the "
+                "first stage of a DecoupledClassifier may be distributed."
+            )
         if self.precision == "fp16":
             raise ValueError(
                 "precision='fp16' scales gradients, which a meta step does not. Use 'auto'."
