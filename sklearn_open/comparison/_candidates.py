@@ -224,6 +224,12 @@ def check_is_plain(estimator: Any) -> None:
             "training, too. Leave it out, and pass a combination as a method of its own: "
             "methods=['erm', ('open', {'logit_adjustment': 0.5})]."
         )
+    if net.distributed:
+        raise ValueError(
+            "The estimator has distributed=True, and a comparison is many fits, which n_jobs= "
+            "trains at the same time. Pass distributed=False, and train the best method on several "
+            "ranks afterwards."
+        )
     if net.checkpoint is not None:
         raise ValueError(
             "The estimator has a checkpoint, a folder of one training, and these are many. Pass "
