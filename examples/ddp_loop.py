@@ -28,6 +28,8 @@ parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
 parser.add_argument("--epochs", type=int, default=60)
 args = parser.parse_args()
 half = args.epochs // 2
+if "LOCAL_RANK" not in os.environ:
+    parser.error("start me by torchrun --nproc_per_node=2, which tells each process its rank")
 
 on_gpu = torch.cuda.device_count() >= int(os.environ["LOCAL_WORLD_SIZE"])
 device = torch.device(f"cuda:{os.environ['LOCAL_RANK']}" if on_gpu else "cpu")

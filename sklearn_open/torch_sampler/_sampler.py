@@ -184,8 +184,9 @@ class PureNoiseBatchSampler(Sampler[list[PlannedRow]]):
 
     @property
     def drop_last(self) -> bool:
-        """Asked for by what is about to split batches over ranks: `prepare` of accelerate."""
-        # There is no `batch_size` beside it: Lightning would make a new sampler of the two.
+        """False: no row is left out. Shared batches do not say, as it is asked to split them."""
+        # By `prepare` of accelerate. Lightning refuses samplers that it does not know; it would
+        # make a new one of this, had it a `batch_size` as well.
         if self._n_ranks > 1:
             raise ValueError(
                 f"PureNoiseBatchSampler was given num_replicas={self._n_ranks}, so its batches are "

@@ -20,6 +20,25 @@ exec(code, found)
 net = found["model"].net if "model" in found else found["net"]
 torch.save(net.state_dict(), f"rank{os.environ['LOCAL_RANK']}.pt")
 """
+# In float64: differences of float32 grow.
+WITHOUT_BATCH_NORM = """
+import warnings
+import torch
+import sklearn_open.backbones
+
+warnings.filterwarnings("ignore", message=".*no batch norm")
+
+class Perceptron(torch.nn.Sequential):
+    def __init__(self, num_classes, in_channels):
+        layers = torch.nn.Linear(64, 30), torch.nn.Tanh(), torch.nn.Linear(30, num_classes)
+        super().__init__(torch.nn.Flatten(), *layers)
+        self.double()
+
+    def forward(self, images):
+        return super().forward(images.double())
+
+sklearn_open.backbones.SmallCNN = Perceptron
+"""
 
 
 def printed_by(command, tmp_path, **environment):
@@ -73,6 +92,19 @@ def test_two_ranks_train_one_network(tmp_path):
 def test_one_rank_does_what_the_plain_loop_does(plain_loop, tmp_path):
     command = [*TORCHRUN, "--nproc-per-node=1", str(ROOT / "examples" / "ddp_loop.py")]
     assert printed_by(command, tmp_path) == plain_loop
+
+
+@pytest.mark.slow
+def test_without_batch_norm_two_ranks_are_one(tmp_path):
+    ends = []
+    for n_ranks in (1, 2):
+        path = tmp_path / str(n_ranks)
+        path.mkdir()
+        (path / "keeping_weights.py").write_text(WITHOUT_BATCH_NORM + KEEPING_WEIGHTS)
+        command = [*TORCHRUN, f"--nproc-per-node={n_ranks}", "keeping_weights.py"]
+        printed_by(command, path, EXAMPLE=str(ROOT / "examples" / "ddp_loop.py"))
+        ends.append(torch.load(path / "rank0.pt"))
+    torch.testing.assert_close(*ends, rtol=1e-12, atol=1e-12)
 
 
 @pytest.mark.slow
