@@ -33,7 +33,7 @@ if "LOCAL_RANK" not in os.environ:
 
 on_gpu = torch.cuda.device_count() >= int(os.environ["LOCAL_WORLD_SIZE"])
 device = torch.device(f"cuda:{os.environ['LOCAL_RANK']}" if on_gpu else "cpu")
-dist.init_process_group("nccl" if on_gpu else "gloo")
+dist.init_process_group("nccl" if on_gpu else "gloo")  # (1)
 rank, world = dist.get_rank(), dist.get_world_size()
 
 
@@ -63,8 +63,7 @@ class Mixed(torch.nn.Module):
     def forward(self, images, is_noise, any_noise):
         logits = self.net(images[~is_noise])  # natural rows are the first of a batch
         # Synced norms wait for all ranks. So if one rank has noise rows, all make the call, those
-        # that have none with no rows. (Where norms are
-        # not synced, forward_mixed(self.net, images, is_noise) is enough.)
+        # that have none with no rows. (Where norms are not synced, forward_mixed is enough.)
         if any_noise:
             with noise_route(self.net):
                 logits = torch.cat([logits, self.net(images[is_noise])])
@@ -74,32 +73,30 @@ class Mixed(torch.nn.Module):
 def make_net():
     torch.manual_seed(0)
     net = SmallCNN(num_classes=10, in_channels=1)
-    if (
-        on_gpu
-    ):  # torch has no synced batch norm for CPUs: there each rank's rows are normalised alone
-        net = torch.nn.SyncBatchNorm.convert_sync_batchnorm(net)  # (1)
+    if on_gpu:  # on CPUs torch has no synced norms: there each rank normalises by its own rows
+        net = torch.nn.SyncBatchNorm.convert_sync_batchnorm(net)  # (2)
     return convert_norm(net).to(device)
 
 
 def train(start_epoch):
     """Train a network; epochs from `start_epoch` on are over-sampled, partly with noise."""
     net = make_net()
-    ddp = DistributedDataParallel(Mixed(net), device_ids=[device] if on_gpu else None)  # (2)
+    ddp = DistributedDataParallel(Mixed(net), device_ids=[device] if on_gpu else None)  # (3)
     sampler = PureNoiseBatchSampler(
         y,
-        batch_size=64,
+        batch_size=64,  # of all ranks together
         start_epoch=start_epoch,
-        num_replicas=world,
-        rank=rank,  # (3)
+        num_replicas=world,  # (4)
+        rank=rank,
     )
     loader = DataLoader(dataset, batch_sampler=sampler)
     optimizer = torch.optim.SGD(ddp.parameters(), lr=0.1, momentum=0.9, weight_decay=2e-4)
     scheduler = torch.optim.lr_scheduler.MultiStepLR(optimizer, [half, half + half // 2])
     for epoch in range(args.epochs):
         sampler.set_epoch(epoch)
-        plan = sampler.epoch_plan(epoch)  # (4) that of all ranks
+        plan = sampler.epoch_plan(epoch)  # (5) that of all ranks
         for (images, labels, is_noise), (rows, n_noise) in zip(loader, plan.batches(), strict=True):
-            logits = ddp(images.to(device), is_noise.to(device), n_noise > 0)  # (5)
+            logits = ddp(images.to(device), is_noise.to(device), n_noise > 0)
             loss = torch.nn.functional.cross_entropy(logits, labels.to(device), reduction="sum")
             # Gradients are averaged over ranks, whose shares differ by a row: not over means, but
             # over sums, so that it is the mean over all rows of the batch.
