@@ -122,11 +122,11 @@ def test_few_blocks_are_not_run():
         for block in BLOCK.finditer(page.read_text())
         if block["skip"]
     ]
-    # Downloads, other people's lists, optional packages (with a test of their own), and a switch
-    # of the whole process.
+    # Downloads, other people's lists, optional packages and several processes (with tests of their
+    # own), and a switch of the whole process.
     assert not_run == [
         *["docs/augmentation.md"] * 2,
-        *["docs/coming_from_a_pytorch_loop.md"] * 2,
+        *["docs/coming_from_a_pytorch_loop.md"] * 5,
         "docs/reproducibility.md",
         *["docs/tabular_to_image.md"] * 3,
         *(

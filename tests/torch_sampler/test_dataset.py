@@ -1,22 +1,16 @@
-"""The sampler's epochs are the planner's, and workers change nothing."""
-
-import pickle
+"""The data set puts noise in the place of rows, and workers change nothing."""
 
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from PIL import Image
 from torch.utils.data import DataLoader, Dataset, TensorDataset
 
-from sklearn_open import OPeNClassifier
 from sklearn_open._inputs.pixels import PixelStatistics
 from sklearn_open.noise import ClassGaussianNoise, UniformNoise
 from sklearn_open.torch_sampler import PlannedRow, PureNoiseBatchSampler, PureNoiseDataset
 
-COUNTS = [40, 12, 3]
-LABELS = np.repeat([0, 1, 2], COUNTS)
+LABELS = np.repeat([0, 1, 2], [40, 12, 3])
 STATISTICS = [0.2, 0.5, 0.7], [0.05, 0.1, 0.01]
 
 
@@ -41,151 +35,6 @@ def assert_equal_epochs(one, other):
     for batch, same in zip(one, other, strict=True):
         for part, twin in zip(batch, same, strict=True):
             assert torch.equal(part, twin)
-
-
-# --- the plan ---
-
-
-@pytest.mark.parametrize("composition", ["even", "bernoulli"])
-@pytest.mark.parametrize("epoch_length", ["n_samples", "resampled"])
-def test_epochs_are_those_of_the_classifier(composition, epoch_length):
-    shared = {"batch_size": 16, "delta": 0.5, "random_state": 7, "start_epoch": 1}
-    shared |= {"composition": composition, "epoch_length": epoch_length}
-    labels = np.array(["a", "b", "c"])[LABELS]
-    X = np.random.RandomState(0).rand(len(labels), 3)
-    clf = OPeNClassifier(max_epochs=1, verbose=0, **shared).fit(X, labels)
-    sampler = PureNoiseBatchSampler(labels, **shared)
-    for epoch in (0, 1, 5):
-        sampler.set_epoch(epoch)
-        plan = clf.epoch_plan(epoch)
-        batches = list(sampler)
-        assert len(batches) == len(sampler) == plan.n_batches
-        for batch, (index, n_noise) in zip(batches, plan.batches(), strict=True):
-            assert [row.index for row in batch] == index.tolist()
-            assert [row.is_noise for row in batch] == [False] * (len(index) - n_noise) + (
-                [True] * n_noise
-            )
-            assert [row.code for row in batch] == LABELS[index].tolist()
-        np.testing.assert_array_equal(sampler.epoch_plan(epoch).index, plan.index)
-
-
-@given(
-    counts=st.lists(st.integers(1, 30), min_size=2, max_size=5),
-    batch_size=st.integers(2, 20),
-    delta=st.floats(0, 1),
-    epoch=st.integers(0, 10**6),
-    composition=st.sampled_from(["even", "bernoulli"]),
-    epoch_length=st.sampled_from(["n_samples", "resampled"]),
-)
-@settings(deadline=None, max_examples=60)
-def test_laws_of_every_epoch(counts, batch_size, delta, epoch, composition, epoch_length):
-    y = np.repeat(np.arange(len(counts)), counts)
-    sampler = PureNoiseBatchSampler(
-        y,
-        batch_size=batch_size,
-        delta=delta,
-        composition=composition,
-        epoch_length=epoch_length,
-    )
-    sampler.set_epoch(epoch)
-    batches = list(sampler)
-    assert sum(map(len, batches)) == (
-        len(y) if epoch_length == "n_samples" else max(counts) * len(counts)
-    )
-    seeds = [row.noise_seed for batch in batches for row in batch if row.is_noise]
-    assert len(set(seeds)) == len(seeds)  # no two noise images of an epoch are alike
-    for batch in batches:
-        mask = [row.is_noise for row in batch]
-        assert mask == sorted(mask)  # natural rows first
-        assert 2 <= len(batch) <= max(batch_size, 3)  # no lone row
-        assert mask.count(False) >= 2
-        assert all(row.code == y[row.index] for row in batch)
-
-
-def test_an_epoch_does_not_depend_on_what_ran_before():
-    sampler = PureNoiseBatchSampler(LABELS, batch_size=16)
-    sampler.set_epoch(3)
-    first = list(sampler)
-    for epoch in (0, 7):
-        sampler.set_epoch(epoch)
-        assert list(sampler) != first
-    sampler.set_epoch(3)
-    assert list(sampler) == first
-    other = PureNoiseBatchSampler(LABELS, batch_size=16, random_state=1)
-    other.set_epoch(3)
-    assert list(other) != first
-
-
-def test_set_epoch_does_not_change_an_iteration_under_way():
-    sampler = PureNoiseBatchSampler(LABELS, batch_size=16)
-    expected = list(sampler)
-    under_way = iter(sampler)
-    batches = [next(under_way)]
-    sampler.set_epoch(5)
-    assert [*batches, *under_way] == expected
-
-
-def test_plain_training_before_start_epoch_and_without_delta():
-    late = PureNoiseBatchSampler(LABELS, batch_size=16, start_epoch=2)
-    rows = [row for batch in late for row in batch]
-    assert sorted(row.index for row in rows) == list(range(len(LABELS)))
-    late.set_epoch(2)
-    assert any(row.is_noise for batch in late for row in batch)
-    never = PureNoiseBatchSampler(LABELS, batch_size=16, delta=0)
-    assert not any(row.is_noise for batch in never for row in batch)
-
-
-def test_labels_of_every_kind():
-    expected = list(PureNoiseBatchSampler(LABELS, batch_size=16))
-    for y in (torch.from_numpy(LABELS), LABELS.tolist(), [5 * label - 3 for label in LABELS]):
-        assert list(PureNoiseBatchSampler(y, batch_size=16)) == expected
-    sampler = PureNoiseBatchSampler(np.array(["x", "y", "z"])[LABELS], batch_size=16)
-    assert list(sampler) == expected
-    assert sampler.classes_.tolist() == ["x", "y", "z"]
-
-
-def test_sampling_strategy():
-    sampler = PureNoiseBatchSampler(
-        LABELS, batch_size=16, delta=1, sampling_strategy={2: 40}, epoch_length="resampled"
-    )
-    rows = [row for batch in sampler for row in batch]
-    assert np.bincount([row.code for row in rows]).tolist() == [40, 12, 40]
-    assert np.bincount([row.code for row in rows if row.is_noise]).tolist() == [0, 0, 37]
-
-
-def test_a_forgotten_set_epoch_is_noticed():
-    sampler = PureNoiseBatchSampler(LABELS, batch_size=16)
-    list(sampler), list(sampler)
-    with pytest.warns(UserWarning, match="set_epoch"):
-        list(sampler)
-
-
-@pytest.mark.parametrize(
-    ("wrong", "message"),
-    [
-        ({"delta": 2}, "delta"),
-        ({"batch_size": 0}, "batch_size"),
-        ({"start_epoch": 0.8}, "int\\(0.8 \\* n_epochs\\)"),
-        ({"composition": "odd"}, "'even', 'bernoulli'"),
-        ({"epoch_length": "long"}, "'n_samples', 'resampled'"),
-        ({"y": np.zeros(5)}, "one class only"),
-        ({"y": np.eye(3)}, "shape"),
-        ({"sampling_strategy": {0: 1}}, "number of samples"),
-    ],
-)
-def test_refuses(wrong, message):
-    with pytest.raises(ValueError, match=message):
-        PureNoiseBatchSampler(**{"y": LABELS, "batch_size": 16, **wrong})
-
-
-def test_refuses_epochs_that_are_none():
-    sampler = PureNoiseBatchSampler(LABELS, batch_size=16)
-    for epoch in (-1, 0.5, True):
-        with pytest.raises(ValueError, match="epoch="):
-            sampler.set_epoch(epoch)
-
-
-# --- the data set ---
 
 
 @pytest.mark.parametrize("persistent", [False, True])
@@ -299,26 +148,6 @@ def test_other_families(images):
     assert uniform.unique().numel() > 40
 
 
-def test_a_data_set_without_noise_does_not_take_a_planned_row_for_an_index():
-    class Plain(Dataset):
-        def __init__(self, X):
-            self.X = X
-
-        def __getitem__(self, i):
-            return self.X[i]
-
-    row = PlannedRow(0, 0, 1)
-    for X in (np.zeros((9, 3, 2, 2)), torch.zeros(9, 3, 2, 2), [1, 2, 3]):
-        with pytest.raises((IndexError, TypeError)):
-            Plain(X)[row]
-
-
-def test_sampler_and_rows_can_be_pickled():
-    sampler = PureNoiseBatchSampler(LABELS, batch_size=16)
-    sampler.set_epoch(4)
-    assert list(pickle.loads(pickle.dumps(sampler))) == list(sampler)
-
-
 class Forms(Dataset):
     def __init__(self, form, n=12):
         self.form, self.n = form, n
@@ -357,23 +186,8 @@ def test_labels_of_another_number_than_rows(n):
         next(iter(DataLoader(data, batch_sampler=sampler)))
 
 
-@pytest.mark.parametrize(
-    "y", [[0.0, np.nan, 1.0], ["a", None, "b"], [0, 0, 0], [[0, 1], [1, 0], [1, 1]]]
-)
-def test_labels_that_are_none(y):
-    with pytest.raises((ValueError, TypeError)):
-        PureNoiseBatchSampler(y, batch_size=2)
-
-
 def test_labels_of_another_order_than_the_items():
     data = PureNoiseDataset(Forms(lambda x, y: (x, y)), noise=([0.5] * 3, [0.3] * 3))
     sampler = PureNoiseBatchSampler([0] * 6 + [1] * 6, batch_size=12)
     with pytest.raises(ValueError, match="Pass the labels of the items, in their order"):
         next(iter(DataLoader(data, batch_sampler=sampler)))
-
-
-def test_labels_of_a_data_set():
-    data = Forms(lambda x, y: (x, y))
-    sampler = PureNoiseBatchSampler(data, batch_size=6)
-    np.testing.assert_array_equal(sampler.classes_, [0, 1])
-    assert len(sampler.epoch_plan(0).index) == 12
