@@ -12,8 +12,45 @@ from typing import Any
 import torch
 
 from sklearn_open._distributed.ranks import Ranks
+from sklearn_open.batching._batches import Batch
+from sklearn_open.nn._outputs import map_rows
+from sklearn_open.nn._routing import forward_share
+from sklearn_open.nn._synced import synced_statistics
 
-__all__ = ["whole_batch"]
+__all__ = ["forward_together", "whole_batch"]
+
+
+def forward_together(
+    network: Any, x: torch.Tensor, batch: Batch, ranks: Ranks, **kwargs: Any
+) -> Any:
+    """Call a network on this rank's rows, and return what it returns for the whole batch.
+
+    Parameters
+    ----------
+    network : torch.nn.Module
+        In training mode.
+    x : torch.Tensor of shape (n_own, ...)
+        The rows of this rank, its natural rows first.
+    batch : Batch
+        Knows of the whole batch.
+    ranks : Ranks
+        Of this training; every one makes the same calls, if need be with 0 rows.
+    **kwargs : dict
+        Passed on to the network.
+    """
+    n_noise = batch.n_noise
+    n_natural = len(batch[1]) - n_noise
+    _, noise = ranks.share.rows(n_natural, n_noise)
+    with synced_statistics(ranks):
+        n_own_noise = noise.stop - noise.start
+        own = forward_share(network, x, n_own_noise, n_natural > 0, n_noise > 0, **kwargs)
+
+    def whole(outputs: Any) -> torch.Tensor:
+        rows = outputs[0]
+        wide = rows if rows.dtype == torch.float64 else rows.float()
+        return whole_batch(wide, n_natural, n_noise, ranks)
+
+    return map_rows(whole, own)
 
 
 def whole_batch(own: torch.Tensor, n_natural: int, n_noise: int, ranks: Ranks) -> torch.Tensor:

@@ -15,7 +15,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from sklearn_open._distributed.gradients import average_gradients
 from sklearn_open._distributed.ranks import ALONE, Ranks, open_ranks
 from sklearn_open._distributed.same import check_same_settings
-from sklearn_open._distributed.whole_batch import whole_batch
+from sklearn_open._distributed.whole_batch import forward_together
 from sklearn_open._random import keyed_seed, seeded_user_code
 from sklearn_open._training.allocator import keep_freed_memory
 from sklearn_open._training.building import with_defaults
@@ -40,8 +40,7 @@ from sklearn_open.callbacks._schedules import StepSchedule
 from sklearn_open.nn import convert_norm
 from sklearn_open.nn._aux_groups import add_auxiliary, convert_in_training, without_auxiliary
 from sklearn_open.nn._outputs import main_output, map_rows
-from sklearn_open.nn._routing import forward_natural_first, forward_share
-from sklearn_open.nn._synced import synced_statistics
+from sklearn_open.nn._routing import forward_natural_first
 from sklearn_open.nn._unrouted import warn_of_unrouted
 
 __all__ = ["TwoRouteNet"]
@@ -385,14 +384,7 @@ class TwoRouteNet(ScikitNet):
         if batch is None or not (is_training and self.ranks_.are_many):
             n_noise = self._noise_rows_ if is_training else 0
             return forward_natural_first(self._network, x, n_noise, **fit_params)
-        sizes = len(batch[1]) - batch.n_noise, batch.n_noise
-        _, noise = batch.share.rows(*sizes)
-        calls = noise.stop - noise.start, sizes[0] > 0, sizes[1] > 0
-        with synced_statistics(self.ranks_):
-            own = forward_share(self._network, x, *calls, **fit_params)
-        # Before float64 is rounded, and after bfloat16 was.
-        wide = map_rows(lambda r: r[0] if r[0].dtype == torch.float64 else r[0].float(), own)
-        return map_rows(lambda rows: whole_batch(rows[0], *sizes, self.ranks_), wide)
+        return forward_together(self._network, x, batch, self.ranks_, **fit_params)
 
     def forward_iter(self, *args: Any, **kwargs: Any) -> Generator[Any]:
         """Yield the network's output for each batch of the rows to predict on."""
