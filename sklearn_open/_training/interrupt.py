@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import os
 import signal
 import sys
@@ -12,7 +11,7 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
-__all__ = ["NOT_INTERRUPTED", "Interrupt", "held_back", "import_whole"]
+__all__ = ["NOT_INTERRUPTED", "Interrupt", "held_back", "uninterrupted"]
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
@@ -121,14 +120,13 @@ def _end_process_if_due(interrupt: Interrupt) -> None:
         signal.raise_signal(signal.SIGTERM)
 
 
-def import_whole(name: str) -> None:
-    """Import a module, and only then raise KeyboardInterrupt if one came.
+@contextmanager
+def uninterrupted() -> Iterator[None]:
+    """Raise KeyboardInterrupt at the end of this context if Ctrl-C has come, and not within.
 
-    Bindings of compiled code that import Python modules (triton's) end the process with an abort
-    where Ctrl-C comes meanwhile.
+    For imports: bindings of compiled code that import Python modules (triton's) end the process
+    with an abort where Ctrl-C comes meanwhile.
     """
-    if name in sys.modules:
-        return
     with held_back() as interrupt:
-        importlib.import_module(name)
+        yield
         interrupt.raise_if_pending()

@@ -8,13 +8,13 @@ from functools import partial
 from typing import Any
 
 from sklearn_open._distributed.ranks import ALONE, Ranks
-from sklearn_open._distributed.same import check_same_rows
 from sklearn_open._parameters.settings import defers
 from sklearn_open._persistence.checkpoints import Checkpoints
 from sklearn_open._persistence.shared_phase import SharedPhase
 from sklearn_open._protocols import TrainingNet
 from sklearn_open._training.averaging import put_average_in_place
 from sklearn_open._training.interrupt import NOT_INTERRUPTED, Interrupt, held_back
+from sklearn_open._training.same import check_same_rows
 from sklearn_open._training.translation import BatchTranslation
 from sklearn_open._warnings import warn_user
 from sklearn_open.batching._dataset import ImageDataset, TrainSet

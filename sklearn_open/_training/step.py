@@ -14,7 +14,6 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from sklearn_open._distributed.gradients import average_gradients
 from sklearn_open._distributed.ranks import ALONE, Ranks, open_ranks
-from sklearn_open._distributed.same import check_same_settings
 from sklearn_open._distributed.whole_batch import forward_together
 from sklearn_open._random import keyed_seed, seeded_user_code
 from sklearn_open._training.allocator import keep_freed_memory
@@ -22,12 +21,13 @@ from sklearn_open._training.building import with_defaults
 from sklearn_open._training.fit_params import those_taken_by
 from sklearn_open._training.hardware import autocast, autocast_dtype, tf32
 from sklearn_open._training.health import check_losses, weights_put_back_if_diverged
-from sklearn_open._training.interrupt import import_whole
+from sklearn_open._training.interrupt import uninterrupted
 from sklearn_open._training.learning import tell_if_nothing_was_learnt
 from sklearn_open._training.momentum import begin_momentum
 from sklearn_open._training.net import ScikitNet
 from sklearn_open._training.objective import Objective, check_criterion, objective_of
 from sklearn_open._training.run import NO_RUN, RunningFit
+from sklearn_open._training.same import check_same_settings
 from sklearn_open._training.settled import settle
 from sklearn_open.batching._batches import Batch, EpochBatches, LoaderBatches
 from sklearn_open.batching._dataset import ImageDataset
@@ -186,7 +186,8 @@ class TwoRouteNet(ScikitNet):
 
     def initialize_optimizer(self, *args: Any, **kwargs: Any) -> TwoRouteNet:
         """Make the optimiser, auxiliary norm layers in groups of their own."""
-        import_whole("torch._dynamo")  # which torch's optimisers import, for seconds
+        with uninterrupted():
+            import torch._dynamo  # noqa: F401 (as torch's optimisers do, which takes seconds)
         super().initialize_optimizer(*args, **kwargs)
         if hasattr(self, "module_"):  # nets of skorch's kind may name theirs otherwise
             add_auxiliary(self.module_, list(self.parts_.optimizers.values()))

@@ -13,7 +13,7 @@ import pytest
 from skorch.callbacks import Callback
 
 from sklearn_open import OPeNClassifier
-from sklearn_open._training.interrupt import held_back, import_whole
+from sklearn_open._training.interrupt import held_back, uninterrupted
 
 
 @pytest.fixture(autouse=True)
@@ -147,7 +147,7 @@ def test_a_module_is_imported_as_a_whole(tmp_path, monkeypatch):
     signalling = "import os, signal\nos.kill(os.getpid(), signal.SIGINT)\nREACHED = True\n"
     (tmp_path / "signals_while_imported.py").write_text(signalling)
     monkeypatch.syspath_prepend(tmp_path)
-    with pytest.raises(KeyboardInterrupt):
-        import_whole("signals_while_imported")
+    with pytest.raises(KeyboardInterrupt), uninterrupted():
+        import signals_while_imported  # noqa: F401
     assert sys.modules.pop("signals_while_imported").REACHED
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler

@@ -134,7 +134,7 @@ def test_functions_are_short():
 OF_OTHERS = {
     *("_buffers", "_dynamo", "_fields", "_getframe", "_modules", "_non_persistent_buffers_set"),
     *("_is_avx512_bf16_supported", "_Loss", "_parameter_constraints"),
-    *("_iterator", "_parameters", "_shutdown_workers"),
+    *("_get_default_store", "_iterator", "_parameters", "_shutdown_workers"),
 }
 
 
