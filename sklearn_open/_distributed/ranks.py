@@ -72,6 +72,20 @@ class Ranks:
 ALONE = Ranks()
 
 
+class _Counter:
+    """Numbers that all ranks agree on, for the trainings of their processes."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def next(self, gather: Callable[[int], list[int]]) -> int:
+        self.count = max(gather(self.count)) + 1
+        return self.count
+
+
+_trainings = _Counter()
+
+
 class GroupRanks(Ranks):
     """The ranks of torch's default process group, in a group of this training's own.
 
@@ -84,8 +98,6 @@ class GroupRanks(Ranks):
         Where the network is.
     """
 
-    _trainings = 0  # of this process
-
     def __init__(self, device: torch.device) -> None:
         rank, n_ranks = distributed.get_rank(), distributed.get_world_size()
         self.share = Share(rank, n_ranks)
@@ -95,8 +107,7 @@ class GroupRanks(Ranks):
         on_gpu = device.type == "cuda"
         self._data: Any = distributed.new_group(backend="nccl") if on_gpu else self._control
         self._farewell = Farewell(rank, n_ranks)
-        GroupRanks._trainings = max(self.gather(GroupRanks._trainings)) + 1  # in which all agree
-        self._farewell.training = GroupRanks._trainings
+        self._farewell.training = _trainings.next(self.gather)
 
     @property
     def are_many(self) -> bool:

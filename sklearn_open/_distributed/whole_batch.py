@@ -1,7 +1,8 @@
 """The loss on several ranks is that of the whole batch, of which each rank has called a part.
 
-Every rank has what the network returns for all rows, its own with gradient. So class weights, unequal shares and losses that look at a batch as a whole are right, and losses,
-scores and histories are the same on all ranks.
+Every rank has what the network returns for all rows, its own with gradient. So class weights,
+unequal shares and losses that look at a batch as a whole are right, and losses, scores and
+histories are the same on all ranks.
 """
 
 from __future__ import annotations
