@@ -118,23 +118,37 @@ class _Normalize(torch.autograd.Function):
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, grad: torch.Tensor, *_: Any) -> tuple[Any, ...]:
         x, weight, mean, var, count = ctx.saved_tensors
-        # In one pass: gradients for constant statistics, and the sums that the others need.
-        of_x, of_weight, of_bias = torch.ops.aten.native_batch_norm_backward(
-            grad, x, weight, mean, var, None, None, False, ctx.eps, [True, True, True]
-        )
-        sums = torch.stack([of_bias, of_weight]).to(mean.dtype)
+        of_x, of_weight, of_bias = _gradients(grad, x, weight, mean, var, ctx.eps)
+        sums = torch.stack([of_weight, of_bias]).to(mean.dtype)
         ctx.group.add_up(sums)
-        of_bias_all, of_weight_all = sums / count.clamp(min=1)
         invstd = (var + ctx.eps).rsqrt()
         scale = invstd if weight is None else invstd * weight.to(mean.dtype)
-        slope = scale * invstd * of_weight_all
-        # What the statistics add is linear in x: batch norm with mean 0 and variance 1.
-        line = (slope, scale * of_bias_all - slope * mean)
-        constant = (torch.zeros_like(mean), torch.ones_like(mean))
-        of_x = of_x.sub_(F.batch_norm(x, *constant, *line, False, 0.0, 0.0))
-        if weight is None:
-            return of_x, None, None, None, None
-        return of_x, of_weight.to(weight.dtype), of_bias.to(weight.dtype), None, None
+        slope, offset = (sums * scale) / count.clamp(min=1)
+        # What the statistics add is linear in x, as batch norm in eval mode is.
+        line = (mean, torch.ones_like(mean), slope * invstd, offset)
+        of_x = of_x.sub_(F.batch_norm(x, *line, False, 0.0, 0.0))
+        asked = ctx.needs_input_grad
+        of_weight = of_weight.to(weight.dtype) if asked[1] else None
+        return of_x, of_weight, of_bias if asked[2] else None, None, None
+
+
+def _gradients(
+    grad: torch.Tensor,
+    x: torch.Tensor,
+    weight: torch.Tensor | None,
+    mean: torch.Tensor,
+    var: torch.Tensor,
+    eps: float,
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Return the gradients of x for constant statistics, of weight and of bias, in one pass."""
+    if not x.numel():
+        return torch.empty_like(x), torch.zeros_like(mean), torch.zeros_like(mean)
+    gradients: tuple[torch.Tensor, torch.Tensor, torch.Tensor] = (
+        torch.ops.aten.native_batch_norm_backward(
+            grad, x, weight, mean, var, None, None, False, eps, [True, True, True]
+        )
+    )
+    return gradients
 
 
 def _statistics(x: torch.Tensor, group: Group) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
