@@ -267,6 +267,18 @@ def test_figures_of_the_budget_are_those_of_the_result_files():
     assert shown == [line for lines in made.values() for line in lines]
 
 
+def test_figures_of_scaling_are_made_of_the_result_files():
+    path = ROOT / "examples" / "benchmarks" / "scaling_tables.py"
+    names = runpy.run_path(str(path))
+    page = (ROOT / "docs" / "scaling.md").read_text()
+    shown = [line for line in page.splitlines() if line.startswith("|")]
+    assert shown == [line for lines in names["tables"]().values() for line in lines]
+    for file in ("scaling/traffic", "benchmarks/search"):
+        assert f"`results/{file}.json`" in page
+    for rate in (*names["PUBLISHED"].values(), *names["LINKS"].values()):
+        assert f"{rate:,}" in page
+
+
 def test_the_table_of_methods_is_that_of_the_result_files(monkeypatch):
     folder = ROOT / "examples" / "reproduction"
     monkeypatch.syspath_prepend(str(folder))

@@ -133,6 +133,33 @@ def test_parity(tmp_path):
     assert plain == remembered
 
 
+def test_ranks(tmp_path):
+    (result,) = results_of("ranks.py", tmp_path)
+    one, threads, ranks = "1 process, 1 thread", "1 process, 2 threads", "2 ranks, 1 thread each"
+    pairs = {f"{ranks} / {one}", f"{ranks} / {threads}", f"{threads} / {one}"}
+    check_race(result, {one, threads, ranks}, pairs)
+    # Augmentation is that of each rank, so losses are alike, not the same.
+    assert result["first_losses"][ranks] == pytest.approx(result["first_losses"][one], rel=0.01)
+
+
+def test_traffic(tmp_path):
+    results = {r["step"]: r for r in results_of("traffic.py", tmp_path)}
+    assert results.keys() == {"plain", "noise, head", "noise, all"}
+    for step, result in results.items():
+        layers, channels, sent = result["norm_layers"], result["norm_channels"], result["sent"]
+        forward, backward = 1 + (step != "plain"), 1 + (step == "noise, all")
+        assert sent["norm, forward"] == {
+            "calls": forward * layers,
+            "bytes": forward * 3 * 4 * channels,
+        }
+        assert sent["norm, backward"] == {
+            "calls": backward * layers,
+            "bytes": backward * 2 * 4 * channels,
+        }
+        assert sent["logits"] == {"calls": 1, "bytes": 4 * result["rows"] * result["classes"]}
+        assert sent["gradients"]["bytes"] == pytest.approx(4 * result["parameters"], rel=1e-3)
+
+
 def test_import_time(tmp_path):
     (result,) = results_of("import_time.py", tmp_path)
     names = {"sklearn_open", "its requirements"}
