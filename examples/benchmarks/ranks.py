@@ -7,6 +7,9 @@ with one thread each (gloo) train the same rows, a quarter of them noise. Each c
 processes of its own, which stay, and fits once in a turn; seconds are the median of the epochs of a
 fit, but for the first. On an idle machine with as many cores as ranks: what else runs there slows
 ranks more than one process, as each waits for the slowest.
+
+"weights_differ_by" is how far ranks and one process are apart after a training in float64 on
+long-tailed digits, with the defaults and with batches of five: the largest difference of a weight.
 """
 
 from __future__ import annotations
@@ -31,7 +34,12 @@ from _common import (
     summarize,
 )
 from _contestants import BACKBONES, make_open
+from sklearn.datasets import load_digits
 from torch import distributed
+
+from sklearn_open import OPeNClassifier
+from sklearn_open.backbones import SmallCNN
+from sklearn_open.datasets import make_long_tailed
 
 Rows = tuple[np.ndarray, np.ndarray]
 
@@ -62,12 +70,23 @@ class Team:
 
     def fit(self) -> tuple[list[float], list[float]]:
         """Fit once; return seconds and losses of the epochs."""
-        for pipe in self.pipes:
-            pipe.send("fit")
-        found = [pipe.recv() for pipe in self.pipes]
+        found = self.call("timed")
         if any(losses != found[0][1] for _, losses in found):
             raise AssertionError(f"ranks have other losses: {found}")
         return found[0]
+
+    def weights(self, **settings: Any) -> np.ndarray:
+        """Train in float64; return the weights, which are the same on all ranks."""
+        first, *others = self.call("weights", settings)
+        if not all(np.array_equal(first, other) for other in others):
+            raise AssertionError("ranks have other weights")
+        return first
+
+    def call(self, *what: Any) -> list[Any]:
+        """Let every process do something; return what each has found."""
+        for pipe in self.pipes:
+            pipe.send(what)
+        return [pipe.recv() for pipe in self.pipes]
 
     def close(self) -> None:
         """End the processes."""
@@ -90,14 +109,45 @@ def serve(pipe: Any, args: argparse.Namespace, rows: Rows, place: Sequence[int])
     if n_ranks > 1:
         there = f"tcp://127.0.0.1:{port}"
         distributed.init_process_group("gloo", there, rank=rank, world_size=n_ranks)
+    together = {"distributed": n_ranks > 1, "device": "cpu"}
     with suppress(EOFError):  # the other end is closed when all is done
-        while pipe.recv():
-            settings = {"precision": args.precision, "augment": "flip_crop", "device": "cpu"}
-            settings |= {"max_epochs": 1 + args.epochs, "distributed": n_ranks > 1}
-            clf = make_open(BACKBONES[args.backbone], **settings).fit(*rows)
-            pipe.send((clf.history[:, "dur"], clf.history[:, "train_loss"]))
+        while what := pipe.recv():
+            make = {"timed": timed, "weights": weights}[what[0]]
+            pipe.send(make(args, rows, together, *what[1:]))
     if n_ranks > 1:
         distributed.destroy_process_group()
+
+
+def timed(
+    args: argparse.Namespace, rows: Rows, together: dict[str, Any]
+) -> tuple[list[float], list[float]]:
+    """Return seconds and losses of the epochs of a fit."""
+    settings = {"precision": args.precision, "augment": "flip_crop", "max_epochs": 1 + args.epochs}
+    clf = make_open(BACKBONES[args.backbone], **settings, **together).fit(*rows)
+    return clf.history[:, "dur"], clf.history[:, "train_loss"]
+
+
+class DoubleCNN(SmallCNN):
+    """The default network, in float64."""
+
+    def __init__(self, num_classes: int, in_channels: int) -> None:
+        super().__init__(num_classes, in_channels)
+        self.double()
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Return logits."""
+        return super().forward(x.double())
+
+
+def weights(
+    args: argparse.Namespace, rows: Rows, together: dict[str, Any], settings: dict[str, Any]
+) -> np.ndarray:
+    """Return all weights after a fit on digits, whose last epochs have noise."""
+    digits = load_digits()
+    X, y = make_long_tailed(digits.images, digits.target, imbalance_ratio=20, random_state=0)
+    settings = {"max_epochs": 2 if args.quick else 10, "random_state": 0, **settings, **together}
+    clf = OPeNClassifier(DoubleCNN, verbose=0, **settings).fit(X, y)
+    return np.concatenate([p.detach().numpy().ravel() for p in clf.module_.parameters()])
 
 
 def run(args: argparse.Namespace, rows: Rows) -> dict[str, Any]:
@@ -116,11 +166,16 @@ def run(args: argparse.Namespace, rows: Rows) -> dict[str, Any]:
         for name in names if turn % 2 == 0 else reversed(names):
             (_, *later), losses[name] = teams[name].fit()
             seconds[name].append(median(later))
+    apart = {}
+    for name_of, settings in {"defaults": {}, "batches of 5": {"batch_size": 5}}.items():
+        of_one, of_ranks = (teams[name].weights(**settings) for name in (one, ranks))
+        apart[name_of] = float(f"{np.abs(of_one - of_ranks).max():.1e}")
     for team in teams.values():
         team.close()
     pairs = [(ranks, one), (ranks, threads), (threads, one)]
     found = summarize(seconds, dict.fromkeys(names, len(rows[1])), pairs)
-    return {**found, "first_losses": {name: loss[0] for name, loss in losses.items()}}
+    first_losses = {name: loss[0] for name, loss in losses.items()}
+    return {**found, "first_losses": first_losses, "weights_differ_by": apart}
 
 
 def main() -> None:
@@ -140,6 +195,7 @@ def main() -> None:
     report(args, __file__, [{**setting, **result}])
     print_race(f"{args.backbone}, {args.precision}, {len(rows[1])} rows", result, "images")
     print("losses of the first epoch:", *result["first_losses"].values())
+    print("weights differ by", result["weights_differ_by"])
 
 
 if __name__ == "__main__":

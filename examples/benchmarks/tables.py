@@ -103,6 +103,7 @@ def tables() -> dict[str, list[str]]:
         "translation": ratios("translation", "backbone", "precision"),
         **{name: ratios(name, "backbone", "augment") for name in epochs},
         **{f"{name}, rates": rates(name, "backbone", "augment") for name in epochs},
+        "ranks": ratios("ranks", "backbone", "precision"),
         "search": ratios("search", "backbone"),
         "predict": ratios("predict", "backbone"),
         "memory": memory(),
