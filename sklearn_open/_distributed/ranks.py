@@ -136,8 +136,11 @@ class GroupRanks(Ranks):
         return torch.stack(gathered)
 
     def spread(self, tensor: torch.Tensor) -> None:
+        sent = tensor.contiguous()  # weights with channels last are copied
         with self._together():
-            distributed.broadcast(tensor, group_src=0, group=self._data)
+            distributed.broadcast(sent, group_src=0, group=self._data)
+        if sent is not tensor:
+            tensor.copy_(sent)
 
     def tell(self, value: Any) -> None:
         self._broadcast(value)

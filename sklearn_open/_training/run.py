@@ -78,11 +78,21 @@ class RunningFit:
             phase.run(partial(train, epochs=shared))
         return self.epochs - len(net.history)
 
-    def begin(self, net: TrainingNet) -> None:
+    def spread_weights(self, net: TrainingNet) -> None:
         """Begin on all ranks with the weights of rank 0: networks that were passed may differ."""
         for network in net.parts_.networks.values():
-            for tensor in (*network.parameters(), *network.buffers()):
-                self.ranks.spread(tensor.detach())
+            for parameter in network.parameters():
+                self.ranks.spread(parameter.detach())
+        self.spread_buffers(net)
+
+    def spread_buffers(self, net: TrainingNet) -> None:
+        """End an epoch on all ranks with the buffers of rank 0.
+
+        Those of batch norm are the same; layers of other kinds may have counted a rank's own rows.
+        """
+        for network in net.parts_.networks.values():
+            for buffer in network.buffers():
+                self.ranks.spread(buffer)
 
     def keep(self, net: TrainingNet, datasets: tuple[TrainSet, ImageDataset | None]) -> None:
         """Keep the rows of this fit, with what translates them; outside of one, do nothing."""
@@ -194,7 +204,7 @@ def running_fit(net: TrainingNet, epochs: int) -> Iterator[RunningFit]:
         interrupt = at_end.enter_context(held_back(sigterm=net.ranks_.are_many))
         run = RunningFit(interrupt, at_end, epochs)
         run.ranks = net.ranks_
-        run.begin(net)
+        run.spread_weights(net)
         try:
             yield run
             run.finish(net, is_whole=True)

@@ -146,7 +146,7 @@ class BatchTransform:
         torch.Tensor of shape (n_natural + n_noise, n_channels, ...), dtype float32
         """
         x = self.scale.to_unit(natural)
-        if self.augment is not None:
+        if self.augment is not None and len(x):  # a rank may have no row
             key: tuple[int | str, ...] = ("augment", epoch, batch, *share.key)
             x = self.augment(x, keyed_generator(x.device, self.seed, *key))
         if translate is not None:
