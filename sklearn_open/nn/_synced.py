@@ -128,8 +128,7 @@ class _Normalize(torch.autograd.Function):
         line = (mean, torch.ones_like(mean), slope * invstd, offset)
         of_x = of_x.sub_(F.batch_norm(x, *line, False, 0.0, 0.0))
         asked = ctx.needs_input_grad
-        of_weight = of_weight.to(weight.dtype) if asked[1] else None
-        return of_x, of_weight, of_bias if asked[2] else None, None, None
+        return of_x, of_weight if asked[1] else None, of_bias if asked[2] else None, None, None
 
 
 def _gradients(
