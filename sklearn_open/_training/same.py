@@ -12,10 +12,13 @@ from sklearn_open._parameters.table import parameter
 from sklearn_open._persistence.fingerprint import comparable, hash_of, rows_digest, structure
 from sklearn_open.batching._dataset import ImageDataset, TrainSet
 
-__all__ = ["check_same_rows", "check_same_settings"]
+__all__ = ["check_same_networks", "check_same_rows", "check_same_settings"]
 
 # Folders may have other names on other machines; whether there is one decides what ranks do.
 WHETHER_GIVEN = ("memory", "checkpoint")
+ALL_ROWS = (
+    "Pass all rows to fit on every rank, in the same order: batches are dealt to ranks there."
+)
 
 
 def check_same_settings(ranks: Ranks, net: Any) -> None:
@@ -50,6 +53,22 @@ def check_same_settings(ranks: Ranks, net: Any) -> None:
     )
 
 
+def check_same_networks(ranks: Ranks, net: Any) -> None:
+    """Refuse networks that differ in more than their weights; see `check_same_settings`.
+
+    Their sizes come from the classes and images that were passed. Tensors of other sizes must not
+    travel: gloo aborts the process.
+    """
+    if not ranks.are_many:
+        return
+    facts = {
+        "classes": _hash(net.classes_inferred_),
+        "shape of the images": str(net.image_shape_),
+        "layers of the network": str([_hash(network) for network in net.parts_.networks.values()]),
+    }
+    _check_alike(ranks, facts, ALL_ROWS)
+
+
 def check_same_rows(ranks: Ranks, train: TrainSet, valid: ImageDataset | None) -> None:
     """Refuse to train on rows that differ between ranks; see `check_same_settings`.
 
@@ -63,8 +82,7 @@ def check_same_rows(ranks: Ranks, train: TrainSet, valid: ImageDataset | None) -
     _check_alike(
         ranks,
         facts,
-        "Pass all rows to fit on every rank, in the same order: batches are dealt to ranks there. "
-        "A train_split that shuffles needs a random_state.",
+        f"{ALL_ROWS} A train_split that shuffles needs a random_state.",
     )
 
 

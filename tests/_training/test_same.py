@@ -10,7 +10,11 @@ from torch.utils.data import Dataset
 from sklearn_open import OPeNClassifier, PureNoiseOverSampler
 from sklearn_open._distributed.ranks import ALONE
 from sklearn_open._inputs.lazy import LazyImages
-from sklearn_open._training.same import check_same_rows, check_same_settings
+from sklearn_open._training.same import (
+    check_same_networks,
+    check_same_rows,
+    check_same_settings,
+)
 from sklearn_open.batching import ImageDataset, TrainSet
 from sklearn_open.plan import EpochPlanner
 
@@ -68,7 +72,7 @@ def test_equal_parameters_are_equal_on_all_ranks(on_ranks, make):
         ("max_epochs", 5, "auto"),
         ("random_state", 0, 1),
         ("random_state", 0, None),
-        ("module", "small_cnn", "wrn16_2"),
+        ("module", "SmallCNN", "wrn16_2"),
         ("criterion", nn.CrossEntropyLoss, nn.NLLLoss),
         ("resampler", PureNoiseOverSampler(), PureNoiseOverSampler(delta=0.5)),
         ("module", Small(4), Small(5)),
@@ -189,3 +193,20 @@ def test_data_sets_are_not_read_for_it(on_ranks, images):
     assert rows_told(on_ranks, (ours, None), (same, None)) is None
     assert rows_told(on_ranks, (ours, None), (other, None)).startswith("training rows")
     assert Items.reads == 0
+
+
+# --- networks ---
+
+
+def test_networks_of_other_sizes_are_refused_before_their_weights_travel(on_ranks, images):
+    X, y = images
+    settings = {"max_epochs": 1, "start_epoch": 0}
+    ours, same = net(**settings).fit(X, y), net(**settings, random_state=1).fit(X, y)
+    assert told(on_ranks, check_same_networks, (ours, same)) is None  # weights are those of rank 0
+    for rows, named in [
+        ((X[y < 2], y[y < 2]), "classes, layers of the network"),
+        ((X[:, :, :7], y), "shape of the images"),
+        ((X[:, :1], y), "layers of the network, shape of the images"),
+    ]:
+        message = told(on_ranks, check_same_networks, (ours, net(**settings).fit(*rows)))
+        assert message.startswith(f"{named} on rank 1 of 2 differ from those on rank 0. Pass all")
