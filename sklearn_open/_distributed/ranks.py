@@ -64,6 +64,9 @@ class Ranks:
         """Return what rank 0 tells next."""
         raise NotImplementedError("there is no rank 0 beside this process")
 
+    def say(self, error: BaseException) -> None:
+        """Say why this rank is about to leave; the others read it when it has."""
+
     def from_first(self, make: Callable[[], T]) -> T:
         """Return on every rank what rank 0 makes, or raise what it has raised."""
         return make()
@@ -176,10 +179,11 @@ class GroupRanks(Ranks):
         except RuntimeError as error:  # a closed connection, or a rank that never came
             raise self._farewell.of_others(error) from error
 
-    def leave(self, error: BaseException | None = None) -> None:
-        """End the part of this rank, for a reason that the others can read."""
-        if error is not None:
-            self._farewell.say(error)
+    def say(self, error: BaseException) -> None:
+        self._farewell.say(error)
+
+    def leave(self) -> None:
+        """Close the connections of this rank."""
         groups = {id(group): group for group in (self._data, self._control)}
         self._data = self._control = None  # gloo closes connections with the last reference
         while groups:
@@ -232,6 +236,7 @@ def open_ranks(is_wanted: bool, device: torch.device) -> Iterator[Ranks]:
     try:
         yield ranks
     except BaseException as error:
-        ranks.leave(error)
+        ranks.say(error)
         raise
-    ranks.leave()
+    finally:
+        ranks.leave()

@@ -23,6 +23,9 @@ from sklearn_open.callbacks._progress import TrainingProgress
 __all__ = ["NO_RUN", "RunningFit", "running_fit", "tell_if_best_is_early"]
 
 
+GOES_ON, ENDED, INTERRUPTED = range(3)  # after a step: by a callback, by Ctrl-C
+
+
 class RunningFit:
     """What belongs to one call of `fit_loop`.
 
@@ -46,6 +49,7 @@ class RunningFit:
         self.datasets: tuple[TrainSet, ImageDataset | None] | None = None
         self.checkpoints: Checkpoints | None = None
         self.ranks: Ranks = ALONE
+        self._others_know = False  # that it ends
         self._at_end = at_end
 
     def take_up(self, net: TrainingNet, train: Callable[..., Any]) -> int:
@@ -111,27 +115,37 @@ class RunningFit:
         if method_name not in ("on_batch_end", "on_epoch_end"):
             yield
             return
-        ended = False
+        reason = GOES_ON
         try:
             yield
         except KeyboardInterrupt:
             if not self.ranks.are_many:
                 raise
-            ended = True
-        if self.ranks.largest(int(ended)):
-            raise KeyboardInterrupt
+            reason = INTERRUPTED if self.interrupt.pending else ENDED
+        self._end_together(reason)
 
     def raise_if_interrupted(self) -> None:
         """Raise KeyboardInterrupt on all ranks if Ctrl-C has come to one."""
-        self.interrupt.pending = bool(self.ranks.largest(int(self.interrupt.pending)))
-        self.interrupt.raise_if_pending()
+        self._end_together(INTERRUPTED if self.interrupt.pending else GOES_ON)
+
+    def _end_together(self, reason: int) -> None:
+        reason = self.ranks.largest(reason)
+        self.interrupt.pending |= reason == INTERRUPTED
+        if reason != GOES_ON:
+            self._others_know = True
+            raise KeyboardInterrupt
 
     def after_epoch(self) -> None:
         """Keep what an epoch has reached, and end if Ctrl-C has come."""
         self.interrupt.pending = bool(self.ranks.largest(int(self.interrupt.pending)))
         if self.checkpoints is not None:
             self.checkpoints.after_epoch(is_last=self.interrupt.pending)
-        self.interrupt.raise_if_pending()
+        self.raise_if_interrupted()
+
+    def tell_others(self, error: KeyboardInterrupt) -> None:
+        """Say that this rank was interrupted at once, in the middle of something, if it was."""
+        if not self._others_know:
+            self.ranks.say(error)
 
     def finish(self, net: TrainingNet, *, is_whole: bool) -> None:
         """Put the average of the weights in their place, if one was made."""
@@ -209,7 +223,8 @@ def running_fit(net: TrainingNet, epochs: int) -> Iterator[RunningFit]:
         try:
             yield run
             run.finish(net, is_whole=True)
-        except KeyboardInterrupt:
+        except KeyboardInterrupt as error:
+            run.tell_others(error)
             run.tell_if_cut_short(net, wanted)
             run.finish(net, is_whole=False)
             raise

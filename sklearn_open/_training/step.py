@@ -288,7 +288,8 @@ class TwoRouteNet(ScikitNet):
                 step = step_fn(batch, **fit_params)
                 loss = step["loss"].detach()
                 self.history.record_batch(f"{prefix}_loss", loss)
-                self.history.record_batch(f"{prefix}_batch_size", get_len(batch[1]))
+                rows = batch[1] if self.ranks_.are_many else batch[0]  # of all ranks
+                self.history.record_batch(f"{prefix}_batch_size", get_len(rows))
                 if training and loss.device.type == "cpu":  # where looking at it costs nothing
                     check_losses(self, [loss], first=n_batches)
                 self.notify("on_batch_end", batch=batch, training=training, **step)

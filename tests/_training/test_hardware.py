@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import nn
 
+from sklearn_open import OPeNClassifier
 from sklearn_open._training import hardware as _hardware
 from sklearn_open._training.hardware import (
     autocast,
@@ -24,6 +25,25 @@ def test_auto_is_the_gpu_where_there_is_one(monkeypatch, has_cuda, expected):
     assert resolve_device("auto").type == expected
     assert resolve_device("meta").type == "meta"
     assert resolve_device(CPU) == CPU
+
+
+@pytest.mark.parametrize(
+    ("local_rank", "n_gpus", "expected"),
+    [("2", 4, "cuda:2"), ("0", 4, "cuda:0"), ("5", 1, "cuda:0"), (None, 4, "cuda:3")],
+)
+def test_auto_is_the_gpu_of_the_rank(monkeypatch, local_rank, n_gpus, expected):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: n_gpus)
+    monkeypatch.setattr(torch.cuda, "current_device", lambda: 3)  # that a launcher has chosen
+    monkeypatch.delenv("LOCAL_RANK", raising=False)
+    if local_rank is not None:
+        monkeypatch.setenv("LOCAL_RANK", local_rank)
+    assert str(resolve_device("auto", of_rank=True)) == expected
+    assert str(resolve_device("auto")) == "cuda"
+    assert str(resolve_device("cuda:1", of_rank=True)) == "cuda:1"
+    clf = OPeNClassifier(distributed=True)
+    assert str(clf.device_) == expected
+    assert clf.get_params()["device"] == "auto"
 
 
 @pytest.mark.parametrize(
