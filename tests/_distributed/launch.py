@@ -1,13 +1,17 @@
-"""Start a script on several ranks, as torchrun does; torchrun itself takes some seconds more."""
+"""Start a script on several ranks, as torchrun does, or by torchrun, which takes some seconds more.
+
+The ranks are forked from a process that has imported the package, once for all of them.
+"""
 
 from __future__ import annotations
 
 import os
+import runpy
+import signal
 import socket
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -27,80 +31,99 @@ class Ended(NamedTuple):
 def launch(
     script: Path, n_ranks: int, *arguments: Any, timeout: float = 60, check: bool = True
 ) -> list[Ended]:
-    """Run a script in `n_ranks` processes, and kill those that are there after `timeout` seconds.
+    """Run a script on some ranks, and kill those that are there after `timeout` seconds.
 
     With `check`, AssertionError is raised, with all that was printed, unless all of them exit by 0.
     """
-    port = str(_free_port())
-    environments = [
-        {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": str(n_ranks)}
-        | {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
-        for rank in range(n_ranks)
-    ]
-    ended = _run([str(script), *map(str, arguments)], environments, timeout)
+    with tempfile.TemporaryDirectory() as folder:
+        command = [__file__, folder, str(n_ranks), str(script), *map(str, arguments)]
+        parent = _run(command, timeout)
+        ended = [
+            Ended(
+                int(_text(folder, f"{rank}.code") or 0) if parent.code == 0 else None,
+                _text(folder, f"{rank}.out"),
+                _text(folder, f"{rank}.err"),
+            )
+            for rank in range(n_ranks)
+        ]
     if check:
-        assert [process.code for process in ended] == [0] * n_ranks, as_text(ended)
+        assert [rank.code for rank in ended] == [0] * n_ranks, as_text([*ended, parent])
     return ended
 
 
-def torchrun(script: Path, n_ranks: int, *arguments: Any, timeout: float = 60) -> Ended:
+def torchrun(
+    script: Path, n_ranks: int, *arguments: Any, timeout: float = 60, check: bool = True
+) -> Ended:
     """Run a script by torchrun; what is returned is torchrun's own."""
-    command = [*TORCHRUN, f"--nproc_per_node={n_ranks}", str(script), *map(str, arguments)]
-    return _run(command, [{}], timeout)[0]
+    options = [*TORCHRUN, f"--nproc_per_node={n_ranks}"]
+    ended = _run([*options, str(script), *map(str, arguments)], timeout)
+    assert ended.code == 0 or not check, as_text([ended])
+    return ended
 
 
 def as_text(ended: Sequence[Ended]) -> str:
-    """Return all that the processes have printed."""
+    """Return all that processes have printed."""
     return "\n".join(
-        f"--- rank {rank} ended with {process.code}\n{process.out}{process.err}"
-        for rank, process in enumerate(ended)
+        f"--- process {i} ended with {process.code}\n{process.out}{process.err}"
+        for i, process in enumerate(ended)
     )
 
 
-def _run(command: list[str], environments: list[dict[str, str]], timeout: float) -> list[Ended]:
-    common = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-    end = time.monotonic() + timeout
+def _run(command: list[str], timeout: float) -> Ended:
+    env = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
     # Files, as a pipe that nobody reads would make its writer wait.
-    with tempfile.TemporaryDirectory() as folder:
-        outputs = [
-            (open(Path(folder, f"{i}.out"), "w+"), open(Path(folder, f"{i}.err"), "w+"))
-            for i in range(len(environments))
-        ]
-        processes = [
-            subprocess.Popen(
-                [sys.executable, *command], env=common | own, stdout=out, stderr=err, text=True
-            )
-            for own, (out, err) in zip(environments, outputs, strict=True)
-        ]
-        codes = [_code_of(process, end) for process in processes]
-        return [
-            Ended(code, *(_content(file) for file in files))
-            for code, files in zip(codes, outputs, strict=True)
-        ]
-
-
-def _code_of(process: subprocess.Popen[str], end: float) -> int | None:
-    try:
-        return process.wait(max(0.0, end - time.monotonic()))
-    except subprocess.TimeoutExpired:
-        process.terminate()  # so that torchrun ends its ranks as well
+    with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
+        process = subprocess.Popen(
+            [sys.executable, *command], env=env, stdout=out, stderr=err, start_new_session=True
+        )
         try:
-            process.wait(5)
+            code = process.wait(timeout)
         except subprocess.TimeoutExpired:
-            process.kill()
+            code = None
+            os.killpg(process.pid, signal.SIGKILL)
             process.wait()
-        return None
+        out.seek(0)
+        err.seek(0)
+        return Ended(code, out.read(), err.read())
 
 
-def _content(file: Any) -> str:
-    with file:
-        file.seek(0)
-        content: str = file.read()
-        return content
+def _text(folder: str, name: str) -> str:
+    path = Path(folder, name)
+    return path.read_text() if path.exists() else ""
 
 
-def _free_port() -> int:
+# --- in the process that ranks are forked from ---
+
+
+def main(folder: str, n_ranks: str, script: str, *arguments: str) -> None:
+    """Fork the ranks, run the script on each of them, and write how they have ended."""
+    import sklearn_open  # noqa: F401
+
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+        port = probe.getsockname()[1]
+    os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "WORLD_SIZE": n_ranks}
+    processes = []
+    for rank in range(int(n_ranks)):
+        process = os.fork()
+        if not process:
+            os.environ |= {"RANK": str(rank), "LOCAL_RANK": str(rank)}
+            _print_to(folder, rank)
+            sys.argv = [script, *arguments]
+            runpy.run_path(script, run_name="__main__")
+            return
+        processes.append(process)
+    for rank, process in enumerate(processes):
+        _, status = os.waitpid(process, 0)
+        Path(folder, f"{rank}.code").write_text(str(os.waitstatus_to_exitcode(status)))
+
+
+def _print_to(folder: str, rank: int) -> None:
+    for number, name in ((1, "out"), (2, "err")):
+        file = os.open(Path(folder, f"{rank}.{name}"), os.O_WRONLY | os.O_CREAT)
+        os.dup2(file, number)
+        os.close(file)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -23,8 +23,8 @@ TOLERANCE = 1e-12
 class Found:
     """What has come of cases on some ranks, and in one process."""
 
-    def __init__(self, launcher, folder, n_ranks, names, timeout=60):
-        launcher.launch(SCRIPT, n_ranks, folder, *names, timeout=timeout)
+    def __init__(self, launch, folder, n_ranks, names, timeout=60):
+        launch(SCRIPT, n_ranks, folder, *names, timeout=timeout)
         found = [pickle.loads((folder / f"rank-{r}.pickle").read_bytes()) for r in range(n_ranks)]
         self.together = {name: [rank["together"][name] for rank in found] for name in names}
         self.alone = {name: rank["alone"][name] for rank in found for name in rank["alone"]}
@@ -51,7 +51,7 @@ class Found:
 
 @pytest.fixture(scope="module")
 def two(launcher, tmp_path_factory):
-    return Found(launcher, tmp_path_factory.mktemp("two"), 2, [*EQUAL, *ALIKE])
+    return Found(launcher.torchrun, tmp_path_factory.mktemp("two"), 2, [*EQUAL, *ALIKE])
 
 
 @pytest.mark.parametrize("name", EQUAL)
@@ -81,10 +81,9 @@ def test_half_precision_is_about_that_of_one_process(two, precision):
 
 
 def test_scores_are_those_of_one_process(two):
+    """Which `check_is_one_process` has compared, on all ranks."""
     for row in two.together["scores of held-out rows"][1]["history"]:
-        assert {"valid_loss", "valid_acc", "balanced", "of_train", "event_bal"} - row.keys() == {
-            "event_bal"
-        }
+        assert row.keys() >= {"valid_loss", "valid_acc", "balanced", "of_train"}
 
 
 def test_ranks_read_their_rows_of_a_data_set_only(two):
@@ -109,18 +108,11 @@ def test_shared_epochs_are_trained_once(two):
         assert rank["trained"][0] > rank["trained"][1]  # the teacher was kept
 
 
-def test_torchrun_starts_it_as_well(launcher, tmp_path):
-    ended = launcher.torchrun(SCRIPT, 2, tmp_path, "head")
-    assert ended.code == 0, ended.err
-    one, other = (pickle.loads((tmp_path / f"rank-{r}.pickle").read_bytes()) for r in range(2))
-    assert one["together"]["head"]["history"] == other["together"]["head"]["history"]
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("n_ranks", [2, 3])
 def test_more_ranks_and_rarer_cases(launcher, tmp_path, n_ranks):
     equal = [*EQUAL, *fits.SLOW_EQUAL]
-    found = Found(launcher, tmp_path, n_ranks, [*equal, *ALIKE], timeout=240)
+    found = Found(launcher.launch, tmp_path, n_ranks, [*equal, *ALIKE], timeout=240)
     for name in equal:
         found.check_is_one_process(name)
     for name in ALIKE:
