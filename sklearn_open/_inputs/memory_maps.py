@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["MappedRows", "drop_pages", "find_map"]
+__all__ = ["MappedRows", "RowsOfFile", "drop_pages", "find_map"]
 
 
 def find_map(X: Any) -> np.memmap | None:
@@ -50,7 +50,8 @@ class MappedRows:
         self.shape = (len(indices), *base.shape[1:])
         self.dtype = base.dtype
         self.ndim = base.ndim
-        self.nbytes = base.itemsize * int(np.prod(self.shape))
+        self.itemsize = base.itemsize
+        self.nbytes = self.itemsize * int(np.prod(self.shape))
 
     def __len__(self) -> int:
         return len(self.indices)
@@ -60,3 +61,21 @@ class MappedRows:
 
     def __array__(self, dtype: Any = None, copy: Any = None) -> np.ndarray:
         return np.asarray(self[:], dtype=dtype)
+
+
+class RowsOfFile:
+    """What is handed in for rows of a mapped file, so that they need not be read before.
+
+    Attributes
+    ----------
+    whole : numpy.memmap of shape (n, ...)
+        All rows of the file.
+    indices : numpy.ndarray or None
+        Those that are meant; None for all.
+    """
+
+    whole: np.memmap
+    indices: np.ndarray | None
+
+    def __len__(self) -> int:
+        return len(self.whole) if self.indices is None else len(self.indices)
