@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import mmap
+from abc import ABC, abstractmethod
 from typing import Any
 
 import numpy as np
@@ -63,19 +64,21 @@ class MappedRows:
         return np.asarray(self[:], dtype=dtype)
 
 
-class RowsOfFile:
+class RowsOfFile(ABC):
     """What is handed in for rows of a mapped file, so that they need not be read before.
 
     Attributes
     ----------
-    whole : numpy.memmap of shape (n, ...)
-        All rows of the file.
     indices : numpy.ndarray or None
-        Those that are meant; None for all.
+        Rows of the file that are meant; None for all.
     """
 
-    whole: np.memmap
     indices: np.ndarray | None
 
-    def __len__(self) -> int:
-        return len(self.whole) if self.indices is None else len(self.indices)
+    @property
+    @abstractmethod
+    def whole(self) -> np.memmap:
+        """All rows of the file."""
+
+    @abstractmethod
+    def __len__(self) -> int: ...

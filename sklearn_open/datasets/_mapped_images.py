@@ -61,8 +61,8 @@ class MappedImages(RowsOfFile):
     but scikit-learn's splitters copy its rows into memory, and whoever pickles it, as Dask and Ray
     do to hand it to a worker, writes down all of it. Of this object rows are taken without reading
     them, and its pickle has a few hundred bytes: name, size and time of change of the file, and
-    which rows are meant. A worker maps the file of that name, and refuses one that is not there or
-    is of another size or time.
+    which rows are meant. A worker maps the file of that name when it reads the first image, and
+    refuses one that is not there or is of another size or time.
 
     Parameters
     ----------
@@ -116,7 +116,14 @@ class MappedImages(RowsOfFile):
         self.indices = None
         # Mapped again, so that this process has the file that others will find, even if somebody
         # has put another in its place since.
-        self.whole = self._file.open()
+        self._whole: np.memmap | None = self._file.open()
+
+    @property
+    def whole(self) -> np.memmap:
+        """All images of the file."""
+        if self._whole is None:
+            self._whole = self._file.open()
+        return self._whole
 
     @property
     def filename(self) -> str:
@@ -126,17 +133,20 @@ class MappedImages(RowsOfFile):
     @property
     def shape(self) -> tuple[int, ...]:
         """Shape of the rows that are meant."""
-        return (len(self), *self.whole.shape[1:])
+        return (len(self), *self._file.shape[1:])
 
     @property
     def dtype(self) -> np.dtype:
         """Of the pixels."""
-        return self.whole.dtype
+        return self._file.dtype
 
     @property
     def ndim(self) -> int:
         """Number of axes."""
-        return self.whole.ndim
+        return len(self._file.shape)
+
+    def __len__(self) -> int:
+        return self._file.shape[0] if self.indices is None else len(self.indices)
 
     def __repr__(self) -> str:
         what = f"{len(self):,} images of shape {self.shape[1:]} in {self.dtype}"
@@ -182,7 +192,9 @@ class MappedImages(RowsOfFile):
         return {"_file": self._file, "indices": self.indices}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        vars(self).update(state, whole=state["_file"].open())
+        # Mapped when images are read: an error here would be one of whoever unpickles, not of a
+        # fit, and schedulers wait for ever for tasks that cannot be unpickled.
+        vars(self).update(state, _whole=None)
 
 
 def _stamp(status: os.stat_result) -> tuple[int, int]:

@@ -135,14 +135,14 @@ def test_another_file_of_the_name_is_refused(images, file):
     status = os.stat(file)
     os.utime(file, ns=(status.st_atime_ns, status.st_mtime_ns + 1))
     with pytest.raises(ValueError, match=r"and not .* as when MappedImages was made"):
-        pickle.loads(sent)
+        make().fit(pickle.loads(sent), images[1])
     np.save(file, images[0][:-1])
     os.utime(file, ns=(status.st_atime_ns, status.st_mtime_ns))
     with pytest.raises(ValueError, match="Make it anew if the file was written again"):
-        pickle.loads(sent)
+        pickle.loads(sent)[0]
     file.unlink()
     with pytest.raises(FileNotFoundError, match=r"X.npy' is not on .* where all machines see it"):
-        pickle.loads(sent)
+        make().fit(pickle.loads(sent), images[1])
 
 
 def test_a_map_that_was_replaced_is_read_anew(images, file):
