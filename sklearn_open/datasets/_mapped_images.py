@@ -87,8 +87,8 @@ class MappedImages(RowsOfFile):
     Raises
     ------
     ValueError
-        For another dtype or number of axes, for a part of a map, and for a map that may be written
-        to: what was changed might not be in the file.
+        For another dtype or number of axes, for a part of a map, for a map that may be written to
+        (what was changed might not be in the file), and for one whose file was replaced.
 
     See Also
     --------
@@ -114,9 +114,10 @@ class MappedImages(RowsOfFile):
         stamp = _stamp(os.stat(name))
         self._file = _File(name, given.dtype, given.shape, given.offset, order, *stamp)
         self.indices = None
-        # Mapped again, so that this process has the file that others will find, even if somebody
-        # has put another in its place since.
+        # Mapped again: a map stays that of a file that somebody has put another in the place of,
+        # and others will find that one.
         self._whole: np.memmap | None = self._file.open()
+        _check_same(given, self._whole)
 
     @property
     def whole(self) -> np.memmap:
@@ -217,7 +218,17 @@ def _check(given: Any) -> None:
         )
     if given.dtype not in DTYPES or given.ndim not in (3, 4):
         raise ValueError(
-            f"{given.filename!r} holds an array of shape {given.shape} in {given.dtype}. Needed "
+            f"{str(given.filename)!r} holds an array of shape {given.shape} in {given.dtype}. Needed "
             "are images, (n, height, width) or with channels, in uint8 or float32, as which they "
             "are read without a copy."
+        )
+
+
+def _check_same(given: np.memmap, found: np.memmap) -> None:
+    """Refuse a map of a file that is not there any more, by some of its rows."""
+    rows = [0, len(given) // 2, -1] if len(given) else []
+    if not np.array_equal(given[rows], found[rows], equal_nan=given.dtype.kind == "f"):
+        raise ValueError(
+            f"{str(given.filename)!r} has been written again since the map was opened. Open it again, "
+            "or pass the file's name."
         )
