@@ -218,9 +218,9 @@ def _check(given: Any) -> None:
         )
     if given.dtype not in DTYPES or given.ndim not in (3, 4):
         raise ValueError(
-            f"{str(given.filename)!r} holds an array of shape {given.shape} in {given.dtype}. Needed "
-            "are images, (n, height, width) or with channels, in uint8 or float32, as which they "
-            "are read without a copy."
+            f"{str(given.filename)!r} holds an array of shape {given.shape} in {given.dtype}. "
+            "Needed are images, (n, height, width) or with channels, in uint8 or float32, as which "
+            "they are read without a copy."
         )
 
 
@@ -229,6 +229,6 @@ def _check_same(given: np.memmap, found: np.memmap) -> None:
     rows = [0, len(given) // 2, -1] if len(given) else []
     if not np.array_equal(given[rows], found[rows], equal_nan=given.dtype.kind == "f"):
         raise ValueError(
-            f"{str(given.filename)!r} has been written again since the map was opened. Open it again, "
-            "or pass the file's name."
+            f"{str(given.filename)!r} has been written again since the map was opened. Open it "
+            "again, or pass the file's name."
         )
