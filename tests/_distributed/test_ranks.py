@@ -16,6 +16,8 @@ from sklearn_open._distributed.ranks import (
     open_ranks,
 )
 from sklearn_open.batching._share import WHOLE, Share
+from sklearn_open.comparison import compare_methods
+from sklearn_open.decoupling import MetaSampledClassifier
 from sklearn_open.exceptions import RankEndedError
 
 CPU = torch.device("cpu")
@@ -215,3 +217,31 @@ def test_a_training_on_one_rank_is_that_of_one_process(images):
     states = [clf.module_.state_dict() for clf in (one, alone)]
     torch.testing.assert_close(*states, rtol=0, atol=1e-12)
     assert "ranks_" not in vars(one)
+
+
+# --- what several ranks cannot train ---
+
+
+@pytest.mark.usefixtures("group")
+def test_a_loader_of_one_s_own_has_no_plan_to_deal(images):
+    clf = OPeNClassifier(distributed=True, iterator_train__drop_last=True, verbose=0)
+    with pytest.raises(ValueError, match="Leave iterator_train out"):
+        clf.fit(*images)
+    assert not hasattr(clf, "module_")
+
+
+@pytest.mark.usefixtures("group")
+def test_steps_that_are_differentiated_are_refused(images):
+    with pytest.raises(ValueError, match="MetaSampledClassifier differentiates its own steps"):
+        MetaSampledClassifier(distributed=True, verbose=0).fit(*images)
+
+
+def test_comparisons_are_fits_of_their_own(images):
+    with pytest.raises(ValueError, match="comparison is many fits"):
+        compare_methods(OPeNClassifier(distributed=True, verbose=0), *images)
+
+
+@pytest.mark.parametrize("value", [None, 1, "auto", 2])
+def test_distributed_is_true_or_false(images, value):
+    with pytest.raises((TypeError, ValueError), match="distributed"):
+        OPeNClassifier(distributed=value, max_epochs=1, verbose=0).fit(*images)
