@@ -19,6 +19,7 @@ from sklearn.datasets import load_digits
 from skorch.callbacks import Callback
 from skorch.dataset import ValidSplit
 from torch import distributed, nn
+from torch.utils.data import Dataset
 
 from sklearn_open import OPeNClassifier
 from sklearn_open._persistence import checkpoints
@@ -60,6 +61,19 @@ class AfterEpoch(Callback):
     def on_epoch_end(self, net: Any, **kwargs: Any) -> None:
         if len(net.history) == 2 and distributed.get_rank() == 1:
             raise KeyboardInterrupt
+
+
+class Unreadable(Dataset):
+    """Of so few rows one rank reads all before training."""
+
+    def __len__(self) -> int:
+        return len(data()[0])
+
+    def __getitem__(self, i: int) -> tuple[torch.Tensor, int]:
+        if i == 7:
+            fail()
+        X, y = data()
+        return torch.from_numpy(X[i][None] / 16), int(y[i])
 
 
 class Loss(nn.CrossEntropyLoss):
@@ -156,7 +170,21 @@ ROWS = {
 }
 
 
-CASES = [*EVENTS, *OF_ALL, *PARAMETERS, *CHECKPOINTS, *ROWS, "nothing"]
+# Events in the epochs that fits share.
+IN_MEMORY = {
+    "Ctrl-C in shared epochs": AtBatch(1, before=interrupt),
+    "error in shared epochs": AtBatch(1, before=fail),
+}
+CASES = [
+    *EVENTS,
+    *IN_MEMORY,
+    "unreadable item",
+    *OF_ALL,
+    *PARAMETERS,
+    *CHECKPOINTS,
+    *ROWS,
+    "nothing",
+]
 
 
 def fill_disk(n_written: int) -> None:
@@ -179,6 +207,8 @@ def parameters(name: str, folder: Path) -> dict[str, Any]:
         params = OF_ALL[name]
     if name in EVENTS:
         params = {"callbacks": [EVENTS[name]]}
+    if name in IN_MEMORY:
+        params = {"callbacks": [IN_MEMORY[name]], "memory": folder / "memory", "start_epoch": 2}
     if name in CHECKPOINTS:
         place, n_written = CHECKPOINTS[name]
         fill_disk(n_written)
@@ -195,7 +225,7 @@ def outcome(name: str, folder: Path) -> dict[str, Any]:
     clf = OPeNClassifier(criterion=Loss, **{**SETTINGS, **parameters(name, folder)})
     found: dict[str, Any] = {"error": None, "message": ""}
     try:
-        clf.fit(*changed(how))
+        clf.fit(*((Unreadable(), None) if name == "unreadable item" else changed(how)))
     except Exception as error:
         found = {"error": type(error).__name__, "message": str(error)}
     finally:

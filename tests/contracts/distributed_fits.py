@@ -174,6 +174,13 @@ def fit(params: dict[str, Any], together: bool, X: Any = None, y: Any = None) ->
     return Counting(**{**SETTINGS, **params, "distributed": together}).fit(X, y)
 
 
+def in_parts(together: bool, folder: Path) -> tuple[Counting, dict[str, Any]]:
+    X, y = data()
+    params = {**SETTINGS, "max_epochs": 1, "start_epoch": 0, "distributed": together}
+    clf = Counting(**params).partial_fit(X[:100], y[:100], classes=np.arange(10))
+    return clf.partial_fit(X[100:], y[100:]), {}
+
+
 def lazy(together: bool, folder: Path) -> tuple[Counting, dict[str, Any]]:
     items = Items(*data())
     clf = fit({"callbacks": [NewEpoch()]}, together, items)
@@ -209,6 +216,7 @@ def decoupled(together: bool, folder: Path) -> tuple[Counting, dict[str, Any]]:
 
 Special = Callable[[bool, Path], tuple[Any, dict[str, Any]]]
 SPECIAL_EQUAL: dict[str, Special] = {
+    "in parts": in_parts,
     "data set": lazy,
     "memory": memory,
     "decoupled": decoupled,

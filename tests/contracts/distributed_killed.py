@@ -22,6 +22,7 @@ from sklearn_open._persistence import checkpoints
 from sklearn_open.exceptions import RankEndedError
 
 N_EPOCHS, N_BATCHES = 6, 5  # of an epoch
+ALL = -1  # all ranks get a SIGTERM, as from a scheduler that needs the machine
 RANK_ENDED = 3  # what a rank exits by that was told so
 # Rank, batch of the whole training (from 1) and place where it is killed: no parameters, as the
 # training that goes on is the same one.
@@ -42,6 +43,8 @@ class InFloat64(nn.Module):
 def killed_at(net: Any, place: str) -> None:
     """Kill this process if this is where it is to die."""
     n_batches = sum(len(row["batches"]) for row in net.history)
+    if KILL == [ALL, n_batches, place]:
+        os.kill(os.getpid(), signal.SIGTERM)
     if KILL and KILL == [distributed.get_rank(), n_batches, place]:
         os.kill(os.getpid(), signal.SIGKILL)
 

@@ -32,6 +32,11 @@ RAISED = {
         ("RankEndedError", f"{SAYS_1}OSError: {FIRE}"),
         ("OSError", FIRE),
     ],
+    "error in shared epochs": [("RankEndedError", f"{SAYS_1}OSError: {FIRE}"), ("OSError", FIRE)],
+    "unreadable item": [
+        ("ValueError", f"item 7 of X could not be read: OSError: {FIRE}"),
+        ("ValueError", "rank 0 has ended this training: item 7 of X could not be read"),
+    ],
     "shuffled split": [("ValueError", "rows held out, training rows on rank 1 of 2 differ")] * 2,
     "other parameters": [("ValueError", "lr, norm on rank 1 of 2 differ")] * 2,
     "other random_state": [("ValueError", "random_state on rank 1 of 2 differ")] * 2,
@@ -57,6 +62,7 @@ ENDED = {
     "Ctrl-C on rank 1": [8, 1],
     "Ctrl-C on all": [8, 1],
     "Ctrl-C twice on all": [8, 1],
+    "Ctrl-C in shared epochs": [8, 1],
     "nothing": [8, 8, 8],
 }
 

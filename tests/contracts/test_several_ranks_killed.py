@@ -73,6 +73,15 @@ def test_it_goes_on_on_another_number_of_ranks(launcher, tmp_path, expected, n_r
     np.testing.assert_allclose(first["batches"], expected["batches"], rtol=0, atol=1e-6)
 
 
+def test_a_scheduler_that_ends_all_ranks_ends_them_after_the_step(launcher, tmp_path, expected):
+    arguments = (tmp_path, killed.ALL, 2 * killed.N_BATCHES + 3, "before a step")
+    ended = launcher.launch(SCRIPT, 2, *arguments, check=False)
+    assert [rank.code for rank in ended] == [-15, -15], launcher.as_text(ended)
+    launcher.launch(SCRIPT, 2, tmp_path)
+    for rank in found(tmp_path, 2):
+        np.testing.assert_equal(rank, expected)
+
+
 @pytest.mark.parametrize("rank", [0, 1])
 def test_torchrun_does_not_wait(launcher, tmp_path, rank):
     """It sends SIGTERM to the others when one has died, and they say what they know before."""
