@@ -1,5 +1,6 @@
 """Data and settings shared by the tests."""
 
+import importlib.util
 import os
 from pathlib import Path
 
@@ -48,6 +49,26 @@ def data_home():
     if not home.is_dir():
         pytest.skip(f"real data are not at {home}; set SKLEARN_OPEN_DATA")
     return home
+
+
+def loaded(path):
+    """A module of the tests, from its file."""
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="session")
+def on_ranks():
+    """``on_ranks(n, function)`` calls a function on n ranks, which are threads."""
+    return loaded(Path(__file__).with_name("_distributed") / "threads.py").on_ranks
+
+
+@pytest.fixture(scope="session")
+def launcher():
+    """Has ``launch(script, n_ranks, *arguments)``, whose ranks are processes."""
+    return loaded(Path(__file__).with_name("_distributed") / "launch.py")
 
 
 class Counter(OPeNClassifier):

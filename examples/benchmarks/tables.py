@@ -79,6 +79,15 @@ def memory() -> list[str]:
     return table(["", "images", "their MiB", "anonymous", "resident", "system's record"], rows)
 
 
+def dask_worker() -> list[str]:
+    """Return a table of page faults in and outside of a worker of Dask."""
+    rows = [
+        [result["kind"], f"{result['faults']:,.0f}", f"{result['seconds']:.2f}"]
+        for result in load("dask_worker")
+    ]
+    return table(["a step", "page faults", "seconds"], rows)
+
+
 def parity() -> list[str]:
     """Return a table of accuracies, mean and standard deviation over seeds."""
     rows = [
@@ -107,6 +116,7 @@ def tables() -> dict[str, list[str]]:
         "search": ratios("search", "backbone"),
         "predict": ratios("predict", "backbone"),
         "memory": memory(),
+        "dask_worker": dask_worker(),
         "import": ratios("import_time"),
         "parity": parity(),
     }

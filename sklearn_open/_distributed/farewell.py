@@ -46,8 +46,9 @@ class Farewell:
         if getattr(error, "of_other_rank", False):
             return
         kind = next((k for k in KEPT if isinstance(error, k)), None)
-        said = str(error) or "interrupted (Ctrl-C)"
-        text = said if kind else f"{type(error).__name__}: {said}"
+        name = type(error).__name__
+        said = "Ctrl-C" if isinstance(error, KeyboardInterrupt) else str(error)
+        text = (said or name) if kind else f"{name}: {said}".removesuffix(": ")
         with contextlib.suppress(RuntimeError):  # the store has gone with the rank that had it
             self._store.set(self._key(self._rank), pickle.dumps((kind, text)))
 

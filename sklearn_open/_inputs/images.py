@@ -11,6 +11,7 @@ from sklearn.utils.validation import _num_samples, check_array, validate_data
 from sklearn_open._inputs.containers import as_rows
 from sklearn_open._inputs.layout import Layout
 from sklearn_open._inputs.lazy import LazyImages, chunks
+from sklearn_open._inputs.memory_maps import MappedRows, RowsOfFile
 
 __all__ = ["check_images", "check_items", "check_kind", "check_range"]
 
@@ -29,7 +30,7 @@ def check_images(
     ----------
     estimator : estimator
         Gets `n_features_in_` and, for data frames, `feature_names_in_`.
-    X : array-like, torch.Tensor or data frame
+    X : array-like, torch.Tensor, data frame or RowsOfFile
         Images or a table; see `Layout`, and `sklearn_open._inputs.containers` for containers.
     y : array-like, None or "no_validation"
         Labels, of which only the number is checked here; "no_validation" when predicting.
@@ -50,7 +51,7 @@ def check_images(
         For NaN or infinite values, wrong shapes and anything scikit-learn refuses.
     """
     _check_given(estimator, y)
-    X = as_rows(X)
+    X, chosen = _in_file(X) if isinstance(X, RowsOfFile) else (as_rows(X), None)
     check_kind(X)
     if not reset and image_shape is not None:
         _check_not_one_image(X, image_shape)
@@ -60,7 +61,9 @@ def check_images(
         X = Layout.of(X.shape, image_shape).channels_first(X)
         image_shape = image_shape or X.shape[1:]
         _check_shape(X.shape[1:], image_shape, reset)
-    rows = _validated(estimator, X, reset) if is_table else _validated_images(estimator, X, reset)
+    validated = _validated if is_table else _validated_images
+    rows: Any = validated(estimator, X, reset)
+    rows = rows if chosen is None else MappedRows(rows, chosen)
     _check_finite(rows)
     if not isinstance(y, str):
         _check_lengths(rows, y)
@@ -85,6 +88,11 @@ def check_items(
     if not isinstance(y, str):
         _check_lengths(lazy, y)
     return lazy
+
+
+def _in_file(X: RowsOfFile) -> tuple[np.ndarray, np.ndarray | None]:
+    """Return all images of the file, and which of them are meant; None for all."""
+    return (X.whole, X.indices) if len(X) else (X.whole[:0], None)
 
 
 def _check_given(estimator: Any, y: Any) -> None:
@@ -193,7 +201,10 @@ def _check_finite(rows: np.ndarray) -> None:
         for _, chunk in chunks(rows):  # NaN passes through both
             low, high = np.minimum(low, chunk.min()), np.maximum(high, chunk.max())
     if not np.isfinite([low, high]).all():
-        bad = np.flatnonzero(~np.isfinite(rows).reshape(len(rows), -1).all(axis=1))
+        is_good = [
+            np.isfinite(chunk).all(axis=(*range(1, rows.ndim),)) for _, chunk in chunks(rows)
+        ]
+        bad = np.flatnonzero(~np.concatenate(is_good))
         raise ValueError(
             f"Input X contains NaN or infinity (or a value too large for float32) in {len(bad)} of "
             f"{len(rows)} rows, the first of them row {bad[0]}. Drop these rows or fill the values "

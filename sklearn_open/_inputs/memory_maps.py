@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import mmap
+from abc import ABC, abstractmethod
 from typing import Any
 
 import numpy as np
 
-__all__ = ["MappedRows", "drop_pages", "find_map"]
+__all__ = ["MappedRows", "RowsOfFile", "drop_pages", "find_map"]
 
 
 def find_map(X: Any) -> np.memmap | None:
@@ -50,7 +51,8 @@ class MappedRows:
         self.shape = (len(indices), *base.shape[1:])
         self.dtype = base.dtype
         self.ndim = base.ndim
-        self.nbytes = base.itemsize * int(np.prod(self.shape))
+        self.itemsize = base.itemsize
+        self.nbytes = self.itemsize * int(np.prod(self.shape))
 
     def __len__(self) -> int:
         return len(self.indices)
@@ -60,3 +62,23 @@ class MappedRows:
 
     def __array__(self, dtype: Any = None, copy: Any = None) -> np.ndarray:
         return np.asarray(self[:], dtype=dtype)
+
+
+class RowsOfFile(ABC):
+    """What is handed in for rows of a mapped file, so that they need not be read before.
+
+    Attributes
+    ----------
+    indices : numpy.ndarray or None
+        Rows of the file that are meant; None for all.
+    """
+
+    indices: np.ndarray | None
+
+    @property
+    @abstractmethod
+    def whole(self) -> np.memmap:
+        """All rows of the file."""
+
+    @abstractmethod
+    def __len__(self) -> int: ...

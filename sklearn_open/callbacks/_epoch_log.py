@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 import sys
 from typing import Any
@@ -14,6 +15,8 @@ __all__ = ["EpochLog"]
 
 NOT_SHOWN = {"n_translated", "class_rates"}  # a table of lines has no room for them
 COLOUR = re.compile(r"\x1b\[\d*m")
+# Ray puts a function of its own in the place of `print`, when the default has been bound already.
+DEFAULT_SINK = inspect.signature(PrintLog).parameters["sink"].default
 
 
 class EpochLog(PrintLog):
@@ -44,5 +47,13 @@ class EpochLog(PrintLog):
     def table(self, row: Any) -> str:
         """Return the table of one epoch, of which one line or all are printed."""
         text = str(super().table(row))
-        coloured = self.sink is print and takes_colours(sys.stdout)
+        coloured = self._prints and takes_colours(sys.stdout)
         return text if coloured else COLOUR.sub("", text)
+
+    @property
+    def _prints(self) -> bool:
+        return self.sink in (DEFAULT_SINK, print)
+
+    def _sink(self, text: str, verbose: int) -> None:
+        if verbose or not self._prints:
+            self.sink(text)

@@ -8,11 +8,13 @@ from sklearn_open.datasets._image_reader import ImageReader
 from sklearn_open.datasets._imagenet_lt import load_imagenet_lt
 from sklearn_open.datasets._listed_images import ListedImages
 from sklearn_open.datasets._long_tailed import long_tailed_counts, make_long_tailed
+from sklearn_open.datasets._mapped_images import MappedImages
 from sklearn_open.datasets._places_lt import load_places_lt
 
 __all__ = [
     "ImageReader",
     "ListedImages",
+    "MappedImages",
     "fetch_cifar10_lt",
     "fetch_cifar100_lt",
     "groups_from_filenames",

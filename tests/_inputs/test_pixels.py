@@ -121,6 +121,42 @@ def test_a_data_set_is_read_once(dtype, workers, monkeypatch):
     assert got.scale == expected.scale
 
 
+@pytest.mark.parametrize("n_ranks", [1, 2, 3, 4])
+@pytest.mark.parametrize("shape", [(30, 3, 4, 4), (30, 5)])
+@pytest.mark.parametrize("rows", [4, 13, 30])  # in a chunk: some ranks may have none
+def test_ranks_that_read_together_get_the_same_bits(on_ranks, monkeypatch, n_ranks, shape, rows):
+    X = np.random.RandomState(0).normal(3, 2, shape).astype(np.float32)
+    in_chunks_of(rows, X, monkeypatch)
+    expected = PixelStatistics.of(X)
+    for got in on_ranks(n_ranks, lambda ranks: PixelStatistics.of(X, ranks=ranks)):
+        np.testing.assert_array_equal([got.mean, got.std], [expected.mean, expected.std])
+        np.testing.assert_array_equal(got.scale.low, expected.scale.low)
+        np.testing.assert_array_equal(got.scale.high, expected.scale.high)
+
+
+def test_each_rank_reads_its_own_chunks_only(on_ranks, monkeypatch):
+    X = np.random.RandomState(0).randint(0, 256, (30, 3, 4, 4)).astype(np.uint8)
+    in_chunks_of(4, X, monkeypatch)
+
+    class Labelled(Rows):
+        def __getitem__(self, i):
+            self.read.append(i)
+            return X[i], i % 7
+
+    def read(ranks):
+        items, labels = Labelled(X), []
+        items.read = []
+        images = LazyImages(items, np.asarray)
+        items.read.clear()
+        PixelStatistics.of(images, labels=labels, ranks=ranks)
+        return items.read, labels
+
+    for rank, (rows, labels) in enumerate(on_ranks(3, read)):
+        chunks = [range(start, min(start + 4, 30)) for start in range(0, 30, 4)][rank::3]
+        assert rows == [row for chunk in chunks for row in chunk]
+        assert labels == [i % 7 for i in range(30)]
+
+
 def test_constants_are_made_once():
     values, device = np.array([0.1, 0.2]), torch.device("cpu")
     made = constant(values, device)

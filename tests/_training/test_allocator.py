@@ -15,25 +15,35 @@ from sklearn_open._training.allocator import keep_freed_memory
 
 COUNT_FAULTS = """
 import resource
+import sys
+import threading
 import torch
 from sklearn_open._training.allocator import keep_freed_memory
 
-def faults(n=5):
+def faults(n_blocks, n=5):
     for _ in range(2):
         before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
         for _ in range(n):
-            torch.ones(20_000_000)  # 80 MB, 20,000 pages
+            [torch.ones(20_000_000 // n_blocks) for _ in range(n_blocks)]  # 80 MB, 20,000 pages
     return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
 
 def resident():
     return int(open("/proc/self/statm").read().split()[1]) * resource.getpagesize()
 
-outside = faults()
-with keep_freed_memory():
-    inside = faults()
-    at_end = resident()
-torch.ones(100_000)
-print(outside, inside, faults(), (at_end - resident()) // 1_000_000)
+def count(n_blocks=1):
+    outside = faults(n_blocks)
+    with keep_freed_memory():
+        inside = faults(n_blocks)
+        at_end = resident()
+    torch.ones(100_000)
+    print(outside, inside, faults(n_blocks), (at_end - resident()) // 1_000_000)
+"""
+IN_THE_MAIN_THREAD = "count()"
+IN_A_WORKER_OF_DASK = """
+sys.modules["distributed.nanny"] = None
+thread = threading.Thread(target=count, args=(5,))  # whose heaps hold 64 MiB each
+thread.start()
+thread.join()
 """
 
 needs_gnu_libc = pytest.mark.skipif(
@@ -41,9 +51,9 @@ needs_gnu_libc = pytest.mark.skipif(
 )
 
 
-def count_faults(**environment: str) -> list[int]:
+def count_faults(run: str = IN_THE_MAIN_THREAD, **environment: str) -> list[int]:
     done = subprocess.run(
-        [sys.executable, "-c", COUNT_FAULTS],
+        [sys.executable, "-c", COUNT_FAULTS + run],
         env={**os.environ, **environment},
         capture_output=True,
         text=True,
@@ -71,9 +81,45 @@ def test_settings_of_the_environment_are_left_alone(setting):
     assert count_faults(**setting)[1] > 5 * 15_000
 
 
+@needs_gnu_libc
+def test_in_a_worker_of_dask_memory_is_kept_as_well():
+    outside, inside, *_ = count_faults(IN_A_WORKER_OF_DASK, MALLOC_TRIM_THRESHOLD_="65536")
+    assert outside > 5 * 15_000
+    assert inside < 100
+
+
+@needs_gnu_libc
+@pytest.mark.parametrize(
+    ("name", "number", "with_dask", "may"),
+    [
+        ("MALLOC_TRIM_THRESHOLD_", "65536", True, True),
+        ("MALLOC_TRIM_THRESHOLD_", "65537", True, False),  # which no nanny writes unless told to
+        ("MALLOC_TRIM_THRESHOLD_", "65536", False, False),
+        ("MALLOC_TOP_PAD_", "65536", True, False),
+    ],
+)
+def test_what_dask_sets_is_no_setting_of_the_user(monkeypatch, name, number, with_dask, may):
+    monkeypatch.setenv(name, number)
+    monkeypatch.delitem(sys.modules, "distributed.nanny", raising=False)
+    if with_dask:
+        monkeypatch.setitem(sys.modules, "distributed.nanny", None)
+    assert (_allocator._gnu_libc.__wrapped__() is not None) is may
+
+
+@pytest.mark.parametrize("is_worker", [True, False])
+def test_thresholds_of_dask_hold_where_a_process_began_with_them(monkeypatch, is_worker):
+    monkeypatch.setenv("MALLOC_TRIM_THRESHOLD_", "65536")
+    monkeypatch.setitem(sys.modules, "distributed.nanny", None)
+    parent = object() if is_worker else None
+    monkeypatch.setattr(_allocator.multiprocessing, "parent_process", lambda: parent)
+    thresholds = dict(_allocator._outside())
+    assert thresholds[_allocator._TRIM_THRESHOLD] == (65536 if is_worker else 64 * 2**20)
+    assert thresholds[_allocator._MMAP_THRESHOLD] == (128 * 2**10 if is_worker else 32 * 2**20)
+
+
 def test_contexts_of_threads_end_with_the_last(monkeypatch):
     calls = []
-    monkeypatch.setattr(_allocator, "_set", lambda option, value: calls.append((option, value)))
+    monkeypatch.setattr(_allocator, "_set", calls.append)
     entered, leave = threading.Event(), threading.Event()
 
     def other():
@@ -90,8 +136,8 @@ def test_contexts_of_threads_end_with_the_last(monkeypatch):
     leave.set()
     thread.join()
 
-    assert begun == 2  # nothing was ended by the context that ended first
-    assert len(calls) == 5
+    assert begun == 1  # nothing was ended by the context that ended first
+    assert calls == [_allocator._KEEPING, _allocator._outside()]
     assert _allocator._inside == 0
 
 

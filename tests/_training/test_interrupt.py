@@ -151,3 +151,91 @@ def test_a_module_is_imported_as_a_whole(tmp_path, monkeypatch):
         import signals_while_imported  # noqa: F401
     assert sys.modules.pop("signals_while_imported").REACHED
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+# --- SIGTERM, which torchrun sends to all ranks when one has died ---
+
+
+@pytest.fixture
+def ended(monkeypatch):
+    """By what the process would have ended."""
+    numbers = []
+    monkeypatch.setattr(signal, "raise_signal", numbers.append)
+    return numbers
+
+
+def test_sigterm_ends_the_process_after_the_step(ended):
+    with held_back(sigterm=True) as interrupt:
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert interrupt.pending
+        assert interrupt.ends_process
+        assert ended == []  # there is time to say something
+    assert ended == [signal.SIGTERM]
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+
+
+def test_sigterm_ends_the_process_where_training_ends_by_it(ended):
+    def train():
+        with held_back(sigterm=True) as interrupt:
+            os.kill(os.getpid(), signal.SIGTERM)
+            interrupt.raise_if_pending()
+
+    with pytest.raises(KeyboardInterrupt):
+        train()
+    assert ended == [signal.SIGTERM]
+
+
+def test_an_error_is_told_rather_than_to_end_by_sigterm(ended):
+    def train():
+        with held_back(sigterm=True):
+            os.kill(os.getpid(), signal.SIGTERM)
+            raise OSError("the disk is on fire")
+
+    with pytest.raises(OSError, match="fire"):
+        train()
+    assert ended == []
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+
+
+def test_ctrl_c_ends_no_process(ended):
+    with held_back(sigterm=True) as interrupt:
+        os.kill(os.getpid(), signal.SIGINT)
+        assert interrupt.pending
+        assert not interrupt.ends_process
+    assert ended == []
+
+
+def test_sigterm_is_let_through_unless_asked_for():
+    with held_back():
+        assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+    before = signal.signal(signal.SIGTERM, lambda number, frame: None)
+    try:
+        handler = signal.getsignal(signal.SIGTERM)
+        with held_back(sigterm=True):
+            assert signal.getsignal(signal.SIGTERM) is handler  # a program's own
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def test_a_training_inside_of_another_is_interrupted_with_it():
+    with held_back() as outer, held_back(sigterm=True) as inner:
+        assert inner is outer
+        os.kill(os.getpid(), signal.SIGINT)
+        assert outer.pending
+
+
+def test_imports_inside_of_a_training_end_it_after_the_import():
+    imported = []
+
+    def train():
+        with held_back():
+            with uninterrupted():
+                os.kill(os.getpid(), signal.SIGINT)
+                imported.append("whole")
+            imported.append("another")
+
+    with pytest.raises(KeyboardInterrupt):
+        train()
+    assert imported == ["whole"]
+    with uninterrupted():
+        pass

@@ -92,3 +92,13 @@ def test_one_s_own_in_its_place(images, capsys):
     out = capsys.readouterr().out
     assert "0.1000" not in out
     assert "\x1b" not in out
+
+
+def test_another_print_in_the_place_of_python_s_is_as_quiet(images, monkeypatch, capsys):
+    python_s = print
+    monkeypatch.setattr("builtins.print", lambda *args: python_s(*args))  # as by ray.init
+    make(verbose=0).fit(*images)
+    make(verbose=0, callbacks__print_log__sink=print).fit(*images)
+    assert capsys.readouterr().out == ""
+    make(verbose=1).fit(*images)
+    assert len(capsys.readouterr().out.splitlines()) == 4

@@ -128,6 +128,7 @@ def test_few_blocks_are_not_run():
         *["docs/augmentation.md"] * 2,
         *["docs/coming_from_a_pytorch_loop.md"] * 5,
         "docs/reproducibility.md",
+        *["docs/searches.md"] * 3,
         *["docs/several_ranks.md"] * 3,
         *["docs/tabular_to_image.md"] * 3,
         *(

@@ -207,3 +207,14 @@ def test_budget(tmp_path):
     assert [result[name] for name in names] == ["tiles", "erm", 64, 82]
     tables = runpy.run_path(str(FOLDER / "budget_tables.py"))["tables"](out)
     assert len(tables["ladder erm"]) == 4
+
+
+@pytest.mark.slow
+def test_dask_worker(tmp_path):
+    pytest.importorskip("distributed", reason="needs Dask: pip install distributed")
+    results = results_of("dask_worker.py", tmp_path)
+    faults = {result["kind"]: result["faults"] for result in results}
+    assert faults.keys() == {"outside", "in a worker", "in a worker, given back"}
+    # A step of SmallCNN fills a few thousand pages anew where nothing is kept.
+    assert faults["in a worker"] < faults["in a worker, given back"] / 10
+    assert all(len(result["all_faults"]) == 1 for result in results)
