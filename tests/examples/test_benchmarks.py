@@ -133,6 +133,7 @@ def test_parity(tmp_path):
     assert plain == remembered
 
 
+@pytest.mark.slow
 def test_ranks(tmp_path):
     (result,) = results_of("ranks.py", tmp_path)
     one, threads, ranks = "1 process, 1 thread", "1 process, 2 threads", "2 ranks, 1 thread each"
