@@ -14,7 +14,7 @@ from sklearn_open._persistence.shared_phase import SharedPhase
 from sklearn_open._protocols import TrainingNet
 from sklearn_open._training.averaging import put_average_in_place
 from sklearn_open._training.interrupt import NOT_INTERRUPTED, Interrupt, held_back
-from sklearn_open._training.same import check_same_networks, check_same_rows
+from sklearn_open._training.same import check_same_networks, check_same_rows, check_same_weights
 from sklearn_open._training.translation import BatchTranslation
 from sklearn_open._warnings import warn_user
 from sklearn_open.batching._dataset import ImageDataset, TrainSet
@@ -88,13 +88,17 @@ class RunningFit:
         for network in net.parts_.networks.values():
             for parameter in network.parameters():
                 self.ranks.spread(parameter.detach())
-        self.spread_buffers(net)
+        self._spread_buffers(net)
 
-    def spread_buffers(self, net: TrainingNet) -> None:
-        """End an epoch on all ranks with the buffers of rank 0.
+    def end_epoch(self, net: TrainingNet) -> None:
+        """End an epoch on all ranks with the same weights, and with the buffers of rank 0.
 
         Those of batch norm are the same; layers of other kinds may have counted a rank's own rows.
         """
+        check_same_weights(self.ranks, net)
+        self._spread_buffers(net)
+
+    def _spread_buffers(self, net: TrainingNet) -> None:
         for network in net.parts_.networks.values():
             for buffer in network.buffers():
                 self.ranks.spread(buffer)

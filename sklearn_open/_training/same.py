@@ -1,9 +1,10 @@
-"""What must be the same on all ranks, and is compared before anything is trained."""
+"""What must be the same on all ranks: before anything is trained, and after every epoch."""
 
 from __future__ import annotations
 
 from typing import Any
 
+import torch
 from torch import nn
 
 from sklearn_open._distributed.ranks import Ranks
@@ -12,7 +13,12 @@ from sklearn_open._parameters.table import parameter
 from sklearn_open._persistence.fingerprint import comparable, hash_of, rows_digest, structure
 from sklearn_open.batching._dataset import ImageDataset, TrainSet
 
-__all__ = ["check_same_networks", "check_same_rows", "check_same_settings"]
+__all__ = [
+    "check_same_networks",
+    "check_same_rows",
+    "check_same_settings",
+    "check_same_weights",
+]
 
 # Folders may have other names on other machines; whether there is one decides what ranks do.
 WHETHER_GIVEN = ("memory", "checkpoint")
@@ -84,6 +90,47 @@ def check_same_rows(ranks: Ranks, train: TrainSet, valid: ImageDataset | None) -
         facts,
         f"{ALL_ROWS} A train_split that shuffles needs a random_state.",
     )
+
+
+def check_same_weights(ranks: Ranks, net: Any) -> None:
+    """Refuse to go on where the weights of ranks have come apart.
+
+    Parameters
+    ----------
+    ranks : Ranks
+        Of this training.
+    net : OPeNClassifier
+        At the end of an epoch.
+
+    Raises
+    ------
+    RuntimeError
+        On all ranks, naming a parameter.
+    """
+    if not ranks.are_many:
+        return
+    sums = {
+        f"{part}.{name}": _sum_of_bits(parameter)
+        for part, network in net.parts_.networks.items()
+        for name, parameter in network.named_parameters()
+    }
+    of_ranks = ranks.gather(sums)
+    for rank, others in enumerate(of_ranks):
+        differ = [name for name in sums if of_ranks[0][name] != others[name]]
+        if differ:
+            raise RuntimeError(
+                f"{differ[0]} has other values on rank {rank} than on rank 0 (as have "
+                f"{len(differ) - 1} more parameters): something trains each rank on its own. A "
+                "train_step_single of one's own must call that of OPeNClassifier, which averages "
+                "gradients; callbacks that change weights must do the same on all ranks."
+            )
+
+
+def _sum_of_bits(tensor: torch.Tensor) -> int:
+    """Return a number that is the same for the same bits, in whatever order they are added up."""
+    tensor = torch.view_as_real(tensor.detach()) if tensor.is_complex() else tensor.detach()
+    of_size = {1: torch.int8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
+    return int(tensor.view(of_size[tensor.element_size()]).sum(dtype=torch.int64))
 
 
 def _hash(value: Any) -> str:

@@ -276,7 +276,7 @@ class TwoRouteNet(ScikitNet):
             # Closed here, as an error that somebody keeps would keep the random state of its step.
             with weights_put_back_if_diverged(self), closing(self._steps(iterator)) as steps:
                 self._run_steps(steps, True, prefix, step_fn, fit_params)
-            self._run_.spread_buffers(self)
+            self._run_.end_epoch(self)
 
     def _run_steps(
         self, batches: Any, training: bool, prefix: str, step_fn: Any, fit_params: dict[str, Any]
