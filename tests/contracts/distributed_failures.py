@@ -186,6 +186,13 @@ CASES = [
     "nothing",
 ]
 
+RARE = {
+    *("error on rank 0", "error at the end of a batch", "error in shared epochs"),
+    *("Ctrl-C on rank 0", "Ctrl-C twice on all", "ended by a batch's callback"),
+    *("memory on one rank", "refused parameter on one rank", "other random_state"),
+    *("unusable checkpoint", "fewer rows", "other labels"),
+}
+
 
 def fill_disk(n_written: int) -> None:
     """Let checkpoints fail after some were written, on the rank that writes them."""
@@ -243,15 +250,16 @@ def outcome(name: str, folder: Path) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Run all cases, one after another, and write how they ended."""
+    """Run the cases named, one after another, and write how they ended."""
     parser = argparse.ArgumentParser()
     parser.add_argument("folder", type=Path)
+    parser.add_argument("names", nargs="+")
     args = parser.parse_args()
     signal.signal(signal.SIGINT, signal.default_int_handler)
     distributed.init_process_group("gloo")
     np.random.seed(distributed.get_rank())
     found = {}
-    for name in CASES:
+    for name in args.names:
         print(name, flush=True)
         found[name] = outcome(name, args.folder)
     (args.folder / f"rank-{distributed.get_rank()}.pickle").write_bytes(pickle.dumps(found))

@@ -16,7 +16,7 @@ spec.loader.exec_module(fits)
 EQUAL = [*fits.EQUAL, *fits.SPECIAL_EQUAL]
 ALIKE = [*fits.ALIKE, *fits.SPECIAL_ALIKE]
 # Of few rows batch norm divides by small deviations.
-TOLERANCES = {"batches of 5": 1e-8, "M2m": np.inf}
+TOLERANCES = {"batches of 5": 1e-8, "L-BFGS": 1e-9}  # which makes many steps of one
 TOLERANCE = 1e-12
 
 
@@ -51,7 +51,7 @@ class Found:
 
 @pytest.fixture(scope="module")
 def two(launcher, tmp_path_factory):
-    return Found(launcher.torchrun, tmp_path_factory.mktemp("two"), 2, [*EQUAL, *ALIKE])
+    return Found(launcher.launch, tmp_path_factory.mktemp("two"), 2, [*EQUAL, *ALIKE])
 
 
 @pytest.mark.parametrize("name", EQUAL)
@@ -64,19 +64,18 @@ def test_two_ranks_are_one_another(two, name):
     two.check_ranks_are_equal(name)
 
 
-def test_ranks_that_draw_for_themselves_draw_other_numbers_than_one_process(two):
-    """Else the tolerances above would say nothing."""
-    for name in ("mixup", "crops"):
-        losses = [
-            found["history"][-1]["train_loss"] for found in (two.alone[name], two.together[name][0])
-        ]
-        assert losses[0] != pytest.approx(losses[1], abs=1e-6)
-        assert losses[0] == pytest.approx(losses[1], rel=0.3)
+def test_what_is_not_equal_is_seen(two):
+    """Ranks mix rows of their own: else the tolerances above would say nothing."""
+    ours, alone = (
+        found["history"][-1]["train_loss"]
+        for found in (two.together["mixup"][0], two.alone["mixup"])
+    )
+    assert ours != pytest.approx(alone, abs=1e-6)
+    assert ours == pytest.approx(alone, rel=0.3)
 
 
-@pytest.mark.parametrize("precision", ["bf16", "fp16"])
-def test_half_precision_is_about_that_of_one_process(two, precision):
-    ours, alone = two.together[precision][0]["history"], two.alone[precision]["history"]
+def test_half_precision_is_about_that_of_one_process(two):
+    ours, alone = two.together["bf16"][0]["history"], two.alone["bf16"]["history"]
     assert ours[0]["train_loss"] == pytest.approx(alone[0]["train_loss"], rel=0.05)
 
 
@@ -111,9 +110,10 @@ def test_shared_epochs_are_trained_once(two):
 @pytest.mark.slow
 @pytest.mark.parametrize("n_ranks", [2, 3])
 def test_more_ranks_and_rarer_cases(launcher, tmp_path, n_ranks):
-    equal = [*EQUAL, *fits.SLOW_EQUAL]
-    found = Found(launcher.launch, tmp_path, n_ranks, [*equal, *ALIKE], timeout=240)
+    equal, alike = [*EQUAL, *fits.SLOW_EQUAL], [*ALIKE, *fits.SLOW_ALIKE]
+    start = launcher.torchrun if n_ranks == 2 else launcher.launch
+    found = Found(start, tmp_path, n_ranks, [*equal, *alike], timeout=240)
     for name in equal:
         found.check_is_one_process(name)
-    for name in ALIKE:
+    for name in alike:
         found.check_ranks_are_equal(name)

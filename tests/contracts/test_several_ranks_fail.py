@@ -67,12 +67,33 @@ ENDED = {
 }
 
 
+def marked(names):
+    """Mark the rarer ones as slow."""
+    return [
+        pytest.param(name, marks=pytest.mark.slow) if name in failures.RARE else name
+        for name in names
+    ]
+
+
+class Found(dict):
+    """How cases have ended on two ranks: the common ones, and the rare ones if one is asked for."""
+
+    def __init__(self, launcher, tmp_path_factory):
+        self.launcher, self.tmp_path_factory = launcher, tmp_path_factory
+
+    def __missing__(self, name):
+        folder = self.tmp_path_factory.mktemp("failures")
+        rare = name in failures.RARE
+        names = [case for case in failures.CASES if (case in failures.RARE) is rare]
+        self.launcher.launch(SCRIPT, 2, folder, *names)
+        ranks = [pickle.loads((folder / f"rank-{r}.pickle").read_bytes()) for r in range(2)]
+        self.update({name: [rank[name] for rank in ranks] for name in names})
+        return self[name]
+
+
 @pytest.fixture(scope="module")
 def found(launcher, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("failures")
-    launcher.launch(SCRIPT, 2, folder)
-    ranks = [pickle.loads((folder / f"rank-{rank}.pickle").read_bytes()) for rank in range(2)]
-    return {name: [rank[name] for rank in ranks] for name in failures.CASES}
+    return Found(launcher, tmp_path_factory)
 
 
 def check_usable(found, *, in_a_step=False):
@@ -88,21 +109,21 @@ def test_all_cases_are_looked_at():
     assert {*RAISED, *ENDED, "Ctrl-C twice on rank 1"} == set(failures.CASES)
 
 
-@pytest.mark.parametrize("name", failures.CASES)
+@pytest.mark.parametrize("name", marked(failures.CASES))
 def test_nothing_is_left_behind(found, name):
     for rank in found[name]:
         assert not rank["leftover"]
         assert rank["groups"] == 1  # the user's own
 
 
-@pytest.mark.parametrize("name", RAISED)
+@pytest.mark.parametrize("name", marked(RAISED))
 def test_all_ranks_raise_and_say_why(found, name):
     for rank, (kind, message) in zip(found[name], RAISED[name], strict=True):
         assert rank["error"] == kind
         assert rank["message"].startswith(message)
 
 
-@pytest.mark.parametrize("name", [*failures.PARAMETERS, *failures.ROWS, *failures.OF_ALL])
+@pytest.mark.parametrize("name", marked([*failures.PARAMETERS, *failures.ROWS, *failures.OF_ALL]))
 def test_refusals_change_nothing_and_say_what_to_do(found, name):
     for rank in found[name]:
         assert "state" not in rank
@@ -112,7 +133,7 @@ def test_refusals_change_nothing_and_say_what_to_do(found, name):
         assert advice in found[name][0]["message"]
 
 
-@pytest.mark.parametrize("name", ENDED)
+@pytest.mark.parametrize("name", marked(ENDED))
 def test_a_training_that_is_ended_ends_after_the_same_step(found, name):
     for rank in found[name]:
         assert rank["error"] is None
@@ -123,7 +144,7 @@ def test_a_training_that_is_ended_ends_after_the_same_step(found, name):
 
 @pytest.mark.parametrize(
     "name",
-    ["NaN loss on one rank", "disk full later", *(name for name in RAISED if "error" in name)],
+    marked(["NaN loss on one rank", "disk full later", *(n for n in RAISED if "error" in n)]),
 )
 def test_networks_stay_usable(found, name):
     check_usable(found[name], in_a_step=name.startswith("error"))
