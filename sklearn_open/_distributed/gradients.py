@@ -31,19 +31,19 @@ def average_gradients(parameters: Iterable[torch.Tensor], ranks: Ranks) -> None:
     ranks : Ranks
         Of this training.
     """
-    for bucket in _buckets([p for p in parameters if p.requires_grad]):
+    trained = [parameter for parameter in parameters if parameter.requires_grad]
+    # Asked by the CPU, as a GPU's queue would run empty while its answer is waited for.
+    somewhere = ranks.anywhere([parameter.grad is not None for parameter in trained])
+    for bucket in _buckets([p for p, has_grad in zip(trained, somewhere, strict=True) if has_grad]):
         grads = [torch.zeros_like(p) if p.grad is None else p.grad for p in bucket]
-        has_grad = [float(p.grad is not None) for p in bucket]
-        flat = torch.cat([*(g.reshape(-1) for g in grads), grads[0].new_tensor(has_grad)])
+        flat = torch.cat([grad.reshape(-1) for grad in grads])
         ranks.add_up(flat)
-        *means, somewhere = flat.split([*(g.numel() for g in grads), len(bucket)])
-        for parameter, mean, n_with in zip(bucket, means, somewhere.tolist(), strict=True):
-            if n_with:
-                mean = (mean / ranks.share.n_ranks).view(parameter.shape)
-                if parameter.grad is None:
-                    parameter.grad = mean
-                else:
-                    parameter.grad.copy_(mean)
+        flat /= ranks.share.n_ranks
+        for parameter, mean in zip(bucket, flat.split([g.numel() for g in grads]), strict=True):
+            if parameter.grad is None:
+                parameter.grad = mean.view(parameter.shape).clone()
+            else:
+                parameter.grad.copy_(mean.view(parameter.shape))
 
 
 def _buckets(parameters: list[torch.Tensor]) -> Iterator[list[torch.Tensor]]:

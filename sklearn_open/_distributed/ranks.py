@@ -47,6 +47,10 @@ class Ranks:
         """Return the largest of the numbers that ranks have passed."""
         return value
 
+    def anywhere(self, flags: list[bool]) -> list[bool]:
+        """Return, for each flag, whether any rank has set it."""
+        return flags
+
     def add_up(self, tensor: torch.Tensor) -> None:
         """Put the sum over all ranks in the place of each one's tensor."""
 
@@ -123,10 +127,16 @@ class GroupRanks(Ranks):
         return gathered
 
     def largest(self, value: int) -> int:
-        flag = torch.tensor([value])
+        return self._largest([value])[0]
+
+    def anywhere(self, flags: list[bool]) -> list[bool]:
+        return [bool(flag) for flag in self._largest([int(flag) for flag in flags])]
+
+    def _largest(self, values: list[int]) -> list[int]:
+        of_all = torch.tensor(values)
         with self._together():
-            distributed.all_reduce(flag, distributed.ReduceOp.MAX, group=self._control)
-        return int(flag)
+            distributed.all_reduce(of_all, distributed.ReduceOp.MAX, group=self._control)
+        return of_all.tolist()
 
     def add_up(self, tensor: torch.Tensor) -> None:
         with self._together():

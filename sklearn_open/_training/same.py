@@ -9,7 +9,7 @@ from torch import nn
 
 from sklearn_open._distributed.ranks import Ranks
 from sklearn_open._inputs.lazy import LazyImages
-from sklearn_open._parameters.table import parameter
+from sklearn_open._parameters.table import component, parameter
 from sklearn_open._persistence.fingerprint import comparable, hash_of, rows_digest, structure
 from sklearn_open.batching._dataset import ImageDataset, TrainSet
 
@@ -30,6 +30,8 @@ ALL_ROWS = (
 def check_same_settings(ranks: Ranks, net: Any) -> None:
     """Refuse to train with parameters, or from a state, that differ between ranks.
 
+    Callbacks may differ: those that write files are for one rank.
+
     Parameters
     ----------
     ranks : Ranks
@@ -47,7 +49,7 @@ def check_same_settings(ranks: Ranks, net: Any) -> None:
     facts = {
         name: _hash(value)
         for name, value in net.get_params(deep=False).items()
-        if parameter(name).identity or name == "random_state"
+        if (parameter(name).identity and component(name) != "callbacks") or name == "random_state"
     }
     facts |= {name: str(getattr(net, name) is not None) for name in WHETHER_GIVEN}
     facts["class of the estimator"] = _hash(type(net))
