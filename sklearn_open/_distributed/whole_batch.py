@@ -7,12 +7,15 @@ histories are the same on all ranks.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
 
 from sklearn_open._distributed.ranks import Ranks
 from sklearn_open.batching._batches import Batch
+from sklearn_open.exceptions import RankEndedError
 from sklearn_open.nn._outputs import map_rows
 from sklearn_open.nn._routing import forward_share
 from sklearn_open.nn._synced import synced_statistics
@@ -41,8 +44,9 @@ def forward_together(
     n_noise = batch.n_noise
     n_natural = len(batch[1]) - n_noise
     _, noise = ranks.share.rows(n_natural, n_noise)
-    with synced_statistics(ranks):
-        n_own_noise = noise.stop - noise.start
+    n_own_noise = noise.stop - noise.start
+    without = "natural" if len(x) == n_own_noise else "noise" if n_noise > 0 == n_own_noise else ""
+    with synced_statistics(ranks), _explained(network, without):
         own = forward_share(network, x, n_own_noise, n_natural > 0, n_noise > 0, **kwargs)
 
     def whole(outputs: Any) -> torch.Tensor:
@@ -51,6 +55,24 @@ def forward_together(
         return whole_batch(wide, n_natural, n_noise, ranks)
 
     return map_rows(whole, own)
+
+
+@contextmanager
+def _explained(network: Any, without: str) -> Iterator[None]:
+    """Say what is wrong where a network cannot be called without rows of a kind."""
+    try:
+        yield
+    except RankEndedError:
+        raise
+    except Exception as error:
+        if not without:
+            raise
+        raise ValueError(
+            f"{type(network).__name__} was called with 0 {without} rows, as a batch has fewer of "
+            "them than there are ranks, and every rank must make the same calls. It said: "
+            f"{str(error).splitlines()[0]} (torch.flatten(x, 1) takes 0 rows, x.reshape(len(x), "
+            "-1) does not.) Train with a larger batch_size, or on fewer ranks."
+        ) from error
 
 
 def whole_batch(own: torch.Tensor, n_natural: int, n_noise: int, ranks: Ranks) -> torch.Tensor:

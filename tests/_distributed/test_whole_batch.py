@@ -121,3 +121,21 @@ def test_halves_are_widened_before_they_are_added(on_ranks):
     for got in on_ranks(2, together):
         assert got.dtype == torch.float32
         assert torch.equal(got, x.bfloat16().float())
+
+
+class Reshapes(nn.Module):
+    def forward(self, x):
+        return x.reshape(len(x), -1)
+
+
+def test_networks_that_take_no_rows_are_told_what_does(on_ranks):
+    batch = Batch(torch.zeros(0), torch.zeros(5, dtype=torch.int64), n_noise=1)
+
+    def call(ranks):
+        n_own = 2 if ranks.rank == 0 else 3  # two natural rows each, and the noise row
+        x = torch.zeros(n_own, 1, 2, 2)
+        return forward_together(Reshapes(), x, batch, ranks)
+
+    told = on_ranks(2, call)
+    assert "Reshapes was called with 0 noise rows" in str(told[0])
+    assert "larger batch_size, or on fewer ranks" in str(told[0])

@@ -47,6 +47,9 @@ class ThreadRanks(Ranks):
     def largest(self, value: int) -> int:
         return max(self.gather(value))
 
+    def anywhere(self, flags: list[bool]) -> list[bool]:
+        return [any(of_ranks) for of_ranks in zip(*self.gather(flags), strict=True)]
+
     def stacked(self, tensor: torch.Tensor) -> torch.Tensor:
         return torch.stack(self.gather(tensor.detach().clone()))
 

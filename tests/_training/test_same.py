@@ -28,6 +28,8 @@ def told(on_ranks, check, facts):
         except ValueError as error:
             return str(error)
 
+    for one in facts:  # sources of classes are read, and kept, by one thread at a time
+        on_ranks(1, lambda ranks, one=one: check(ranks, one))
     first, *others = on_ranks(len(facts), run)
     assert all(other == first for other in others)
     return first
@@ -62,6 +64,11 @@ class Small(nn.Module):
 )
 def test_equal_parameters_are_equal_on_all_ranks(on_ranks, make):
     assert settings_told(on_ranks, make(), make(), make()) is None
+
+
+def test_callbacks_may_be_those_of_one_rank(on_ranks):
+    first = net(callbacks=[EpochScoring("accuracy")], callbacks__print_log=None)
+    assert settings_told(on_ranks, first, net(), net()) is None
 
 
 @pytest.mark.parametrize(
