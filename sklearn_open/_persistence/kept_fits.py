@@ -46,9 +46,15 @@ def kept_fit(
     memory = check_memory(str(memory) if isinstance(memory, Path) else memory)
     if memory.location is None:
         return fit()
-    key = ranks.from_first(lambda: hash_of(facts))
-    lock = Path(memory.location) / f"fit-{key}.lock"
-    lock.parent.mkdir(parents=True, exist_ok=True)
+
+    def name() -> Path:
+        folder = Path(memory.location)
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder / f"fit-{hash_of(facts)}"
+
+    path = ranks.from_first(name)
+    key = path.name.removeprefix("fit-")
+    lock = path.with_suffix(".lock")
     fitted = memory.cache(_fitted, ignore=["fit"])
     return kept_or_made(ranks, lock, lambda make: fitted(key, make), fit, raise_if_interrupted)
 

@@ -91,7 +91,7 @@ class SharedPhase:
         state = kept_or_made(
             ranks,
             path.with_suffix(".lock"),
-            lambda make: reach(path.stem, self, make),
+            lambda make: reach(path.name.removeprefix("phase-"), self, make),
             train,
             self.raise_if_interrupted,
         )
