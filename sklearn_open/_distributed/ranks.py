@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
@@ -16,6 +17,7 @@ from sklearn_open.batching._share import WHOLE, Share
 __all__ = ["ALONE", "GroupRanks", "Ranks", "is_other_rank", "open_ranks"]
 
 T = TypeVar("T")
+N_CHECKED_CALLS = 1000  # of a training; each check takes as long as a message
 
 
 class Ranks:
@@ -105,6 +107,8 @@ class GroupRanks(Ranks):
         Where the network is.
     """
 
+    _others_were_told = False  # that this rank leaves
+
     def __init__(self, device: torch.device) -> None:
         rank, n_ranks = distributed.get_rank(), distributed.get_world_size()
         self.share = Share(rank, n_ranks)
@@ -114,6 +118,10 @@ class GroupRanks(Ranks):
         on_gpu = device.type == "cuda"
         self._data: Any = distributed.new_group(backend="nccl") if on_gpu else self._control
         self._farewell = Farewell(rank, n_ranks)
+        self._n_calls = 0
+
+    def join(self) -> None:
+        """Agree with the others on which training this is."""
         self._farewell.training = _trainings.next(self.gather)
 
     @property
@@ -139,10 +147,12 @@ class GroupRanks(Ranks):
         return of_all.tolist()
 
     def add_up(self, tensor: torch.Tensor) -> None:
+        self._check_call(0, tensor)
         with self._together():
             distributed.all_reduce(tensor, group=self._data)
 
     def stacked(self, tensor: torch.Tensor) -> torch.Tensor:
+        self._check_call(1, tensor)
         gathered = [torch.empty_like(tensor) for _ in range(self.share.n_ranks)]
         with self._together():
             distributed.all_gather(gathered, tensor.contiguous(), group=self._data)
@@ -189,8 +199,33 @@ class GroupRanks(Ranks):
         except RuntimeError as error:  # a closed connection, or a rank that never came
             raise self._farewell.of_others(error) from error
 
+    def _check_call(self, kind: int, tensor: torch.Tensor) -> None:
+        """Refuse calls that are not the same on all ranks, where these begin to train.
+
+        Tensors of other sizes would end the process (gloo), or wait for one another for ever.
+        """
+        if self._n_calls == N_CHECKED_CALLS:
+            return
+        self._n_calls += 1
+        header = torch.tensor([kind, tensor.numel()])
+        headers = [torch.empty_like(header) for _ in range(self.share.n_ranks)]
+        with self._together():
+            distributed.all_gather(headers, header, group=self._control)
+        if any(not torch.equal(header, other) for other in headers):
+            raise RuntimeError(
+                "the network makes other calls on one rank than on another. How often, and how "
+                "wide, its batch norm layers are called must not depend on chance or on the number "
+                "of rows, as in layers that are skipped at random or that cut a batch in pieces."
+            )
+
     def say(self, error: BaseException) -> None:
+        self._others_were_told = True
         self._farewell.say(error)
+
+    def end(self) -> None:
+        """Wait for the others, that none of them reports a success where one has failed."""
+        if not self._others_were_told:
+            self.largest(0)
 
     def leave(self) -> None:
         """Close the connections of this rank."""
@@ -240,13 +275,36 @@ def open_ranks(is_wanted: bool, device: torch.device) -> Iterator[Ranks]:
         raise ValueError(
             "distributed=True trains on the ranks of a torch.distributed process group, and there "
             "is none. Start the script by torchrun (or accelerate launch, or Ray Train) and call "
-            "torch.distributed.init_process_group() before fit; or set distributed=False."
+            "torch.distributed.init_process_group() before fit; or set distributed=False. (Worker "
+            "processes of a search have no group: n_jobs=1.)"
         )
-    ranks = GroupRanks(device)
+    with _one_thread():
+        ranks = GroupRanks(device)
+        try:
+            ranks.join()
+            yield ranks
+            ranks.end()
+        except BaseException as error:
+            ranks.say(error)
+            raise
+        finally:
+            ranks.leave()
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Refuse trainings in several threads: those of two ranks would wait for one another."""
+    this = threading.get_ident()
+    if set(_threads) - {this}:
+        raise ValueError(
+            "another thread of this process trains with distributed=True. Ranks train one "
+            "estimator at a time: call fit in one thread, and search with n_jobs=1."
+        )
+    _threads.append(this)  # again, if a training is a part of another one
     try:
-        yield ranks
-    except BaseException as error:
-        ranks.say(error)
-        raise
+        yield
     finally:
-        ranks.leave()
+        _threads.remove(this)
+
+
+_threads: list[int] = []  # that train on ranks now

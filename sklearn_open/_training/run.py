@@ -83,12 +83,22 @@ class RunningFit:
         return self.epochs - len(net.history)
 
     def spread_weights(self, net: TrainingNet) -> None:
-        """Begin on all ranks with the weights of rank 0: networks that were passed may differ."""
+        """Begin on all ranks with the weights of rank 0, and with what its optimisers remember.
+
+        Networks that were passed may differ, and so may trainings that failed before.
+        """
         check_same_networks(self.ranks, net)
         for network in net.parts_.networks.values():
             for parameter in network.parameters():
                 self.ranks.spread(parameter.detach())
         self._spread_buffers(net)
+        if self.ranks.are_many and len(net.history):  # training goes on
+            optimizers = net.parts_.optimizers
+            states = self.ranks.from_first(
+                lambda: {n: o.state_dict() for n, o in optimizers.items()}
+            )
+            for name, optimizer in optimizers.items():
+                optimizer.load_state_dict(states[name])
 
     def end_epoch(self, net: TrainingNet) -> None:
         """End an epoch on all ranks with the same weights, and with the buffers of rank 0.

@@ -22,6 +22,9 @@ __all__ = [
 
 # Folders may have other names on other machines; whether there is one decides what ranks do.
 WHETHER_GIVEN = ("memory", "checkpoint")
+# What does not change what is trained, and yet decides what ranks do together.
+COMPARED = ("random_state", "checkpoint_every")
+OWN = ("callbacks", "estimator", "final_estimator")  # callbacks may be for one rank; stages follow
 ALL_ROWS = (
     "Pass all rows to fit on every rank, in the same order: batches are dealt to ranks there."
 )
@@ -49,9 +52,11 @@ def check_same_settings(ranks: Ranks, net: Any) -> None:
     facts = {
         name: _hash(value)
         for name, value in net.get_params(deep=False).items()
-        if (parameter(name).identity and component(name) != "callbacks") or name == "random_state"
+        if (parameter(name).identity and component(name) not in OWN) or name in COMPARED
     }
-    facts |= {name: str(getattr(net, name) is not None) for name in WHETHER_GIVEN}
+    for name in WHETHER_GIVEN:
+        given = getattr(net, name)
+        facts[name] = str(getattr(given, "location", given) is not None)  # of a joblib.Memory
     facts["class of the estimator"] = _hash(type(net))
     facts["number of epochs trained before"] = str(len(getattr(net, "history_", None) or ()))
     _check_alike(
@@ -69,12 +74,30 @@ def check_same_networks(ranks: Ranks, net: Any) -> None:
     """
     if not ranks.are_many:
         return
+    networks = list(net.parts_.networks.values())
+    _refuse_scripted(networks)
     facts = {
         "classes": _hash(net.classes_inferred_),
         "shape of the images": str(net.image_shape_),
-        "layers of the network": str([_hash(network) for network in net.parts_.networks.values()]),
+        "layers of the network": str([_hash(network) for network in networks]),
+        "weights of the network": str(
+            [
+                (name, tuple(p.shape), p.requires_grad)
+                for network in networks
+                for name, p in network.named_parameters()
+            ]
+        ),
     }
     _check_alike(ranks, facts, ALL_ROWS)
+
+
+def _refuse_scripted(networks: list[nn.Module]) -> None:
+    for network in networks:
+        if any(isinstance(layer, torch.jit.ScriptModule) for layer in network.modules()):
+            raise ValueError(
+                f"{type(network).__name__} has scripted layers (torch.jit), whose batch norm can't "
+                "be told of the rows of other ranks. Pass the network as it was before scripting."
+            )
 
 
 def check_same_rows(ranks: Ranks, train: TrainSet, valid: ImageDataset | None) -> None:
@@ -84,7 +107,8 @@ def check_same_rows(ranks: Ranks, train: TrainSet, valid: ImageDataset | None) -
     """
     if not ranks.are_many:
         return
-    facts = {"training rows": _digest(train)}
+    facts = {"shape and dtype of the images": str((train.X.shape[1:], train.X.dtype))}
+    facts["training rows"] = _digest(train)
     facts["random numbers"] = str(train.planner.seed)
     facts["rows held out"] = "" if valid is None else _digest(valid)
     _check_alike(
@@ -95,7 +119,7 @@ def check_same_rows(ranks: Ranks, train: TrainSet, valid: ImageDataset | None) -
 
 
 def check_same_weights(ranks: Ranks, net: Any) -> None:
-    """Refuse to go on where the weights of ranks have come apart.
+    """Refuse to go on where the losses, or the weights, of ranks have come apart.
 
     Parameters
     ----------
@@ -111,6 +135,13 @@ def check_same_weights(ranks: Ranks, net: Any) -> None:
     """
     if not ranks.are_many:
         return
+    losses = [batch.get("train_loss") for batch in net.history[-1]["batches"]]
+    if len(set(ranks.gather(repr(losses)))) > 1:
+        raise RuntimeError(
+            "the losses of one rank are not those of another. On ranks X are the rows of one of "
+            "them, and y and y_pred those of the whole batch: a get_loss of one's own may look at "
+            "y_pred, y and weights only, and a loss must not draw numbers of its own."
+        )
     sums = {
         f"{part}.{name}": _sum_of_bits(parameter)
         for part, network in net.parts_.networks.items()

@@ -6,6 +6,7 @@ from os import PathLike
 from typing import Any
 
 import numpy as np
+import torch
 from sklearn.frozen import FrozenEstimator
 from sklearn.utils.validation import check_is_fitted
 
@@ -84,3 +85,11 @@ def _check_final(final: OPeNClassifier) -> None:
     check_settings(final)
     final.check_own_settings()
     check_names_of_parts(final)
+
+
+def where_it_trains(clf: Any) -> tuple[bool, torch.device]:
+    """Return whether a first stage is trained on several ranks, and on which device."""
+    first = clf.estimator
+    if not isinstance(first, OPeNClassifier):  # it is there
+        return False, torch.device("cpu")
+    return first.distributed, first.device_

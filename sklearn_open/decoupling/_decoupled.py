@@ -14,15 +14,16 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.utils import get_tags
 from sklearn.utils.validation import check_is_fitted
 
-from sklearn_open._distributed.ranks import is_other_rank, open_ranks
+from sklearn_open._distributed.ranks import Ranks, is_other_rank, open_ranks
 from sklearn_open._inputs.door import in_memory, own_labels
 from sklearn_open._parameters.table import parameter
 from sklearn_open._persistence.fingerprint import comparable, compared_params, machine_facts
 from sklearn_open._persistence.kept_fits import kept_fit
+from sklearn_open._training.same import check_same_settings
 from sklearn_open._warnings import warn_user
 from sklearn_open.backbones._class_layers import CLASS_NAMES
 from sklearn_open.classifier import OPeNClassifier
-from sklearn_open.decoupling._checks import check_stages
+from sklearn_open.decoupling._checks import check_stages, where_it_trains
 from sklearn_open.decoupling._heads import normalized_head, put_head
 from sklearn_open.decoupling._second_stage import (
     SecondStage,
@@ -183,7 +184,9 @@ class DecoupledClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
             When Ctrl-C has ended the first stage; with `checkpoint` the same call goes on.
         """
         check_stages(self, fit_params)
-        first = self._first_stage(X, y, fit_params)
+        with open_ranks(*where_it_trains(self)) as ranks:
+            check_same_settings(ranks, self)
+            first = self._first_stage(X, y, fit_params, ranks)
         if self.final_estimator is None:
             self._take_result(first, None)
             return self
@@ -218,7 +221,7 @@ class DecoupledClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
         together = self.final_estimator is not None and self.final_estimator.distributed
         return None if is_other_rank() and not together else self._folder("second")
 
-    def _first_stage(self, X: Any, y: Any, fit_params: dict[str, Any]) -> Any:
+    def _first_stage(self, X: Any, y: Any, fit_params: dict[str, Any], ranks: Ranks) -> Any:
         if isinstance(self.estimator, FrozenEstimator):
             return self.estimator.estimator
         if not self._trains_first:
@@ -257,8 +260,7 @@ class DecoupledClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator):
             "fit_params": comparable(fit_params),
             "machine": machine_facts(first.device_),
         }
-        with open_ranks(first.distributed, first.device_) as ranks:
-            return kept_fit(self.memory, facts, fit, ranks=ranks)
+        return kept_fit(self.memory, facts, fit, ranks=ranks)
 
     # --- the result ---
 
