@@ -12,28 +12,10 @@ from collections.abc import Iterable, Iterator
 import torch
 
 from sklearn_open._distributed.ranks import Ranks
-from sklearn_open.nn._synced import synced_statistics
 
-__all__ = ["average_gradients", "backward_together"]
+__all__ = ["average_gradients"]
 
 BUCKET_BYTES = 25 * 2**20  # that travel at once, as in DistributedDataParallel
-
-
-def backward_together(loss: torch.Tensor, parameters: Iterable[torch.Tensor], ranks: Ranks) -> None:
-    """Run the backward pass on all ranks, and average the gradients.
-
-    Parameters
-    ----------
-    loss : torch.Tensor
-        Of the whole batch.
-    parameters : iterable of torch.Tensor
-        The same on all ranks.
-    ranks : Ranks
-        Of this training.
-    """
-    with synced_statistics(ranks):  # activation checkpointing calls layers again
-        loss.backward()
-    average_gradients(parameters, ranks)
 
 
 def average_gradients(parameters: Iterable[torch.Tensor], ranks: Ranks) -> None:

@@ -80,7 +80,7 @@ def check_same_networks(ranks: Ranks, net: Any) -> None:
         "classes": _hash(net.classes_inferred_),
         "shape of the images": str(net.image_shape_),
         "layers of the network": str([_hash(network) for network in networks]),
-        "weights of the network": str(
+        "weights of the network (names, shapes, requires_grad)": str(
             [
                 (name, tuple(p.shape), p.requires_grad)
                 for network in networks

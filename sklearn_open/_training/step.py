@@ -12,7 +12,7 @@ from skorch.dataset import get_len, unpack_data
 from skorch.utils import to_tensor
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from sklearn_open._distributed.gradients import backward_together
+from sklearn_open._distributed.gradients import average_gradients
 from sklearn_open._distributed.ranks import ALONE, Ranks, open_ranks
 from sklearn_open._distributed.whole_batch import forward_together
 from sklearn_open._random import keyed_seed, seeded_user_code
@@ -333,11 +333,10 @@ class TwoRouteNet(ScikitNet):
         y_pred = self.infer(x, **fit_params)
         with self._drawing_alike():
             loss = self.get_loss(y_pred, y, X=x, training=True)
+        self.scaler_.scale(loss).backward()
         if self.ranks_.are_many:
             trained = (p for part in self.parts_.modules.values() for p in part.parameters())
-            backward_together(self.scaler_.scale(loss), trained, self.ranks_)
-        else:
-            self.scaler_.scale(loss).backward()
+            average_gradients(trained, self.ranks_)
         for optimizer in self._each_optimizer():
             self.scaler_.unscale_(optimizer)  # callbacks see true gradients
         return {"loss": loss, "y_pred": y_pred}

@@ -1,8 +1,9 @@
 """Batch norm over the rows of several ranks: their statistics are those of the whole batch.
 
 Whatever layer a network has, torch's arithmetic of batch norm is one function, so that function is
-what changes while a step runs: layers keep their class, and those with a `forward` of their own
-(timm's) are covered. `torch.nn.SyncBatchNorm` would need CUDA, and layers of its class.
+what changes while the network is called: layers keep their class, and those with a `forward` of
+their own (timm's) are covered; not what is scripted, computed by hand, or called again in the
+backward pass (activation checkpointing). `torch.nn.SyncBatchNorm` would need CUDA, and layers of its class.
 """
 
 from __future__ import annotations

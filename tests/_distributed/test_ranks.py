@@ -67,11 +67,18 @@ def test_a_group_of_one_rank_does_the_same():
         assert ranks.from_first(lambda: "made") == "made"
 
 
+def refuses():
+    raise TypeError("cannot be read back")
+
+
 class TwoFaced(Exception):
     """Pickles, and cannot be read back."""
 
     def __init__(self, a, b):
         super().__init__(f"{a} {b}")
+
+    def __reduce_ex__(self, protocol):
+        return refuses, ()
 
 
 @pytest.mark.usefixtures("group")

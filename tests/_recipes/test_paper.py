@@ -109,8 +109,8 @@ def test_every_value_has_a_source_and_is_printed(name):
 
 # How, where and with what seed it is computed, and facts about the data at hand.
 NOT_OF_THE_PAPER = {
-    "checkpoint", "checkpoint_every", "classes", "compile", "device", "image_shape", "memory",
-    "random_state",
+    "checkpoint", "checkpoint_every", "classes", "compile", "device", "distributed", "image_shape",
+    "memory", "random_state",
 }  # fmt: skip
 
 
