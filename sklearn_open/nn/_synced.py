@@ -3,7 +3,8 @@
 Whatever layer a network has, torch's arithmetic of batch norm is one function, so that function is
 what changes while the network is called: layers keep their class, and those with a `forward` of
 their own (timm's) are covered; not what is scripted, computed by hand, or called again in the
-backward pass (activation checkpointing). `torch.nn.SyncBatchNorm` would need CUDA, and layers of its class.
+backward pass (activation checkpointing). `torch.nn.SyncBatchNorm` would need CUDA, and layers of
+its class.
 """
 
 from __future__ import annotations

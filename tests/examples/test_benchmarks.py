@@ -99,6 +99,7 @@ def test_search(tmp_path):
     assert len(result["scores"]["split0_test_score"]) == len(result["deltas"]) == 5
 
 
+@pytest.mark.slow
 def test_predict(tmp_path):
     (result,) = results_of("predict.py", tmp_path)
     ours = {"sklearn_open auto", "sklearn_open float32"}
@@ -107,6 +108,7 @@ def test_predict(tmp_path):
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+@pytest.mark.slow
 def test_memory(tmp_path):
     results = results_of("memory.py", tmp_path)
     assert [result["kind"] for result in results] == ["few images", "memory map", "array"]
