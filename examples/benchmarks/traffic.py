@@ -68,7 +68,7 @@ class CountingRanks(Ranks):
         self.sent: dict[str, dict[str, int]] = {}
 
     @property
-    def are_many(self) -> bool:
+    def are_grouped(self) -> bool:
         """Whether others are thought of."""
         return True
 

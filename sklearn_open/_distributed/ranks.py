@@ -37,7 +37,7 @@ class Ranks:
         return self.share.rank
 
     @property
-    def are_many(self) -> bool:
+    def are_grouped(self) -> bool:
         """Whether there is a process group, of one rank or more."""
         return False
 
@@ -125,7 +125,7 @@ class GroupRanks(Ranks):
         self._farewell.training = _trainings.next(self.gather)
 
     @property
-    def are_many(self) -> bool:
+    def are_grouped(self) -> bool:
         return True
 
     def gather(self, value: T) -> list[T]:

@@ -18,13 +18,12 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from sklearn_open._checks import shortened
-from sklearn_open._inputs.lazy import LazyImages
 from sklearn_open._persistence.atomic import TEMPORARY, full_path, write_atomically
 from sklearn_open._persistence.fingerprint import (
     compared_params,
+    data_digest,
     hash_of,
     machine_facts,
-    rows_digest,
     settled_params,
     structure,
 )
@@ -144,8 +143,8 @@ class Checkpoints:
             "seed": self.net.seed_,
             "random_state": self.net.random_state is not None,
             "params": {name: [hash_of(params[name]), _short(given[name])] for name in params},
-            "training rows": _digest(train),
-            "rows held out": None if valid is None else _digest(valid),
+            "training rows": data_digest(train),
+            "rows held out": None if valid is None else data_digest(valid),
             "machine": machine_facts(self.net.device_),
         }
 
@@ -248,12 +247,6 @@ def _read(path: Path) -> tuple[dict[str, Any], bytes]:
             "another folder to train from the beginning."
         )
     return facts, state
-
-
-def _digest(data: ImageDataset) -> str:
-    if isinstance(data.X, LazyImages):  # reading all of it may take as long as an epoch
-        return hash_of([data.X.shape, data.codes, data.y])
-    return rows_digest(data)
 
 
 def _change(name: str, before: str, now: str) -> str:

@@ -18,7 +18,7 @@ from joblib.hashing import NumpyHasher
 from sklearn.base import BaseEstimator
 from skorch.callbacks import Callback
 
-from sklearn_open._inputs.lazy import chunks
+from sklearn_open._inputs.lazy import LazyImages, chunks
 from sklearn_open._parameters.settings import ITERATORS, has_own_loader
 from sklearn_open._parameters.table import component, parameter
 from sklearn_open._persistence.attributes import all_attributes
@@ -29,6 +29,7 @@ from sklearn_open.batching._dataset import ImageDataset
 __all__ = [
     "comparable",
     "compared_params",
+    "data_digest",
     "hash_of",
     "machine_facts",
     "rows_digest",
@@ -183,6 +184,13 @@ def rows_digest(data: ImageDataset, n_rows: int | None = None) -> str:
     for _, chunk in chunks(data.X if n_rows in (None, len(data)) else data.X[:n_rows]):
         digest.update(np.ascontiguousarray(chunk).data)
     return digest.hexdigest() + hash_of([data.codes[:n_rows], data.y[:n_rows]])
+
+
+def data_digest(data: ImageDataset) -> str:
+    """Return a digest of rows and labels; of a data set that is read while training, of labels."""
+    if isinstance(data.X, LazyImages):  # reading all of it may take as long as an epoch
+        return hash_of([data.X.shape, data.codes, data.y])
+    return rows_digest(data)
 
 
 def machine_facts(device: torch.device) -> dict[str, Any]:

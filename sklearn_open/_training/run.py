@@ -92,7 +92,7 @@ class RunningFit:
             for parameter in network.parameters():
                 self.ranks.spread(parameter.detach())
         self._spread_buffers(net)
-        if self.ranks.are_many and len(net.history):  # training goes on
+        if self.ranks.are_grouped and len(net.history):  # training goes on
             optimizers = net.parts_.optimizers
             states = self.ranks.from_first(
                 lambda: {n: o.state_dict() for n, o in optimizers.items()}
@@ -133,7 +133,7 @@ class RunningFit:
         try:
             yield
         except KeyboardInterrupt:
-            if not self.ranks.are_many:
+            if not self.ranks.are_grouped:
                 raise
             reason = INTERRUPTED if self.interrupt.pending else ENDED
         self._end_together(reason)
@@ -230,7 +230,7 @@ def running_fit(net: TrainingNet, epochs: int) -> Iterator[RunningFit]:
         for _, callback in net.callbacks_:
             if isinstance(callback, TrainingProgress):
                 at_end.callback(callback.close)  # an error leaves it open
-        interrupt = at_end.enter_context(held_back(sigterm=net.ranks_.are_many))
+        interrupt = at_end.enter_context(held_back(sigterm=net.ranks_.are_grouped))
         run = RunningFit(interrupt, at_end, epochs)
         run.ranks = net.ranks_
         run.spread_weights(net)

@@ -8,9 +8,8 @@ import torch
 from torch import nn
 
 from sklearn_open._distributed.ranks import Ranks
-from sklearn_open._inputs.lazy import LazyImages
 from sklearn_open._parameters.table import component, parameter
-from sklearn_open._persistence.fingerprint import comparable, hash_of, rows_digest, structure
+from sklearn_open._persistence.fingerprint import comparable, data_digest, hash_of, structure
 from sklearn_open.batching._dataset import ImageDataset, TrainSet
 
 __all__ = [
@@ -47,7 +46,7 @@ def check_same_settings(ranks: Ranks, net: Any) -> None:
     ValueError
         On all ranks, naming what differs.
     """
-    if not ranks.are_many:
+    if not ranks.are_grouped:
         return
     facts = {
         name: _hash(value)
@@ -72,23 +71,21 @@ def check_same_networks(ranks: Ranks, net: Any) -> None:
     Their sizes come from the classes and images that were passed. Tensors of other sizes must not
     travel: gloo aborts the process.
     """
-    if not ranks.are_many:
+    if not ranks.are_grouped:
         return
     networks = list(net.parts_.networks.values())
     _refuse_scripted(networks)
     facts = {
         "classes": _hash(net.classes_inferred_),
         "shape of the images": str(net.image_shape_),
-        "layers of the network": str([_hash(network) for network in networks]),
-        "weights of the network (names, shapes, requires_grad)": str(
-            [
-                (name, tuple(p.shape), p.requires_grad)
-                for network in networks
-                for name, p in network.named_parameters()
-            ]
-        ),
+        "layers of the network": str([_layers(network) for network in networks]),
     }
     _check_alike(ranks, facts, ALL_ROWS)
+
+
+def _layers(network: nn.Module) -> tuple[str, list[Any]]:
+    weights = [(n, tuple(p.shape), p.requires_grad) for n, p in network.named_parameters()]
+    return _hash(network), weights
 
 
 def _refuse_scripted(networks: list[nn.Module]) -> None:
@@ -105,12 +102,12 @@ def check_same_rows(ranks: Ranks, train: TrainSet, valid: ImageDataset | None) -
 
     Of data sets that are read while training, labels and shapes are compared.
     """
-    if not ranks.are_many:
+    if not ranks.are_grouped:
         return
     facts = {"shape and dtype of the images": str((train.X.shape[1:], train.X.dtype))}
-    facts["training rows"] = _digest(train)
+    facts["training rows"] = data_digest(train)
     facts["random numbers"] = str(train.planner.seed)
-    facts["rows held out"] = "" if valid is None else _digest(valid)
+    facts["rows held out"] = "" if valid is None else data_digest(valid)
     _check_alike(
         ranks,
         facts,
@@ -133,7 +130,7 @@ def check_same_weights(ranks: Ranks, net: Any) -> None:
     RuntimeError
         On all ranks, naming a parameter.
     """
-    if not ranks.are_many:
+    if not ranks.are_grouped:
         return
     losses = [batch.get("train_loss") for batch in net.history[-1]["batches"]]
     if len(set(ranks.gather(repr(losses)))) > 1:
@@ -173,12 +170,6 @@ def _hash(value: Any) -> str:
         return hash_of(structure(value) if is_network else comparable(value))
     except ValueError:  # cannot be pickled
         return f"{type(value).__module__}.{type(value).__qualname__}"
-
-
-def _digest(data: ImageDataset) -> str:
-    if isinstance(data.X, LazyImages):
-        return hash_of([data.X.shape, data.codes, data.y])
-    return rows_digest(data)
 
 
 def _check_alike(ranks: Ranks, facts: dict[str, str], advice: str) -> None:

@@ -288,7 +288,7 @@ class TwoRouteNet(ScikitNet):
                 step = step_fn(batch, **fit_params)
                 loss = step["loss"].detach()
                 self.history.record_batch(f"{prefix}_loss", loss)
-                rows = batch[1] if self.ranks_.are_many else batch[0]  # of all ranks
+                rows = batch[1] if self.ranks_.are_grouped else batch[0]  # of all ranks
                 self.history.record_batch(f"{prefix}_batch_size", get_len(rows))
                 if training and loss.device.type == "cpu":  # where looking at it costs nothing
                     check_losses(self, [loss], first=n_batches)
@@ -334,7 +334,7 @@ class TwoRouteNet(ScikitNet):
         with self._drawing_alike():
             loss = self.get_loss(y_pred, y, X=x, training=True)
         self.scaler_.scale(loss).backward()
-        if self.ranks_.are_many:
+        if self.ranks_.are_grouped:
             trained = (p for part in self.parts_.modules.values() for p in part.parameters())
             average_gradients(trained, self.ranks_)
         for optimizer in self._each_optimizer():
@@ -344,7 +344,7 @@ class TwoRouteNet(ScikitNet):
     @contextmanager
     def _drawing_alike(self) -> Iterator[None]:
         """Let a loss that draws random numbers draw the same ones on all ranks."""
-        if not self.ranks_.are_many:
+        if not self.ranks_.are_grouped:
             yield
             return
         key = ("loss", self._epoch(), len(self.history[-1]["batches"]))
@@ -384,7 +384,7 @@ class TwoRouteNet(ScikitNet):
     def _call(self, x: torch.Tensor, fit_params: dict[str, Any]) -> Any:
         """Return what the network does; in training on several ranks, for the whole batch."""
         batch, is_training = self._batch_, self.module_.training
-        if batch is None or not (is_training and self.ranks_.are_many):
+        if batch is None or not (is_training and self.ranks_.are_grouped):
             n_noise = self._noise_rows_ if is_training else 0
             return forward_natural_first(self._network, x, n_noise, **fit_params)
         return forward_together(self._network, x, batch, self.ranks_, **fit_params)

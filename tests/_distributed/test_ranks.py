@@ -38,7 +38,7 @@ def n_groups():
 
 def test_one_process_does_alone_what_ranks_do_together():
     tensor = torch.arange(3.0)
-    assert not ALONE.are_many
+    assert not ALONE.are_grouped
     assert ALONE.share is WHOLE
     assert (ALONE.rank, ALONE.gather("x"), ALONE.largest(7)) == (0, ["x"], 7)
     assert torch.equal(ALONE.stacked(tensor), tensor[None])
@@ -55,7 +55,7 @@ def test_one_process_does_alone_what_ranks_do_together():
 def test_a_group_of_one_rank_does_the_same():
     tensor = torch.arange(3.0)
     with open_ranks(True, CPU) as ranks:
-        assert ranks.are_many
+        assert ranks.are_grouped
         assert ranks.share == Share(0, 1)
         assert ranks.share.key == ()  # so its random numbers are those of one process
         assert (ranks.rank, ranks.gather({"x": 1}), ranks.largest(7)) == (0, [{"x": 1}], 7)
@@ -71,22 +71,18 @@ def refuses():
     raise TypeError("cannot be read back")
 
 
-class TwoFaced(Exception):
-    """Pickles, and cannot be read back."""
-
-    def __init__(self, a, b):
-        super().__init__(f"{a} {b}")
-
-    def __reduce_ex__(self, protocol):
-        return refuses, ()
-
-
 @pytest.mark.usefixtures("group")
 def test_what_the_first_rank_raises_is_told_before_it_is_raised(monkeypatch):
+    class TwoFaced(Exception):
+        """Pickles, and cannot be read back."""
+
+        def __reduce_ex__(self, protocol):
+            return refuses, ()
+
     told = []
     with open_ranks(True, CPU) as ranks:
         monkeypatch.setattr(ranks, "tell", told.append)
-        for error in (OSError("no room"), TwoFaced("not", "pickled")):
+        for error in (OSError("no room"), TwoFaced("not pickled")):
             with pytest.raises(type(error)):
                 ranks.from_first(lambda error=error: (_ for _ in ()).throw(error))
     (_, first), (_, second) = told
@@ -172,9 +168,11 @@ def test_a_collective_that_fails_says_why(monkeypatch, call, name):
 
     monkeypatch.setattr(farewell, "PATIENCE", 0)
     with open_ranks(True, CPU) as ranks:
-        monkeypatch.setattr(distributed, name, closed)
-        with pytest.raises(RankEndedError, match=r"has not said why.* Connection closed by peer"):
-            getattr(ranks, call)(1 if call == "largest" else torch.zeros(1))
+        says_why = r"has not said why.* Connection closed by peer"
+        with monkeypatch.context() as patched:
+            patched.setattr(distributed, name, closed)
+            with pytest.raises(RankEndedError, match=says_why):
+                getattr(ranks, call)(1 if call == "largest" else torch.zeros(1))
 
 
 @pytest.mark.usefixtures("group")

@@ -38,7 +38,7 @@ class ThreadRanks(Ranks):
         self._meeting = meeting
 
     @property
-    def are_many(self) -> bool:
+    def are_grouped(self) -> bool:
         return True
 
     def gather(self, value: Any) -> list[Any]:
