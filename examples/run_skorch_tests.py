@@ -86,6 +86,7 @@ def with_skorchs_defaults() -> type:
 
     from sklearn_open import OPeNClassifier
     from sklearn_open._inputs.pixels import PixelScale
+    from sklearn_open._training.step import TwoRouteNet
     from sklearn_open.batching import BatchTransform
 
     defaults = {
@@ -108,7 +109,7 @@ def with_skorchs_defaults() -> type:
 
         @property
         def _default_callbacks(self) -> Any:
-            return super(OPeNClassifier, self)._default_callbacks  # no schedule
+            return super(TwoRouteNet, self)._default_callbacks  # no schedule
 
         def get_split_datasets(self, *args: Any, **kwargs: Any) -> Any:
             datasets = super().get_split_datasets(*args, **kwargs)
