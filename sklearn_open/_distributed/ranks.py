@@ -112,7 +112,6 @@ class GroupRanks(Ranks):
     def __init__(self, device: torch.device) -> None:
         rank, n_ranks = distributed.get_rank(), distributed.get_world_size()
         self.share = Share(rank, n_ranks)
-        self._device = device
         # Objects and flags go by the CPU, so that a GPU's queue need not run empty for them.
         self._control: Any = distributed.new_group(backend="gloo")
         on_gpu = device.type == "cuda"

@@ -143,17 +143,23 @@ class RunningFit:
         self._end_together(INTERRUPTED if self.interrupt.pending else GOES_ON)
 
     def _end_together(self, reason: int) -> None:
-        reason = self.ranks.largest(reason)
-        self.interrupt.pending |= reason == INTERRUPTED
+        reason = self._agreed(reason)
         if reason != GOES_ON:
             self._others_know = True
             raise KeyboardInterrupt
 
+    def _agreed(self, reason: int) -> int:
+        """Return the strongest reason of all ranks; never forget a Ctrl-C that comes meanwhile."""
+        reason = self.ranks.largest(reason)
+        if reason == INTERRUPTED:
+            self.interrupt.pending = True
+        return reason
+
     def after_epoch(self) -> None:
         """Keep what an epoch has reached, and end if Ctrl-C has come."""
-        self.interrupt.pending = bool(self.ranks.largest(int(self.interrupt.pending)))
+        reason = self._agreed(INTERRUPTED if self.interrupt.pending else GOES_ON)
         if self.checkpoints is not None:
-            self.checkpoints.after_epoch(is_last=self.interrupt.pending)
+            self.checkpoints.after_epoch(is_last=reason == INTERRUPTED)
         self.raise_if_interrupted()
 
     def tell_others(self, error: KeyboardInterrupt) -> None:
