@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from held_out import held_out_split
 from torchvision.transforms.v2 import RandomResizedCrop
 
 from sklearn_open import OPeNClassifier, PureNoiseOverSampler
@@ -153,6 +154,8 @@ class Experiment:
         Additive noise of this strength instead of pure noise (appendix B).
     balanced : bool
         All of the training set, and Adam (section 5).
+    validation : bool
+        Tested on training images that are held out, for choices (see `held_out_split`). CIFAR only.
     """
 
     recipe: str = "cifar10_lt_ir100"
@@ -163,6 +166,7 @@ class Experiment:
     augment: str | None = None
     sigma: float | None = None
     balanced: bool = False
+    validation: bool = False
 
     def __post_init__(self) -> None:
         for value, known in (
@@ -184,6 +188,11 @@ class Experiment:
             raise ValueError(f"On balanced data, {self.method!r} is plain training: use 'erm'.")
         if self.method == "appended" and not self.balanced:
             raise ValueError("'appended' is for balanced data: add balanced.")
+        if self.validation and (self.balanced or not self.recipe.startswith("cifar")):
+            raise ValueError(
+                "validation rows are what a long-tailed subset of CIFAR leaves out, and "
+                f"{self.data_name} leaves out nothing: test without validation."
+            )
         if self.augment == self.own_augment:  # one training, one name
             object.__setattr__(self, "augment", None)
 
@@ -220,7 +229,8 @@ class Experiment:
     @property
     def name(self) -> str:
         """Its name, for files."""
-        parts = [self.scale, self.data_name, self.augment, self.method]
+        subset = "validation" if self.validation else None
+        parts = [self.scale, self.data_name, subset, self.augment, self.method]
         if self.sigma is not None:
             parts.append(f"sigma{self.sigma:g}")
         if self.epochs is not None:
@@ -238,7 +248,7 @@ class Experiment:
         return OPeNClassifier.from_recipe(self.recipe, **params)
 
     def data(self, path: Path | None) -> tuple[Any, np.ndarray, Any, np.ndarray]:
-        """Return training images and labels, and test images and labels.
+        """Return training images and labels, and test (or validation) images and labels.
 
         Of CIFAR, `path` is an image folder or zip file, and None lets torchvision download it; of
         the other sets it is the folder with lists and images.
@@ -252,10 +262,15 @@ class Experiment:
             train, test = load(data_home=path, **crop), load(subset="test", data_home=path)
             return train.data, train.target, test.data, test.target
         ratio = 1 if self.balanced else int(self.recipe.rpartition("_ir")[2])
-        if path is None:
-            fetch = fetch_cifar100_lt if "cifar100" in self.recipe else fetch_cifar10_lt
-            train = fetch(imbalance_ratio=ratio, return_X_y=True)
-            return (*train, *fetch(subset="test", return_X_y=True))
-        X, y = load_image_folder(path, subset="train", return_X_y=True)
-        X, y = make_long_tailed(X, y, imbalance_ratio=ratio)
-        return (X, y, *load_image_folder(path, subset="test", return_X_y=True))
+        X, y = self._cifar(path, "train")
+        if self.validation:
+            train, test = held_out_split(y, ratio)
+            return X[train], y[train], X[test], y[test]
+        return (*make_long_tailed(X, y, imbalance_ratio=ratio), *self._cifar(path, "test"))
+
+    def _cifar(self, path: Path | None, subset: str) -> tuple[np.ndarray, np.ndarray]:
+        """Return all images and labels of CIFAR's training or test set, in its own order."""
+        if path is not None:
+            return load_image_folder(path, subset=subset, return_X_y=True)
+        fetch = fetch_cifar100_lt if "cifar100" in self.recipe else fetch_cifar10_lt
+        return fetch(subset=subset, imbalance_ratio=1, selection="first", return_X_y=True)

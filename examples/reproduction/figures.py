@@ -90,7 +90,9 @@ def draw(setting: Setting, folder: Path) -> list[Path]:
         figure = make(setting)
         if figure is not None:
             budget = "" if setting.epochs is None else f"_{setting.epochs}epochs"
-            path = folder / f"{setting.scale}_{setting.data}{budget}_{make.__name__}.png"
+            subset = "_validation" if setting.validation else ""
+            data = f"{setting.scale}_{setting.data}{subset}{budget}"
+            path = folder / f"{data}_{make.__name__}.png"
             # No version of matplotlib in the file: the same numbers give the same file.
             with matplotlib.rc_context({"savefig.dpi": 100}):
                 figure.savefig(path, metadata={"Software": None})

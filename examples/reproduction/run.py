@@ -3,7 +3,8 @@
     python examples/reproduction/run.py --recipe cifar10_lt_ir100 --method open --seed 0 --scale cpu
 
 A result that exists is not computed again, and a run that was stopped goes on: the epochs that
-methods share are kept in ``--work``, and so are checkpoints. `table.py` makes tables and figures.
+methods share are kept in ``--work``, and so are checkpoints and, in its folder ``models``, trained
+networks, which `OPeNClassifier.load` reads. `table.py` makes tables and figures.
 """
 
 from __future__ import annotations
@@ -24,7 +25,8 @@ from sklearn_open import OPeNClassifier
 from sklearn_open.datasets import ListedImages
 from sklearn_open.metrics import equal_group_accuracy
 
-TAUS = (0.0, 0.25, 0.5, 0.75, 1.0, 1.5)  # strengths of post-hoc logit adjustment
+# Strengths of post-hoc logit adjustment. Results that were made before may have fewer.
+TAUS = (-0.5, -0.25, 0.0, 0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 2.0)
 PATHS = ("memory", "checkpoint", "checkpoint_every", "verbose")
 
 
@@ -55,6 +57,29 @@ def stages_of(clf: Any) -> list[Any]:
     return [stage for stage in both if stage is not None]
 
 
+def trainings_of(fitted: Any) -> list[Any]:
+    """Return all classifiers that were trained for a fitted one: its stages, and their teachers."""
+    stages = stages_of(fitted)
+    teachers = [getattr(stage, "own_teacher_", None) for stage in stages]
+    return stages + [teacher for teacher in teachers if teacher is not None]
+
+
+def rows_trained_on(trainings: list[Any]) -> int | None:
+    """Return how many rows all steps of trainings had together, noise rows included.
+
+    Epochs that are shared with other trainings count, and so do rows whose features were computed
+    once. None where it is not known, as rows were drawn by rates that were learnt (BALMS).
+    """
+    try:
+        return sum(
+            len(clf.epoch_plan(epoch).index)
+            for clf in trainings
+            for epoch in range(len(clf.history))
+        )
+    except ValueError:  # such epochs have no plan
+        return None
+
+
 def parameters_of(clf: Any) -> dict[str, str]:
     """Return what decides what is trained."""
     params = {k: v for k, v in clf.get_params(deep=False).items() if k not in PATHS}
@@ -70,7 +95,7 @@ def result_of(
 ) -> dict[str, Any]:
     """Return what there is to know of a training."""
     X, y, X_test, y_test = data
-    stages = stages_of(fitted)
+    stages, trainings = stages_of(fitted), trainings_of(fitted)
     clf = fitted if isinstance(fitted, OPeNClassifier) else fitted.estimator_
     predicted = clf.predict(X_test)
     groups = equal_group_accuracy(y_test, predicted, y_train=y)
@@ -94,6 +119,8 @@ def result_of(
         "logit_adjusted": adjusted,
         "train_loss": [round(e["train_loss"], 4) for stage in stages for e in stage.history],
         "epoch_seconds": [round(e["dur"], 1) for stage in stages for e in stage.history],
+        "seconds": round(sum(e["dur"] for clf in trainings for e in clf.history), 1),
+        "image_passes": rows_trained_on(trainings),
         **learnt(stages),
         "data": {"train": data_digest(X, y), "test": data_digest(X_test, y_test)},
         "code": code(),
@@ -110,6 +137,13 @@ def learnt(stages: list[Any]) -> dict[str, Any]:
         for name in ("n_translated", "class_rates")
         if any(name in row for row in rows)
     }
+
+
+def model_path(work: Path, experiment: Experiment) -> Path:
+    """Return where the trained network is kept."""
+    folder = work / "models"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder / f"{experiment.name}.safetensors"
 
 
 def check_same(path: Path, experiment: Experiment) -> None:
@@ -135,6 +169,7 @@ def parse_args() -> tuple[Experiment, argparse.Namespace]:
     add("--augment", help="instead of the scale's; 'autoaugment' for the tables' AA rows")
     add("--sigma", type=float, help="additive noise (0 to 255) instead of pure noise")
     add("--balanced", action="store_true", help="balanced CIFAR with Adam (section 5)")
+    add("--validation", action="store_true", help="test on held-out training images of CIFAR")
     experiment_names = [field.name for field in dataclasses.fields(Experiment)]
     add("--data", type=Path, help="image folder or zip; default: torchvision downloads CIFAR")
     add("--out", type=Path, default=Path("results/reproduction"))
@@ -161,6 +196,7 @@ def main() -> None:
     data = experiment.data(args.data)
     clf = train(experiment, *data[:2], args.work, args.verbose)
     result = result_of(experiment, clf, data)
+    clf.save(model_path(args.work, experiment))
     partial_path = path.with_suffix(".tmp")
     partial_path.write_text(json.dumps(result, indent=1) + "\n")
     os.replace(partial_path, path)

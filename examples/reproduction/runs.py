@@ -45,6 +45,8 @@ class Setting:
         Budget in place of the scale's.
     own_augment : str
         What a `Kind` without an augmentation was trained with.
+    validation : bool
+        Whether it was tested on held-out training images.
     accuracy : dict
         By `Kind` and seed, an array: overall, then groups of classes from the smallest, in percent.
     parameters : dict
@@ -57,6 +59,7 @@ class Setting:
     data: str
     epochs: int | None
     own_augment: str
+    validation: bool = False
     accuracy: dict[Kind, dict[int, np.ndarray]] = field(default_factory=lambda: defaultdict(dict))
     parameters: dict[Kind, dict[str, str]] = field(default_factory=dict)
     adjusted: dict[tuple[Kind, float], dict[int, np.ndarray]] = field(
@@ -72,7 +75,8 @@ class Setting:
     def title(self) -> str:
         """What is said above its tables."""
         budget = "" if self.epochs is None else f", {self.epochs} epochs"
-        return f"{self.data}, scale {self.scale}{budget}"
+        subset = ", tested on validation rows" if self.validation else ""
+        return f"{self.data}, scale {self.scale}{budget}{subset}"
 
     def add(self, result: dict[str, Any]) -> None:
         """Add one training.
@@ -132,8 +136,8 @@ def load(folder: Path) -> list[Setting]:
     settings: dict[tuple[Any, ...], Setting] = {}
     for path in sorted(folder.glob("*.json")):
         result = json.loads(path.read_text())
-        experiment = Experiment(**result["experiment"])
-        key = (experiment.scale, experiment.data_name, experiment.epochs, experiment.own_augment)
+        one = Experiment(**result["experiment"])
+        key = (one.scale, one.data_name, one.epochs, one.own_augment, one.validation)
         settings.setdefault(key, Setting(*key)).add(result)
     return list(settings.values())
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib
 import itertools
 import json
@@ -13,6 +14,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+
+from sklearn_open import OPeNClassifier
+from sklearn_open.datasets import load_image_folder, long_tailed_counts, make_long_tailed
+from sklearn_open.recipes import make_classifier
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "examples" / "reproduction"
@@ -91,6 +96,10 @@ def test_a_result_has_all_that_repeats_it_and_is_not_computed_twice(images, tmp_
     assert result["machine"]["arithmetic"] == "float32"  # "auto" for 8x8 images
     assert len(result["data"]["train"]) == 64
     assert result["libraries"].keys() >= {"torch", "torchvision", "skorch", "imbalanced-learn"}
+    assert result["image_passes"] == 3 * sum(result["class_counts"])
+    assert result["seconds"] >= sum(result["epoch_seconds"]) - 0.2  # each is rounded
+    kept = OPeNClassifier.load(tmp_path / "reproduction-work" / "models" / f"{name}.safetensors")
+    assert kept.class_count_.tolist() == result["class_counts"]
     assert "exists" in run("run.py", tmp_path, *given)
 
     table = run("table.py", tmp_path, tmp_path / "results" / "reproduction")
@@ -112,6 +121,70 @@ def test_noise_on_balanced_data_is_appended_from_the_first_epoch(images, tmp_pat
     assert result["parameters"]["start_epoch"] == "0"
 
 
+def test_validation_rows_are_training_images_that_the_subset_leaves_out(images, script):
+    experiment, split = script("experiments").Experiment, script("held_out").held_out_split
+    whole, y_whole = load_image_folder(images, subset="train", return_X_y=True)
+    subset = make_long_tailed(np.arange(1000), y_whole, imbalance_ratio=100)[0]
+    train, validation = split(y_whole, 100)
+    assert np.bincount(y_whole[validation]).tolist() == [10] * 10
+    lost = np.setdiff1d(subset, train)
+    assert y_whole[lost].tolist() == [0] * 10  # no image of the largest class was left out
+    assert np.isin(lost, validation).all()
+    assert np.array_equal(train, subset[~np.isin(subset, lost)])
+    assert not np.isin(validation, train).any()
+    X, y, X_held_out, y_held_out = experiment(validation=True).data(images)
+    assert np.array_equal(X, whole[train])
+    assert np.array_equal(y, y_whole[train])
+    assert np.array_equal(X_held_out, whole[validation])
+    assert np.array_equal(y_held_out, y_whole[validation])
+
+
+def test_of_classes_that_leave_out_too_few_images_some_are_spared(script):
+    y = np.repeat(np.arange(100), 500)  # as CIFAR-100
+    train, validation = script("held_out").held_out_split(y, 100)
+    assert np.bincount(y[validation]).tolist() == [50] * 100
+    counts = long_tailed_counts(500, 100)
+    assert np.bincount(y[train]).tolist() == np.minimum(counts, 450).tolist()
+    assert len(np.unique([*train, *validation])) == len(train) + len(validation)
+    assert np.array_equal(train, script("held_out").held_out_split(y, 100)[0])
+
+
+def test_the_validation_rows_of_cifar_10_stay_the_same(script):
+    train, validation = script("held_out").held_out_split(np.repeat(np.arange(10), 5000), 100)
+    assert np.bincount(train // 5000).tolist() == [4500, *long_tailed_counts(5000, 10)[1:]]
+    assert len(train) == 11906
+    digest = hashlib.sha256(np.concatenate([train, validation]).astype("<i8").tobytes())
+    assert digest.hexdigest()[:16] == "973b2e45f45f7b94"
+
+
+def test_trainings_with_validation_rows_are_apart(script, tmp_path):
+    result_file("a", tmp_path, 0.5, method="erm", seed=0)
+    result_file("b", tmp_path, 0.6, method="erm", seed=0, validation=True)
+    settings = script("runs").load(tmp_path)
+    assert [setting.title for setting in settings] == [
+        "cifar10_lt_ir100, scale cpu",
+        "cifar10_lt_ir100, scale cpu, tested on validation rows",
+    ]
+
+
+def test_all_stages_and_teachers_are_counted(script):
+    run = script("run")
+    rng = np.random.default_rng(0)
+    y = np.repeat([0, 1], [30, 6])
+    X = rng.integers(0, 256, (36, 8, 8), dtype=np.uint8)
+
+    def passes(method, **params):
+        params = {"module__width": 2, "max_epochs": 2, "random_state": 0, "verbose": 0, **params}
+        fitted = make_classifier(None, method, **params).fit(X, y)
+        return run.rows_trained_on(run.trainings_of(fitted))
+
+    assert passes("erm") == 72
+    assert passes("open", start_epoch=1, epoch_length="resampled") == 36 + 60
+    assert passes("crt", final_estimator__max_epochs=3) == 36 * 5
+    assert passes("m2m", start_epoch=1, resampler__threshold=0.5) == 36 * 4
+    assert passes("balms", final_estimator__max_epochs=1) is None
+
+
 @pytest.mark.parametrize(
     ("given", "words"),
     [
@@ -120,6 +193,8 @@ def test_noise_on_balanced_data_is_appended_from_the_first_epoch(images, tmp_pat
         ({"method": "erm", "recipe": "celeba5", "balanced": True}, "balanced data is CIFAR"),
         ({"method": "open", "balanced": True}, "plain training: use 'erm'"),
         ({"method": "appended"}, "add balanced"),
+        ({"validation": True, "balanced": True, "method": "erm"}, "leaves out nothing"),
+        ({"validation": True, "recipe": "celeba5"}, "celeba5 leaves out nothing"),
         ({"method": "nope"}, "There is no 'nope'"),
         ({"epochs": 0}, "one at least"),
     ],
@@ -140,8 +215,9 @@ def test_the_scale_of_the_paper_is_its_recipe(script):
 def test_every_experiment_has_a_name_of_its_own(script):
     experiments = script("experiments")
     made = set()
-    for recipe, seed, scale, epochs, augment in itertools.product(
+    for recipe, validation, seed, scale, epochs, augment in itertools.product(
         ("cifar10_lt_ir100", "cifar10_lt_ir50", "cifar100_lt_ir100"),
+        (False, True),
         (0, 1),
         experiments.SCALES,
         (None, 5),
@@ -150,6 +226,7 @@ def test_every_experiment_has_a_name_of_its_own(script):
         common = {"recipe": recipe, "seed": seed, "scale": scale, "epochs": epochs}
         for method, sigma in (("erm", None), ("open", None), ("open", 2.5), ("open", 25)):
             given = {**common, "augment": augment, "method": method, "sigma": sigma}
+            given["validation"] = validation
             made.add(experiments.Experiment(**given))
         if recipe.endswith("ir100"):  # balanced, ir50 is the same data
             for method in ("erm", "appended"):
