@@ -69,6 +69,7 @@ SCALES: dict[str, dict[str, Any]] = {
         "start_epoch": 0.8,
         "lr_milestones": (0.8,),
     },
+    "fast": get_recipe("cifar10_lt_fast").parameters,  # docs/fast_recipe.md
 }
 # Second stages at any scale but the paper's: BALMS's is as short as all others.
 SHORT_SECOND = {"final_estimator__max_epochs": 10, "final_estimator__batch_size": 128}
@@ -129,7 +130,8 @@ LISTS = {
     "imagenet_lt": load_imagenet_lt,
     "places_lt": load_places_lt,
 }
-RECIPES = [name for name in list_recipes() if not name.endswith("_aa") and name != "folder"]
+OTHERS = ("cifar10_lt_fast", "folder")  # recipes that are not the paper's
+RECIPES = [name for name in list_recipes() if not name.endswith("_aa") and name not in OTHERS]
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from typing import Any
 
 from sklearn_open._checks import listed, near_names
 from sklearn_open._parameters.table import names_where
+from sklearn_open._recipes._fast import FAST
 from sklearn_open._recipes._folder import FOLDER
 from sklearn_open._recipes._paper import PAPER_RECIPES
 from sklearn_open._recipes._recipe import Recipe
@@ -15,7 +16,7 @@ from sklearn_open.backbones._names import find_maker
 
 __all__ = ["RECIPES", "get_recipe", "list_recipes", "recipe_parameters"]
 
-RECIPES = {**PAPER_RECIPES, FOLDER.name: FOLDER}
+RECIPES = {**PAPER_RECIPES, FAST.name: FAST, FOLDER.name: FOLDER}
 COMPONENTS = names_where(kept="name")  # whoever takes another has no use for its parameters
 
 
@@ -26,7 +27,7 @@ def list_recipes() -> list[str]:
     -------
     list of str
         Those of the paper's data sets, of which the ones that end in "_aa" augment by AutoAugment
-        alone, and "folder", for images of one's own.
+        alone; "cifar10_lt_fast", of few passes; and "folder", for images of one's own.
     """
     return list(RECIPES)
 

@@ -19,7 +19,12 @@ PLAIN = [
 
 
 def test_names():
-    assert list_recipes() == [*PLAIN, *(f"{name}_aa" for name in PLAIN), "folder"]
+    assert list_recipes() == [
+        *PLAIN,
+        *(f"{name}_aa" for name in PLAIN),
+        "cifar10_lt_fast",
+        "folder",
+    ]
 
 
 def test_overrides_replace_single_values():

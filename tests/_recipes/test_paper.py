@@ -177,8 +177,9 @@ def test_two_tiny_epochs(images, name):
     assert clf.epoch_plan(1).is_noise.any()
     assert clf.predict(images[0]).shape == (60,)
     for group in clf.optimizer_.param_groups:
-        assert group["weight_decay"] == get_recipe(name).parameters["optimizer__weight_decay"]
-        assert (group["momentum"], group["nesterov"]) == (0.9, False)
+        parameters = get_recipe(name).parameters
+        for setting in ("weight_decay", "momentum", "nesterov"):
+            assert group[setting] == parameters[f"optimizer__{setting}"]
 
 
 @pytest.mark.parametrize(
