@@ -14,11 +14,11 @@ _DEFAULT = "own choice: the classifier's default"
 
 FAST = Recipe(
     "cifar10_lt_fast",
-    "CIFAR-10-LT in a tenth of the passes, FastCNN",
+    "CIFAR-10-LT, imbalance ratio 100, in few passes, ResNet9",
     "fetch_cifar10_lt(imbalance_ratio=100)",
     32,
     (
-        Setting("module", "FastCNN", _TRIED, filled=True),
+        Setting("module", "ResNet9", _TRIED, filled=True),
         Setting("augment", "cutout", _TRIED, filled=True),
         Setting("max_epochs", 20, _TRIED, filled=True),
         Setting("start_epoch", 0.7, _TRIED, filled=True),

@@ -11,7 +11,7 @@ def test_is_open_with_another_schedule_and_network():
     clf = OPeNClassifier.from_recipe("cifar10_lt_fast")
     assert "cifar10_lt_fast" in list_recipes()
     assert (clf.delta, clf.norm, clf.noise_grad) == (1 / 3, "dar", "head")
-    assert clf.module == "FastCNN"
+    assert clf.module == "ResNet9"
 
 
 def test_the_rate_rises_and_falls_to_almost_nothing():
@@ -34,4 +34,4 @@ def test_every_value_says_where_it_is_from():
 def test_every_method_goes_with_it(method):
     clf = make_classifier("cifar10_lt_fast", method)
     stage = clf if isinstance(clf, OPeNClassifier) else clf.estimator
-    assert (stage.module, stage.lr_decay) == ("FastCNN", "cosine")
+    assert (stage.module, stage.lr_decay) == ("ResNet9", "cosine")
