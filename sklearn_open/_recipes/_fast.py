@@ -19,7 +19,7 @@ FAST = Recipe(
     32,
     (
         Setting("module", "ResNet9", _TRIED, filled=True),
-        Setting("augment", "cutout", _TRIED, filled=True),
+        Setting("augment", "flip_crop", _TRIED, filled=True),
         Setting("max_epochs", 20, _TRIED, filled=True),
         Setting("start_epoch", 0.7, _TRIED, filled=True),
         Setting("lr", 0.1, _TRIED, filled=True),
