@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 from experiments import METHODS
+from overview import overview, twin_of
 from published import BALANCED, GAINS, GROUPS, NORMS, TABLES
 from runs import Kind, Setting, load, mean_and_error
 
@@ -182,12 +183,20 @@ def groups(setting: Setting) -> list[str]:
     return markdown(["", "seeds", *(f"group {g}" for g in range(1, 6))], rows)
 
 
-def tables(setting: Setting) -> dict[str, list[str]]:
+def field(setting: Setting, validation: Setting | None) -> list[str]:
+    """Return the table of all methods at the strengths that validation chose."""
+    header = ["", "seeds", *PARTS, "tau", *(f"{part}, tau" for part in PARTS)]
+    header += [f"minus OPeN, {part}" for part in PARTS]
+    return markdown(header, overview(setting, validation, [*METHODS]) if validation else [])
+
+
+def tables(setting: Setting, validation: Setting | None = None) -> dict[str, list[str]]:
     """Return all tables of a setting that there are results for, by title."""
     if setting.balanced:
         return {"Section 5": balanced(setting)}
     number = {"imagenet_lt": 2, "places_lt": 3}.get(setting.data, 1)
     found = {
+        "The field": field(setting, validation),
         f"Table {number}": accuracies(setting),
         "Table 4": norms(setting),
         "Differences": differences(setting),
@@ -205,9 +214,10 @@ def main() -> None:
     parser.add_argument("results", type=Path, help="folder of JSON files")
     parser.add_argument("--figures", type=Path, help="folder for pictures; needs matplotlib")
     args = parser.parse_args()
-    for setting in load(args.results):
+    settings = load(args.results)
+    for setting in settings:
         print(f"\n# {setting.title}")
-        for title, lines in tables(setting).items():
+        for title, lines in tables(setting, twin_of(setting, settings)).items():
             print(f"\n{title}\n")
             print("\n".join(lines))
         if args.figures is not None:

@@ -1,0 +1,79 @@
+"""All methods of a setting in one table: as trained, and by the strength that validation chose.
+
+Validation runs (``run.py --validation``) are the same trainings, tested on training images that
+were held out. Of each method the strength of post-hoc logit adjustment with the best accuracy there
+is taken, and the test set is looked at once.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from runs import Kind, Setting, mean_and_error
+
+__all__ = ["chosen_tau", "overview", "twin_of"]
+
+OVERALL, SMALLEST = 0, 1  # columns of the runs
+
+
+def twin_of(setting: Setting, settings: list[Setting]) -> Setting | None:
+    """Return the validation runs of a setting; None where there are none, or it is one itself."""
+    same = [
+        other
+        for other in settings
+        if other.validation
+        and not setting.validation
+        and (other.scale, other.data, other.epochs, other.own_augment)
+        == (setting.scale, setting.data, setting.epochs, setting.own_augment)
+    ]
+    return same[0] if same else None
+
+
+def chosen_tau(validation: Setting | None, kind: Kind) -> float | None:
+    """Return the strength with the best mean accuracy on validation rows, of equals the weakest.
+
+    Parameters
+    ----------
+    validation : Setting or None
+        Validation runs.
+    kind : Kind
+        What was trained.
+
+    Returns
+    -------
+    float or None
+        None where it was not trained for validation.
+    """
+    if validation is None:
+        return None
+    taus = [tau for other, tau in validation.adjusted if other == kind]
+    means = {tau: validation.adjusted_runs(kind, tau)[:, OVERALL].mean() for tau in taus}
+    return max(means, key=lambda tau: (means[tau], -abs(tau)), default=None)
+
+
+def overview(setting: Setting, validation: Setting | None, names: list[str]) -> list[list[str]]:
+    """Return the rows of the table, in the order of `names`, those that there are runs of."""
+    rows = []
+    for name in names:
+        kind = Kind(name)
+        if not len(runs := setting.runs(kind)):
+            continue
+        row = [name.replace("-", "_"), str(len(runs))]
+        row += [mean_and_error(runs, column) for column in (OVERALL, SMALLEST)]
+        tau = chosen_tau(validation, kind)
+        if tau is not None:
+            adjusted = setting.adjusted_runs(kind, tau)
+            row += [f"{tau:g}"] + [mean_and_error(adjusted, c) for c in (OVERALL, SMALLEST)]
+        else:
+            row += [""] * 3
+        rows.append(row + against_open(setting, kind, tau or 0.0))
+    return rows
+
+
+def against_open(setting: Setting, kind: Kind, tau: float) -> list[str]:
+    """Return how much a kind at a strength is above OPeN as trained, seed by seed."""
+    found, open_ = setting.adjusted.get((kind, tau), {}), setting.accuracy.get(Kind("open"), {})
+    seeds = sorted(set(found) & set(open_))
+    if not seeds or (kind == Kind("open") and tau == 0):
+        return ["", ""]
+    pairs = np.array([found[seed] - open_[seed] for seed in seeds])
+    return [mean_and_error(pairs, column, "+") for column in (OVERALL, SMALLEST)]
