@@ -7,11 +7,13 @@ from typing import Any, ClassVar
 import numpy as np
 from imblearn.over_sampling.base import BaseOverSampler
 
-from sklearn_open._checks import is_number
+from sklearn_open._checks import check_one_of, is_number
 from sklearn_open.noise._base import NoiseFamily
 from sklearn_open.over_sampling._base import NoiseSampler
 
-__all__ = ["PureNoiseAppender", "check_ratio"]
+__all__ = ["PureNoiseAppender", "check_ratio", "complementary"]
+
+LABELS = ("uniform", "complementary")
 
 
 def check_ratio(ratio: Any) -> None:
@@ -23,12 +25,29 @@ def check_ratio(ratio: Any) -> None:
         )
 
 
+def complementary(counts: np.ndarray) -> np.ndarray:
+    """Return the distribution that complements that of the training rows: small classes get most.
+
+    Parameters
+    ----------
+    counts : ndarray of shape (n_classes,)
+        Training rows of each class.
+
+    Returns
+    -------
+    ndarray of shape (n_classes,)
+        Proportional to ``counts.max() + counts.min() - counts``, of sum 1.
+    """
+    weights = counts.max() + counts.min() - counts
+    return np.asarray(weights / weights.sum())
+
+
 class PureNoiseAppender(NoiseSampler, BaseOverSampler):
     """Append pure noise to a data set that need not be imbalanced.
 
     Section 5 of the paper: noise as an augmentation beside all others. All rows are kept as they
-    are, and ``round(ratio * n_samples)`` noise rows follow, each with a label drawn uniformly from
-    the classes. As the `resampler` of `OPeNClassifier`, from `start_epoch` on every epoch visits
+    are, and ``round(ratio * n_samples)`` noise rows follow, each with a label drawn from the
+    classes. As the `resampler` of `OPeNClassifier`, from `start_epoch` on every epoch visits
     all training rows once, `batch_size` to a batch at most, and every batch has noise rows on top
     in the same ratio, to the floor or the ceiling; labels and noise are new in every epoch.
 
@@ -39,6 +58,10 @@ class PureNoiseAppender(NoiseSampler, BaseOverSampler):
         128 real and 32 noise rows.
     noise : str or NoiseFamily, default="gaussian"
         What noise is drawn from; see `PureNoiseOverSampler`.
+    labels : {"uniform", "complementary"}, default="uniform"
+        How the labels of noise rows are drawn: all classes alike, or by the distribution that
+        complements that of the training rows (Open-Sampling [1]_, Definition 1): class c with a
+        probability proportional to ``max(n) + min(n) - n_c``, so that small classes get most.
     random_state : int, RandomState instance or None, default=None
         Fixes labels and noise.
 
@@ -68,6 +91,12 @@ class PureNoiseAppender(NoiseSampler, BaseOverSampler):
     It is a sampler of imbalanced-learn in all but one thing: it balances nothing, so it has no
     parameter ``sampling_strategy``.
 
+    References
+    ----------
+    .. [1] Wei et al. "Open-Sampling: Exploring Out-of-Distribution Data for Re-balancing
+       Long-tailed Datasets", ICML 2022. Its rows are images of other data, and are weighted; here
+       they are noise.
+
     Examples
     --------
     >>> import numpy as np
@@ -81,6 +110,7 @@ class PureNoiseAppender(NoiseSampler, BaseOverSampler):
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         "ratio": "no_validation",  # checked with a message that says what it is
         "noise": "no_validation",
+        "labels": "no_validation",
         "random_state": ["random_state"],
     }
     sampling_strategy = "all"  # what imbalanced-learn looks at before `_fit_resample`
@@ -91,10 +121,12 @@ class PureNoiseAppender(NoiseSampler, BaseOverSampler):
         *,
         ratio: float = 1 / 4,
         noise: str | NoiseFamily = "gaussian",
+        labels: str = "uniform",
         random_state: Any = None,
     ) -> None:
         self.ratio = ratio
         self.noise = noise
+        self.labels = labels
         self.random_state = random_state
 
     @property
@@ -105,6 +137,7 @@ class PureNoiseAppender(NoiseSampler, BaseOverSampler):
     def check(self) -> None:
         """Raise ValueError for a parameter that cannot be used."""
         check_ratio(self.ratio)
+        check_one_of("labels", self.labels, LABELS)
         super().check()
 
     def draw(
@@ -126,9 +159,13 @@ class PureNoiseAppender(NoiseSampler, BaseOverSampler):
         noise_mask : ndarray of shape (n_samples_new,), dtype bool
         """
         check_ratio(self.ratio)
+        check_one_of("labels", self.labels, LABELS)
         _, codes, counts = np.unique(y, return_inverse=True, return_counts=True)
         n_noise = round(self.ratio * len(y))
-        labels = random_state.randint(len(counts), size=n_noise)
+        if self.labels == "uniform":
+            labels = random_state.randint(len(counts), size=n_noise)
+        else:
+            labels = random_state.choice(len(counts), size=n_noise, p=complementary(counts))
         nth_of_class = random_state.randint(counts[labels])
         starts = np.cumsum(counts) - counts
         rows = np.argsort(codes, kind="stable")[starts[labels] + nth_of_class]

@@ -16,6 +16,7 @@ from sklearn_open import OPeNClassifier, PureNoiseOverSampler
 from sklearn_open.inspection import RebalancedCompositionDisplay
 from sklearn_open.noise import AdditiveGaussianNoise
 from sklearn_open.over_sampling import PureNoiseAppender
+from sklearn_open.over_sampling._appender import complementary
 from sklearn_open.over_sampling._epochs import LabelDraw
 from sklearn_open.plan import EpochPlanner
 
@@ -204,3 +205,37 @@ def test_the_composition_alone(images):
         ValueError, match=r"of other samplers than resampler=.*use 'appended' or 'even'"
     ):
         OPeNClassifier(composition="bernoulli", resampler=PureNoiseAppender()).fit(*images)
+
+
+class TestComplementaryLabels:
+    """Open-Sampling's law: what is rare among the rows is common among the noise."""
+
+    @settings(max_examples=100, deadline=None)
+    @given(counts=st.lists(st.integers(1, 10_000), min_size=1, max_size=20))
+    def test_the_law(self, counts):
+        counts = np.array(counts)
+        prior = counts / counts.sum()
+        expected = prior.max() + prior.min() - prior
+        np.testing.assert_allclose(complementary(counts), expected / expected.sum(), rtol=1e-9)
+
+    def test_labels_are_drawn_by_it(self):
+        y = np.repeat([0, 1, 2], [900, 500, 100])
+        sampler = PureNoiseAppender(ratio=20, labels="complementary")
+        index, is_noise = sampler.draw(y, np.random.RandomState(0))
+        shares = np.bincount(y[index[is_noise]]) / is_noise.sum()
+        np.testing.assert_allclose(shares, [1 / 15, 5 / 15, 9 / 15], atol=0.01)
+
+    def test_the_classifier_draws_so(self, images):
+        clf = make(resampler__labels="complementary", resampler__ratio=2.0).fit(*images)
+        plan = clf.epoch_plan(1)
+        rows = np.unique(images[1], return_inverse=True)[1]
+        noise = np.bincount(rows[plan.index[plan.is_noise]])
+        assert noise.argmax() == np.bincount(rows).argmin()
+
+    def test_an_unknown_law_is_refused(self, images):
+        with pytest.raises(
+            ValueError, match=r"labels='balanced' is unknown\. Use one of 'uniform'"
+        ):
+            make(resampler__labels="balanced").fit(*images)
+        with pytest.raises(ValueError, match="labels='balanced' is unknown"):
+            PureNoiseAppender(labels="balanced").fit_resample(*images)
