@@ -234,7 +234,7 @@ class TestComplementaryLabels:
 
     def test_an_unknown_law_is_refused(self, images):
         with pytest.raises(
-            ValueError, match=r"labels='balanced' is unknown\. Use one of 'uniform'"
+            ValueError, match=r"labels='balanced' is unknown\. Use one of"
         ):
             make(resampler__labels="balanced").fit(*images)
         with pytest.raises(ValueError, match="labels='balanced' is unknown"):
