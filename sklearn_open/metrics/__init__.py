@@ -1,5 +1,6 @@
-"""Accuracy by class size, as functions and as scorers."""
+"""Accuracy by class size, as functions and as scorers, and calibration."""
 
+from sklearn_open.metrics._calibration import expected_calibration_error
 from sklearn_open.metrics._groups import equal_group_accuracy, shot_accuracy
 from sklearn_open.metrics._scorers import (
     EqualGroupScorer,
@@ -13,6 +14,7 @@ __all__ = [
     "EqualGroupScorer",
     "ShotScorer",
     "equal_group_accuracy",
+    "expected_calibration_error",
     "geometric_mean_scorer",
     "make_group_scorer",
     "make_shot_scorer",
