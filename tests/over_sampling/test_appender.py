@@ -233,9 +233,7 @@ class TestComplementaryLabels:
         assert noise.argmax() == np.bincount(rows).argmin()
 
     def test_an_unknown_law_is_refused(self, images):
-        with pytest.raises(
-            ValueError, match=r"labels='balanced' is unknown\. Use one of"
-        ):
+        with pytest.raises(ValueError, match=r"labels='balanced' is unknown\. Use one of"):
             make(resampler__labels="balanced").fit(*images)
         with pytest.raises(ValueError, match="labels='balanced' is unknown"):
             PureNoiseAppender(labels="balanced").fit_resample(*images)

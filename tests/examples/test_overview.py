@@ -1,0 +1,128 @@
+"""The table of all methods, and that of trials, from results made here."""
+
+import importlib
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+FOLDER = Path(__file__).parents[2] / "examples" / "reproduction"
+
+
+@pytest.fixture
+def script(monkeypatch):
+    """A function that imports one of the scripts."""
+    monkeypatch.syspath_prepend(str(FOLDER))
+    yield importlib.import_module
+    for path in FOLDER.glob("*.py"):
+        sys.modules.pop(path.stem, None)
+
+
+def write(folder, method, seed, by_tau, *, validation=False):
+    """Write what run.py would: overall and smallest accuracy by strength; that of 0 as trained."""
+    entry = {
+        tau: {"accuracy": overall, "group_accuracy": [smallest, *[overall] * 4]}
+        for tau, (overall, smallest) in by_tau.items()
+    }
+    experiment = {"method": method, "seed": seed, "scale": "fast", "validation": validation}
+    name = f"{'validation_' if validation else ''}{method}_{seed}"
+    result = {
+        "name": name,
+        "experiment": {"augment": None, "sigma": None, **experiment},
+        "parameters": {},
+        "logit_adjusted": entry,
+        **entry["0.0"],
+    }
+    (folder / f"{name}.json").write_text(json.dumps(result))
+
+
+@pytest.fixture
+def results(tmp_path):
+    """OPeN and DRS of two seeds; strength 0.5 is best for OPeN on validation rows, not for DRS."""
+    for seed, shift in ((0, 0.0), (1, 0.02)):
+        write(tmp_path, "open", seed, {"0.0": (0.70 + shift, 0.5), "0.5": (0.74 + shift, 0.7)})
+        write(tmp_path, "drs", seed, {"0.0": (0.68 + shift, 0.4), "0.5": (0.80 + shift, 0.8)})
+    write(tmp_path, "open", 0, {"0.0": (0.6, 0.5), "0.5": (0.7, 0.6)}, validation=True)
+    write(tmp_path, "drs", 0, {"0.0": (0.6, 0.5), "0.5": (0.6, 0.6)}, validation=True)
+    write(tmp_path, "rs", 0, {"0.0": (0.5, 0.5), "0.5": (0.4, 0.6)})
+    return tmp_path
+
+
+def test_strength_is_the_best_of_validation_rows_and_of_equals_the_weakest(script, results):
+    runs, overview = script("runs"), script("overview")
+    settings = runs.load(results)
+    (setting,) = [one for one in settings if not one.validation]
+    validation = overview.twin_of(setting, settings)
+    assert validation is not None
+    assert overview.twin_of(validation, settings) is None
+    assert overview.chosen_tau(validation, runs.Kind("open")) == 0.5
+    assert overview.chosen_tau(validation, runs.Kind("drs")) == 0  # a tie
+    assert overview.chosen_tau(validation, runs.Kind("rs")) is None
+    assert overview.chosen_tau(None, runs.Kind("open")) is None
+
+
+def test_rows_have_means_errors_and_paired_differences(script, results):
+    runs, overview = script("runs"), script("overview")
+    settings = runs.load(results)
+    (setting,) = [one for one in settings if not one.validation]
+    validation = overview.twin_of(setting, settings)
+    rows = overview.overview(setting, validation, ["rs", "drs", "open", "erm"])
+    assert [row[0] for row in rows] == ["rs", "drs", "open"]
+    rs, drs, open_ = rows
+    assert rs[1:7] == ["1", "50.0", "50.0", "", "", ""]
+    assert drs[4:] == ["0", "69.0 ± 1.0", "40.0 ± 0.0", "-2.0 ± 0.0", "-10.0 ± 0.0"]
+    assert open_[1:4] == ["2", "71.0 ± 1.0", "50.0 ± 0.0"]
+    assert open_[4:] == ["0.5", "75.0 ± 1.0", "70.0 ± 0.0", "+4.0 ± 0.0", "+20.0 ± 0.0"]
+
+
+def test_table_prints_it(script, results):
+    table, runs, overview = script("table"), script("runs"), script("overview")
+    settings = runs.load(results)
+    (setting,) = [one for one in settings if not one.validation]
+    lines = table.tables(setting, overview.twin_of(setting, settings))["The field"]
+    assert len(lines) == 2 + 3
+    assert all(line.count("|") == lines[0].count("|") for line in lines)
+    assert "The field" not in table.tables(setting)
+
+
+def test_trials_are_the_recipe_with_one_change(script):
+    trials, recipes = script("trials"), importlib.import_module("sklearn_open.recipes")
+    recipe = recipes.get_recipe("cifar10_lt_fast").parameters
+    assert trials.TRIALS["recipe"] == {}
+    for changes in trials.TRIALS.values():
+        clf = trials.BASE.classifier(**changes)
+        own = {name: getattr(clf, name) for name in ("lr", "augment", "max_epochs")}
+        assert own == {name: changes.get(name, recipe[name]) for name in own}
+        assert (clf.criterion, clf.resampler) == ("balanced_softmax", None)
+    with torch.no_grad():
+        assert trials.AirCNN(num_classes=3, width=4)(torch.rand(2, 3, 32, 32)).shape == (2, 3)
+
+
+def test_trials_are_printed_in_order(script, tmp_path):
+    trials = script("trials")
+    assert trials.table(tmp_path) == []
+    for name in ("air_cutout", "recipe"):
+        result = {"accuracy": 0.5, "group_accuracy": [0.25] + [0.5] * 4}
+        result |= {"image_passes": 1000, "seconds": 4.0}
+        (tmp_path / f"{name}.json").write_text(json.dumps(result))
+    lines = trials.table(tmp_path)
+    assert lines[2:] == ["| recipe | 50.0 | 25.0 | 250 |", "| air_cutout | 50.0 | 25.0 | 250 |"]
+
+
+def test_a_trial_is_trained_on_rows_that_it_is_not_tested_on(script, tmp_path, monkeypatch):
+    trials = script("trials")
+    rng = np.random.default_rng(0)
+    X, y = rng.integers(0, 256, (40, 8, 8, 3), dtype=np.uint8), np.arange(40) % 10
+    monkeypatch.setattr(trials.Experiment, "data", lambda *_: (X, y, X[:20], y[:20]))
+    small = {"module": "SmallCNN", "max_epochs": 2, "verbose": 0}
+    monkeypatch.setitem(trials.TRIALS, "recipe", small)
+    trials.make("recipe", None, tmp_path)
+    result = json.loads((tmp_path / "recipe.json").read_text())
+    assert result["experiment"]["validation"]
+    assert result["image_passes"] == 80
+    before = (tmp_path / "recipe.json").stat().st_mtime_ns
+    trials.make("recipe", None, tmp_path)  # made once
+    assert (tmp_path / "recipe.json").stat().st_mtime_ns == before
