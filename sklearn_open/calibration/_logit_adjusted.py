@@ -71,6 +71,8 @@ class LogitAdjustedClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator
         Strength that is used.
     prior_ : ndarray of shape (n_classes,)
         Shares of the classes that are divided by.
+    factors_ : ndarray of shape (n_classes,)
+        What the probability of each class is multiplied by: ``prior_ ** -tau_``, the largest 1.
     cv_scores_ : ndarray of shape (n_taus,)
         With ``tau="cv"``: the score of each of `taus`.
     classes_ : ndarray of shape (n_classes,)
@@ -163,7 +165,7 @@ class LogitAdjustedClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator
         self.prior_ = counts / counts.sum()
         chosen = self.tau == "cv"
         self.tau_ = self._chosen(taus, X, y, counts, fit_params) if chosen else taus[0]
-        self._factors = prior_factors(counts, self.tau_)
+        self.factors_ = prior_factors(counts, self.tau_)
         return self
 
     @available_if(_has_probabilities)
@@ -181,7 +183,7 @@ class LogitAdjustedClassifier(MetaEstimatorMixin, ClassifierMixin, BaseEstimator
             Columns in the order of `classes_`.
         """
         check_is_fitted(self)
-        return _adjusted(self.estimator_.predict_proba(X), self._factors, self.tau_)
+        return _adjusted(self.estimator_.predict_proba(X), self.factors_, self.tau_)
 
     @available_if(_has_probabilities)
     def predict(self, X: Any) -> np.ndarray:

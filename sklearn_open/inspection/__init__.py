@@ -15,6 +15,10 @@ from sklearn_open.inspection._composition import (
     rebalanced_composition,
 )
 from sklearn_open.inspection._gradients import GradientDisplay, class_gradients
+from sklearn_open.inspection._head_tail_trade_off import (
+    HeadTailTradeOffDisplay,
+    head_tail_trade_off,
+)
 from sklearn_open.inspection._method_comparison import MethodComparisonDisplay
 from sklearn_open.inspection._noise_robustness import NoiseRobustnessDisplay, noise_robustness
 from sklearn_open.inspection._training_curves import TrainingCurvesDisplay, training_curves
@@ -24,6 +28,7 @@ __all__ = [
     "BatchDisplay",
     "ClassGroupAccuracyDisplay",
     "GradientDisplay",
+    "HeadTailTradeOffDisplay",
     "MethodComparisonDisplay",
     "NoiseRobustnessDisplay",
     "RebalancedCompositionDisplay",
@@ -31,6 +36,7 @@ __all__ = [
     "activation_distribution",
     "batch_images",
     "class_gradients",
+    "head_tail_trade_off",
     "noise_robustness",
     "rebalanced_composition",
     "training_curves",

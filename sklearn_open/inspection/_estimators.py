@@ -3,18 +3,34 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
+from sklearn.frozen import FrozenEstimator
 from sklearn.utils.validation import check_is_fitted
 
 from sklearn_open._training.training_set import labelled_rows, take_in
 from sklearn_open.batching._dataset import TrainSet
+from sklearn_open.calibration import LogitAdjustedClassifier
+from sklearn_open.calibration._prior import prior_factors
 from sklearn_open.classifier import OPeNClassifier
+from sklearn_open.decoupling._decoupled import DecoupledClassifier
+from sklearn_open.metrics._probabilities import codes_of
+from sklearn_open.metrics._scorers import training_labels
 
-__all__ = ["check_predicts", "fitted_classifier", "last_step", "open_classifier", "training_set"]
+__all__ = [
+    "adjusted_by",
+    "check_predicts",
+    "class_counts",
+    "fitted_classifier",
+    "last_step",
+    "layers",
+    "open_classifier",
+    "training_set",
+]
 
 
 def check_predicts(estimator: Any) -> None:
@@ -68,6 +84,76 @@ def last_step(estimator: Any) -> Any:
             estimator = estimator.best_estimator_
         else:
             return estimator
+
+
+def layers(estimator: Any) -> Iterator[Any]:
+    """Yield a fitted estimator and whatever predicts for it, the classifier itself last.
+
+    Of a search it is what it has chosen, of a pipeline the last step, of two stages the result;
+    frozen estimators are passed over.
+    """
+    while True:
+        if isinstance(estimator, FrozenEstimator):
+            estimator = estimator.estimator
+            continue
+        yield estimator
+        if hasattr(estimator, "best_estimator_"):
+            estimator = estimator.best_estimator_
+        elif hasattr(estimator, "steps"):
+            estimator = estimator.steps[-1][1]
+        elif isinstance(estimator, DecoupledClassifier):
+            estimator = estimator.estimator_
+        else:
+            return
+
+
+def class_counts(estimator: Any, classes: np.ndarray, y_train: Any) -> np.ndarray:
+    """Return the training rows of each class, or their shares.
+
+    Parameters
+    ----------
+    estimator : estimator
+        A fitted classifier, in whatever `layers` looks into.
+    classes : ndarray of shape (n_classes,)
+        Its classes.
+    y_train : array-like or None
+        Training labels; None takes what the classifier knows.
+
+    Raises
+    ------
+    ValueError
+        When it does not know, with what to do; for labels that it does not know.
+    """
+    if y_train is None:
+        parts = list(layers(estimator))
+        is_adjusted = isinstance(parts[-1], LogitAdjustedClassifier)
+        known = getattr(parts[-1], "prior_" if is_adjusted else "class_count_", None)
+        fits = known is not None and len(known) == len(classes) and np.any(known)
+        if fits and not any(_resamples(part) for part in parts):
+            return np.asarray(known, dtype=float)
+        y_train = training_labels(parts[0])  # or the error that says what to do
+    return np.bincount(codes_of(y_train, classes, "y_train"), minlength=len(classes)).astype(float)
+
+
+def _resamples(estimator: Any) -> bool:
+    steps = getattr(estimator, "steps", [])
+    return any(hasattr(step, "fit_resample") for _, step in steps[:-1])
+
+
+def adjusted_by(estimator: Any) -> Any:
+    """Return what a classifier has multiplied the probability of each class by, as it is set.
+
+    Returns
+    -------
+    ndarray of shape (n_classes,) or float
+        1.0 where nothing is known of any adjustment.
+    """
+    *_, classifier = layers(estimator)
+    if isinstance(classifier, LogitAdjustedClassifier):
+        return classifier.factors_ * adjusted_by(classifier.estimator_)
+    if isinstance(classifier, OPeNClassifier) and classifier.logit_adjustment != 0:
+        return prior_factors(classifier.class_count_, classifier.logit_adjustment)
+    return 1.0
 
 
 def open_classifier(estimator: Any) -> OPeNClassifier:

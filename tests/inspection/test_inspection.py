@@ -21,6 +21,7 @@ from sklearn_open.inspection import (
     BatchDisplay,
     ClassGroupAccuracyDisplay,
     GradientDisplay,
+    HeadTailTradeOffDisplay,
     NoiseRobustnessDisplay,
     RebalancedCompositionDisplay,
     TrainingCurvesDisplay,
@@ -34,6 +35,7 @@ DISPLAYS = {
     BatchDisplay: (lambda X, y: (X, y), 1),
     ClassGroupAccuracyDisplay: (lambda X, y: (X, y), 1),
     GradientDisplay: (lambda X, y: (X, y), 2),
+    HeadTailTradeOffDisplay: (lambda X, y: (X, y), 1),
     NoiseRobustnessDisplay: (lambda X, y: (X[:40], y[:40]), 1),
     RebalancedCompositionDisplay: (lambda X, y: (), 1),
     TrainingCurvesDisplay: (lambda X, y: (), 2),
@@ -225,7 +227,7 @@ def test_a_fitted_search_is_taken(kind, unfitted, named_digits):
 
 def test_pipelines(kind, fitted, named_digits):
     pipeline = make_pipeline(FunctionTransformer(), fitted)
-    if kind is ClassGroupAccuracyDisplay:
+    if kind in (ClassGroupAccuracyDisplay, HeadTailTradeOffDisplay):
         assert isinstance(make(kind, pipeline, named_digits), kind)
     elif kind is NoiseRobustnessDisplay:
         with pytest.raises(ValueError, match=r"pixel_range=\(0, 255\)"):
