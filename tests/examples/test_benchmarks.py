@@ -92,6 +92,13 @@ def test_epoch(tmp_path):
         check_race(result, {name for pair in pairs for name in pair.split(" / ")}, pairs)
 
 
+def test_time_to_accuracy(tmp_path):
+    (result,) = results_of("time_to_accuracy.py", tmp_path)
+    check_race(result, {"cifar10_lt_fast", "cpu_wrn16"}, {"cifar10_lt_fast / cpu_wrn16"})
+    assert result["image_passes"]["cpu_wrn16"] == 62 * 12406
+    assert 0 < result["passes_ratio"] < 0.5
+
+
 def test_search(tmp_path):
     (result,) = results_of("search.py", tmp_path)
     check_race(result, {"with memory", "without"}, {"with memory / without"})
