@@ -32,7 +32,6 @@ PROBES = {
     "probe_of_training_rows": "probe of training rows",
     "probe_of_test_rows": "probe of test rows",
 }
-REFERENCE = "open"
 COLORS = ("#555555", "#E69F00", "#0072B2", "#009E73", "#CC79A7", "#D55E00", "#56B4E9", "#000000")
 
 Results = list[dict[str, Any]]
@@ -113,7 +112,7 @@ def learnt(results: Results) -> list[str]:
     return markdown(["", "seeds", *names], rows)
 
 
-def differences(results: Results, reference: str = REFERENCE) -> list[str]:
+def differences(results: Results, reference: str) -> list[str]:
     """Return the table of one method minus all others, seed by seed."""
     paths: list[tuple[str, ...]] = [*product(("at_0", "at_tau"), PARTS[:3])]
     paths += [("roc_auc",), ("probe_of_test_rows", "overall"), ("probe_of_test_rows", "smallest")]
@@ -152,13 +151,13 @@ def swapped(results: Results, at: str) -> list[str]:
     return markdown(["", *(f"head of {shown_as(head)}" for head in heads)], rows)
 
 
-def tables(results: Results) -> dict[str, list[str]]:
+def tables(results: Results, reference: str = "open") -> dict[str, list[str]]:
     """Return all tables of a setting, by title."""
     found = {
         "Without logit adjustment": measured(results, "at_0"),
         "Adjusted by the strength chosen on validation rows": measured(results, "at_tau"),
         "What is learnt, whatever the prior": learnt(results),
-        f"Differences of {REFERENCE}, seed by seed": differences(results),
+        f"Differences of {reference}, seed by seed": differences(results, reference),
         "Swaps, without logit adjustment: overall / smallest 20%": swapped(results, "at_0"),
         "Swaps, by the strength of the head's method": swapped(results, "at_tau"),
     }
@@ -221,10 +220,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("results", type=Path, help="folder of JSON files")
     parser.add_argument("--figures", type=Path, help="folder for pictures; needs matplotlib")
+    parser.add_argument("--reference", default="open", help="method that others are taken from")
     args = parser.parse_args()
     for name, results in load(args.results).items():
         print(f"\n# {name}")
-        for title, lines in tables(results).items():
+        for title, lines in tables(results, args.reference).items():
             print(f"\n{title}\n")
             print("\n".join(lines))
         if args.figures is not None:
