@@ -72,7 +72,7 @@ def head_tail_trade_off(
     >>> from sklearn.datasets import make_classification
     >>> from sklearn.linear_model import LogisticRegression
     >>> from sklearn_open.inspection import head_tail_trade_off
-    >>> X, y = make_classification(weights=[0.9], random_state=0)
+    >>> X, y = make_classification(1000, weights=[0.9], class_sep=0.5, random_state=0)
     >>> clf = LogisticRegression().fit(X, y)
     >>> curve = head_tail_trade_off(clf, X, y, taus=(0, 1), y_train=y)
     >>> bool(curve.small_class_accuracy[1] > curve.small_class_accuracy[0])
