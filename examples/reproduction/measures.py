@@ -16,13 +16,12 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from sklearn_open.calibration._prior import divided_by, prior_factors
-from sklearn_open.metrics import equal_group_accuracy
+from sklearn_open.metrics import equal_group_accuracy, expected_calibration_error
 
 __all__ = [
     "accuracies",
     "at_strength",
     "best_strength",
-    "calibration_error",
     "crossed_probe",
     "probe",
     "ranking",
@@ -47,24 +46,12 @@ def accuracies(predicted: np.ndarray, y: np.ndarray, counts: np.ndarray) -> dict
     return {name: float(value) for name, value in found.items()}
 
 
-def calibration_error(proba: np.ndarray, y: np.ndarray, n_bins: int = 15) -> float:
-    """Return the expected calibration error of the predicted class.
-
-    Rows are binned by the probability of their predicted class, in bins of equal width; it is the
-    mean distance of accuracy and mean probability of a bin, by the rows in it.
-    """
-    sure, right = proba.max(axis=1), proba.argmax(axis=1) == y
-    place = np.minimum((sure * n_bins).astype(int), n_bins - 1)
-    gaps = np.bincount(place, right - sure.astype(float), minlength=n_bins)
-    return float(np.abs(gaps).sum() / len(y))
-
-
 def at_strength(
     proba: np.ndarray, y: np.ndarray, counts: np.ndarray, tau: float
 ) -> dict[str, float]:
     """Return accuracies and calibration error of probabilities divided by the prior^tau."""
     adjusted = divided_by(proba, prior_factors(counts, tau))
-    error = calibration_error(adjusted, y)
+    error = expected_calibration_error(y, adjusted, labels=np.arange(len(counts)))
     return {**accuracies(adjusted.argmax(axis=1), y, counts), "calibration_error": error}
 
 

@@ -3,6 +3,7 @@
 import importlib
 import json
 import sys
+from argparse import Namespace
 from pathlib import Path
 
 import numpy as np
@@ -91,38 +92,45 @@ def test_table_prints_it(script, results):
 def test_trials_are_the_recipe_with_one_change(script):
     trials, recipes = script("trials"), importlib.import_module("sklearn_open.recipes")
     recipe = recipes.get_recipe("cifar10_lt_fast").parameters
-    assert trials.TRIALS["recipe"] == {}
-    for changes in trials.TRIALS.values():
-        clf = trials.BASE.classifier(**changes)
-        own = {name: getattr(clf, name) for name in ("lr", "augment", "max_epochs")}
+    for name, (_, changes) in trials.TRIALS.items():
+        experiment = trials.experiment_of(name)
+        clf = experiment.classifier().set_params(**changes)
+        assert (clf.max_epochs, experiment.validation) == (16, True)
+        own = {name: getattr(clf, name) for name in ("lr", "augment", "averaging")}
         assert own == {name: changes.get(name, recipe[name]) for name in own}
-        assert (clf.criterion, clf.resampler) == ("balanced_softmax", None)
     with torch.no_grad():
         assert trials.AirCNN(num_classes=3, width=4)(torch.rand(2, 3, 32, 32)).shape == (2, 3)
 
 
-def test_trials_are_printed_in_order(script, tmp_path):
+def test_trials_are_printed_in_order_with_their_best_strength(script, tmp_path):
     trials = script("trials")
     assert trials.table(tmp_path) == []
-    for name in ("air_cutout", "recipe"):
-        result = {"accuracy": 0.5, "group_accuracy": [0.25] + [0.5] * 4}
-        result |= {"image_passes": 1000, "seconds": 4.0}
-        (tmp_path / f"{name}.json").write_text(json.dumps(result))
-    lines = trials.table(tmp_path)
-    assert lines[2:] == ["| recipe | 50.0 | 25.0 | 250 |", "| air_cutout | 50.0 | 25.0 | 250 |"]
+    for name in ("air_cnn, cutout", "recipe"):
+        by_tau = {"0.0": (0.5, 0.25), "0.5": (0.6, 0.5), "1.0": (0.6, 0.75)}
+        result = {
+            tau: {"accuracy": accuracy, "group_accuracy": [smallest]}
+            for tau, (accuracy, smallest) in by_tau.items()
+        }
+        path = trials.path_of(name, tmp_path)
+        path.write_text(json.dumps({"logit_adjusted": result}))
+    cells = "50.0 | 25.0 | 0.5 | 60.0 | 50.0"
+    assert trials.table(tmp_path)[2:] == [f"| recipe | {cells} |", f"| air_cnn, cutout | {cells} |"]
+    assert {path.name for path in tmp_path.iterdir()} == {"recipe.json", "air_cnn_cutout.json"}
 
 
-def test_a_trial_is_trained_on_rows_that_it_is_not_tested_on(script, tmp_path, monkeypatch):
+def test_a_trial_is_made_once(script, tmp_path, monkeypatch):
     trials = script("trials")
     rng = np.random.default_rng(0)
     X, y = rng.integers(0, 256, (40, 8, 8, 3), dtype=np.uint8), np.arange(40) % 10
     monkeypatch.setattr(trials.Experiment, "data", lambda *_: (X, y, X[:20], y[:20]))
-    small = {"module": "SmallCNN", "max_epochs": 2, "verbose": 0}
-    monkeypatch.setitem(trials.TRIALS, "recipe", small)
-    trials.make("recipe", None, tmp_path)
-    result = json.loads((tmp_path / "recipe.json").read_text())
+    small = {"module": "SmallCNN", "max_epochs": 2}
+    monkeypatch.setitem(trials.TRIALS, "recipe", ("balanced-softmax", small))
+    args = Namespace(data=None, out=tmp_path / "out", work=tmp_path / "work", verbose=0)
+    trials.make("recipe", args)
+    (path,) = args.out.iterdir()
+    result = json.loads(path.read_text())
     assert result["experiment"]["validation"]
     assert result["image_passes"] == 80
-    before = (tmp_path / "recipe.json").stat().st_mtime_ns
-    trials.make("recipe", None, tmp_path)  # made once
-    assert (tmp_path / "recipe.json").stat().st_mtime_ns == before
+    before = path.stat().st_mtime_ns
+    trials.make("recipe", args)
+    assert path.stat().st_mtime_ns == before

@@ -44,14 +44,6 @@ def images(counts, seed):
 # --- functions of arrays ---
 
 
-def test_the_calibration_error_is_the_distance_of_accuracy_and_probability(measures):
-    proba = np.array([[0.9, 0.1]] * 10 + [[0.35, 0.65]] * 10)
-    y = np.array([0] * 8 + [1] * 2 + [1] * 10)  # right: 0.8 of one bin, all of the other
-    assert measures.calibration_error(proba, y) == pytest.approx((0.1 + 0.35) / 2)
-    sure = np.eye(2)[y]
-    assert measures.calibration_error(sure, y) == 0  # a probability of 1 has a bin, too
-
-
 def test_accuracies_are_of_classes_by_their_training_rows(measures):
     y = np.repeat(np.arange(5), 4)
     predicted = np.where(np.arange(20) % 4 < 5 - y, y, (y + 1) % 5)
