@@ -56,6 +56,19 @@ METHODS: dict[str, Method] = {
         Method("drs", "over-sampling with duplicates, deferred", (_NO_NOISE,)),
         Method("open", "deferred over-sampling, a third of it pure noise", (_DELTA,)),
         Method(
+            "open_adjusted",
+            "OPeN, and half of the prior divided out of its predictions",
+            (
+                _DELTA,
+                Setting(
+                    "logit_adjustment",
+                    0.5,
+                    "own choice: docs/noise_against_losses.md; by tau, Menon et al. 2021, 4.1",
+                    filled=True,
+                ),
+            ),
+        ),
+        Method(
             "open_all",
             "OPeN whose noise rows train all weights",
             (_DELTA, Setting("noise_grad", "all", f"{_OPEN}, Eq. 13")),

@@ -6,7 +6,16 @@ import pytest
 from sklearn_open import OPeNClassifier
 from sklearn_open.recipes import Method, get_method, list_methods, method_parameters
 
-BALANCED = ["rs", "drs", "open", "open_all", "open_aux", "open_standard", "mixup_drs"]
+BALANCED = [
+    "rs",
+    "drs",
+    "open",
+    "open_adjusted",
+    "open_all",
+    "open_aux",
+    "open_standard",
+    "mixup_drs",
+]
 BALANCED += ["open_balanced_softmax", "m2m", "m2m_ldam"]
 NOISY = [name for name in list_methods(1) if name.startswith("open")]
 

@@ -21,7 +21,7 @@ from sklearn_open.recipes import Setting, list_methods, make_classifier, method_
 
 SETTINGS = {"max_epochs": 4, "start_epoch": 2, "batch_size": 32, "random_state": 0, "verbose": 0}
 # Those that train plainly, by cross-entropy, until `start_epoch`.
-ONE_BASE = ["erm", "drs", "open", "open_all", "open_aux", "open_standard", "drw"]
+ONE_BASE = ["erm", "drs", "open", "open_adjusted", "open_all", "open_aux", "open_standard", "drw"]
 ONE_BASE += ["deferred_balanced_softmax", "logit_adjusted", "m2m"]
 # Others that have theirs in common.
 PAIRS = [{"mixup", "mixup_drs"}, {"ldam_drw", "m2m_ldam"}]
