@@ -13,7 +13,6 @@ strength that is best on validation rows in the mean of the seeds.
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import json
 import os
 from dataclasses import dataclass

@@ -34,7 +34,7 @@ def mnist_file(tmp_path):
         parts.append((X, np.arange(n) % 10))
     path = tmp_path / "mnist.pkl.gz"
     with gzip.open(path, "wb", compresslevel=1) as file:
-        pickle.dump(tuple(parts), file, protocol=2)
+        pickle.dump(tuple(parts), file, protocol=4)
     return path
 
 
@@ -78,7 +78,11 @@ def test_pairs_show_what_their_class_says(script):
 
 def test_pairs_are_made_of_their_own_pool(script, mnist_file):
     data = script("image_sets").load_set("pairs", 0, mnist_file)
-    assert [set(X[:, 5, 5]) for X in (data.X, data.X_validation, data.X_test)] == [{51}, {128}, {255}]
+    assert [set(X[:, 5, 5]) for X in (data.X, data.X_validation, data.X_test)] == [
+        {51},
+        {128},
+        {255},
+    ]
     assert np.bincount(data.y)[[0, -1]].tolist() == [100, 2]
     assert np.bincount(data.y_test).tolist() == [30] * 100
 
