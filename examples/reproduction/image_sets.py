@@ -11,8 +11,8 @@ the small classes have; validation and test rows are the same for all seeds.
 means of 2x2 pixels: a training costs a quarter, and a digit can still be read.
 
 "pairs" stands in for CIFAR-100, which pip cannot bring: two MNIST digits side by side, 14x28, of
-100 classes from 00 to 99, at a ratio of 50, 100 images of the largest class and 2 of the
-smallest. What it has of the real thing: handwriting of many people, a hundred classes, most of
+100 classes from 00 to 99, at a ratio of 100, 100 images of the largest class and 1 of the
+smallest, of which plain training learns four fifths. What it has of the real thing: handwriting of many people, a hundred classes, most of
 them small, that share parts with one another. Sizes fall in a drawn order, so that the digits of
 a small class are seen in larger ones: what can be known of it is there, and has to be told from
 its neighbours. What it is not: its images have no background, colour or pose, a class is as varied
@@ -126,7 +126,7 @@ def mnist(seed: int, mnist: Path | None = None) -> ImageSet:
 def pairs(seed: int, mnist: Path | None = None) -> ImageSet:
     """Return pairs of digits: 100 classes, the first of them the largest."""
     train, validation, test = read_mnist(mnist or mnist_path())
-    counts = long_tailed_counts(PAIRS["train"], 100, imbalance_ratio=50)
+    counts = long_tailed_counts(PAIRS["train"], 100, imbalance_ratio=100)
     return ImageSet(
         *pairs_of(*train, counts, seed),
         *pairs_of(*validation, [PAIRS["validation"]] * 100, 0),

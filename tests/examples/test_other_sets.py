@@ -83,7 +83,7 @@ def test_pairs_are_made_of_their_own_pool(script, mnist_file):
         {128},
         {255},
     ]
-    assert np.bincount(data.y)[[0, -1]].tolist() == [100, 2]
+    assert np.bincount(data.y)[[0, -1]].tolist() == [100, 1]
     assert np.bincount(data.y_test).tolist() == [30] * 100
 
 
