@@ -93,6 +93,16 @@ COMBINATIONS: dict[str, dict[str, Any]] = {
     "open-late-smoothing": {**OPEN, **DEFERRED, "criterion__late": "label_aware_smoothing"},
     "open-ldam": {**method_parameters("ldam_drw"), "resampler": PureNoiseOverSampler, **OPEN},
     "open-mixup": {**OPEN, "mixup": 1.0},
+    # Plain rows, and noise on top whose labels follow another law than OPeN's.
+    **{
+        f"noise-{labels}": {
+            "resampler": PureNoiseAppender,
+            "resampler__ratio": 1 / 3,
+            "resampler__labels": labels,
+            "delta": None,
+        }
+        for labels in ("uniform", "complementary")
+    },
 }
 COMBINATIONS["open-ldam"]["class_weight"] = None
 TWO_STAGES: dict[str, tuple[str, dict[str, Any]]] = {

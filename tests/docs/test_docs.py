@@ -339,6 +339,39 @@ def test_tables_of_the_reproduction_are_those_of_the_result_files(monkeypatch):
     assert pictures == set(re.findall(r"\(reproduction/(\S+\.png)\)", page))
 
 
+@pytest.fixture
+def reproduction(monkeypatch):
+    """A function that imports one of the reproduction's scripts."""
+    folder = ROOT / "examples" / "reproduction"
+    monkeypatch.syspath_prepend(str(folder))
+    yield importlib.import_module
+    for path in folder.glob("*.py"):
+        sys.modules.pop(path.stem, None)
+
+
+def test_tables_of_the_field_are_those_of_the_result_files(reproduction):
+    page = (ROOT / "docs" / "noise_against_losses.md").read_text()
+    settings = reproduction("runs").load(ROOT / "results" / "fast")
+    twin_of, tables = reproduction("overview").twin_of, reproduction("table").tables
+    (setting,) = [one for one in settings if not one.validation]
+    made = [tables(setting, twin_of(setting, settings))["The field"]]
+    study = reproduction("study_tables")
+    for results in study.load(ROOT / "results" / "study").values():
+        made += study.tables(results).values()
+    sets = reproduction("other_sets").tables(ROOT / "results" / "other_sets", None)
+    blocks = [block.splitlines() for block in "\n".join(sets).split("\n\n")]
+    made += [lines for lines in blocks if lines[0].startswith("|")]
+    for lines in made:
+        assert "\n".join(lines) in page
+    shown = [line for line in page.splitlines() if line.startswith("|")]
+    assert len(shown) == sum(map(len, made))
+
+
+def test_the_table_of_trials_is_that_of_the_result_files(reproduction):
+    page = (ROOT / "docs" / "fast_recipe.md").read_text()
+    assert "\n".join(reproduction("trials").table(ROOT / "results" / "trials")) in page
+
+
 def test_the_table_of_recipes_is_that_of_the_code():
     shown = ["cifar10_lt_ir100", "celeba5", "imagenet_lt", "places_lt"]
     found = [get_recipe(name) for name in shown]
