@@ -98,7 +98,7 @@ COMBINATIONS: dict[str, dict[str, Any]] = {
         f"noise-{labels}": {
             "resampler": PureNoiseAppender,
             "resampler__ratio": 1 / 3,
-            "resampler__labels": labels,
+            "resampler__noise_labels": labels,
             "delta": None,
         }
         for labels in ("uniform", "complementary")

@@ -6,11 +6,12 @@ Labels are 0, ..., n_classes - 1, `counts` are the training rows of every class,
 
 from __future__ import annotations
 
+from itertools import combinations
 from typing import Any
 
 import numpy as np
 from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import average_precision_score, roc_auc_score
+from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import StratifiedKFold, cross_val_predict
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -21,7 +22,6 @@ from sklearn_open.metrics import equal_group_accuracy, expected_calibration_erro
 __all__ = [
     "accuracies",
     "at_strength",
-    "best_strength",
     "crossed_probe",
     "probe",
     "ranking",
@@ -65,24 +65,32 @@ def trade_off(proba: np.ndarray, y: np.ndarray, counts: np.ndarray) -> dict[str,
     return {"tau": STRENGTHS.tolist(), **{part: [one[part] for one in found] for part in parts}}
 
 
-def ranking(proba: np.ndarray, y: np.ndarray) -> dict[str, float]:
-    """Return how well rows are ranked for each class, against all others, in the mean of classes.
+def ranking(proba: np.ndarray, y: np.ndarray, counts: np.ndarray) -> dict[str, float]:
+    """Return how well each pair of classes is told apart by the ranking of its rows.
 
-    Logit adjustment multiplies each column by a factor before rows are brought to sum 1 again, so
-    it moves these little: they say what a network can tell apart, and hardly what prior it has.
+    The rows of two classes are ranked by the ratio of the two probabilities. To divide by a prior
+    moves all of these ratios by one factor, so it changes no ranking: this is what a network can
+    tell apart, whatever prior it has. (One class against all others would be ranked by its
+    probability, which depends on the prior through the sum to 1.)
+
+    Returns
+    -------
+    dict
+        "pairwise_auc", the mean area under the ROC curve over all pairs, and
+        "pairwise_auc_smallest", that over pairs with a class of the smallest fifth.
     """
-    proba = proba / proba.sum(axis=1, keepdims=True)
-    is_class = y[:, None] == np.arange(proba.shape[1])
+    log_proba = np.log(np.maximum(proba, np.finfo(float).tiny))
+    smallest = np.argsort(counts, kind="stable")[: max(1, len(counts) // 5)]
+    areas, is_small = [], []
+    for one, other in combinations(range(len(counts)), 2):
+        rows = np.isin(y, (one, other))
+        ratios = log_proba[rows, one] - log_proba[rows, other]
+        areas.append(roc_auc_score(y[rows] == one, ratios))
+        is_small.append(one in smallest or other in smallest)
     return {
-        "roc_auc": float(roc_auc_score(is_class, proba, average="macro")),
-        "average_precision": float(average_precision_score(is_class, proba, average="macro")),
+        "pairwise_auc": float(np.mean(areas)),
+        "pairwise_auc_smallest": float(np.mean(np.array(areas)[is_small])),
     }
-
-
-def best_strength(logit_adjusted: dict[str, dict[str, Any]]) -> float:
-    """Return the strength of the best accuracy in a result of run.py; of equals, the weakest."""
-    scores = {float(tau): found["accuracy"] for tau, found in logit_adjusted.items()}
-    return min(scores, key=lambda tau: (-scores[tau], abs(tau), -tau))
 
 
 # --- linear probes: what a linear layer can tell apart in features that stay as they are ---

@@ -23,7 +23,7 @@ import numpy as np
 from experiments import METHODS, TWO_STAGES
 from image_sets import SETS, ImageSet, load_set
 from run import TAUS, logit_adjusted, parameters_of, result_of
-from runs import mean_and_error, standard_error
+from runs import best_strength, mean_and_error, standard_error
 from table import OVERALL, PARTS, SMALLEST, markdown
 
 from sklearn_open import OPeNClassifier
@@ -143,14 +143,9 @@ def numbers(so: dict[str, Any]) -> np.ndarray:
 
 
 def chosen_tau(results: dict[int, dict[str, Any]]) -> float:
-    """Return the strength that is best on validation rows, overall; of equal ones the weakest."""
-    means = {
-        tau: np.mean(
-            [one["validation"]["logit_adjusted"][str(tau)]["accuracy"] for one in results.values()]
-        )
-        for tau in sorted(TAUS, key=abs)
-    }
-    return max(means, key=lambda tau: round(means[tau], 9))
+    """Return the strength that is best on validation rows, in the mean of all seeds."""
+    found = [one["validation"]["logit_adjusted"] for one in results.values()]
+    return best_strength({tau: [so[str(tau)]["accuracy"] for so in found] for tau in TAUS})
 
 
 def runs_of(results: dict[int, dict[str, Any]], tau: float | None) -> dict[int, np.ndarray]:

@@ -8,7 +8,7 @@ is taken, and the test set is looked at once.
 from __future__ import annotations
 
 import numpy as np
-from runs import Kind, Setting, mean_and_error
+from runs import Kind, Setting, best_strength, mean_and_error
 
 __all__ = ["chosen_tau", "overview", "twin_of"]
 
@@ -29,7 +29,7 @@ def twin_of(setting: Setting, settings: list[Setting]) -> Setting | None:
 
 
 def chosen_tau(validation: Setting | None, kind: Kind) -> float | None:
-    """Return the strength with the best mean accuracy on validation rows, of equals the weakest.
+    """Return the strength that is best on validation rows, of those that all seeds have.
 
     Parameters
     ----------
@@ -43,11 +43,20 @@ def chosen_tau(validation: Setting | None, kind: Kind) -> float | None:
     float or None
         None where it was not trained for validation.
     """
-    if validation is None:
+    if validation is None or kind not in validation.accuracy:
         return None
-    taus = [tau for other, tau in validation.adjusted if other == kind]
-    means = {tau: validation.adjusted_runs(kind, tau)[:, OVERALL].mean() for tau in taus}
-    return max(means, key=lambda tau: (means[tau], -abs(tau)), default=None)
+    return best_strength(
+        {
+            tau: validation.adjusted_runs(kind, tau)[:, OVERALL]
+            for other, tau in [*validation.adjusted]
+            if other == kind and _has_all(validation, kind, tau)
+        }
+    )
+
+
+def _has_all(setting: Setting, kind: Kind, tau: float) -> bool:
+    """Whether all runs of a kind have a strength; older ones have fewer."""
+    return setting.adjusted.get((kind, tau), {}).keys() == setting.accuracy[kind].keys()
 
 
 def overview(setting: Setting, validation: Setting | None, names: list[str]) -> list[list[str]]:
@@ -60,20 +69,23 @@ def overview(setting: Setting, validation: Setting | None, names: list[str]) -> 
         row = [name.replace("-", "_"), str(len(runs))]
         row += [mean_and_error(runs, column) for column in (OVERALL, SMALLEST)]
         tau = chosen_tau(validation, kind)
+        if tau is not None and not _has_all(setting, kind, tau):
+            raise ValueError(f"{name}: some of its test results lack tau={tau:g}. Make them anew.")
         if tau is not None:
             adjusted = setting.adjusted_runs(kind, tau)
             row += [f"{tau:g}"] + [mean_and_error(adjusted, c) for c in (OVERALL, SMALLEST)]
         else:
             row += [""] * 3
-        rows.append(row + against_open(setting, kind, tau or 0.0))
+        rows.append(row + against_open(setting, kind, tau))
     return rows
 
 
-def against_open(setting: Setting, kind: Kind, tau: float) -> list[str]:
-    """Return how much a kind at a strength is above OPeN as trained, seed by seed."""
-    found, open_ = setting.adjusted.get((kind, tau), {}), setting.accuracy.get(Kind("open"), {})
+def against_open(setting: Setting, kind: Kind, tau: float | None) -> list[str]:
+    """Return how much a kind, as trained or at a strength, is above OPeN as trained, by seed."""
+    found = setting.accuracy[kind] if tau is None else setting.adjusted[kind, tau]
+    open_ = setting.accuracy.get(Kind("open"), {})
     seeds = sorted(set(found) & set(open_))
-    if not seeds or (kind == Kind("open") and tau == 0):
+    if not seeds or (kind == Kind("open") and not tau):
         return ["", ""]
     pairs = np.array([found[seed] - open_[seed] for seed in seeds])
     return [mean_and_error(pairs, column, "+") for column in (OVERALL, SMALLEST)]

@@ -203,10 +203,10 @@ def main() -> None:
     data = experiment.data(args.data)
     clf = train(experiment, *data[:2], args.work, args.verbose)
     result = result_of(experiment, clf, data)
-    clf.save(model_path(args.work, experiment))
     partial_path = path.with_suffix(".tmp")
     partial_path.write_text(json.dumps(result, indent=1) + "\n")
     os.replace(partial_path, path)
+    clf.save(model_path(args.work, experiment))
     print(f"{result['name']}: {100 * result['accuracy']:.1f}, groups {result['group_accuracy']}")
 
 

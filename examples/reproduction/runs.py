@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from typing import Any
 import numpy as np
 from experiments import Experiment
 
-__all__ = ["Kind", "Setting", "load", "mean_and_error", "standard_error"]
+__all__ = ["Kind", "Setting", "best_strength", "load", "mean_and_error", "standard_error"]
 
 
 @dataclass(frozen=True)
@@ -140,6 +141,23 @@ def load(folder: Path) -> list[Setting]:
         key = (one.scale, one.data_name, one.epochs, one.own_augment, one.validation)
         settings.setdefault(key, Setting(*key)).add(result)
     return list(settings.values())
+
+
+def best_strength(accuracies: Mapping[float, Any]) -> float:
+    """Return the strength of logit adjustment that validation rows choose, for all scripts.
+
+    Parameters
+    ----------
+    accuracies : mapping of float to float or array-like
+        Overall accuracy by strength: of one run, or of several with the same seeds.
+
+    Returns
+    -------
+    float
+        That of the best mean; of equals the weakest, and of these the positive one.
+    """
+    means = {tau: round(float(np.mean(values)), 9) for tau, values in accuracies.items()}
+    return min(means, key=lambda tau: (-means[tau], abs(tau), -tau))
 
 
 def standard_error(values: np.ndarray) -> np.ndarray:

@@ -24,13 +24,13 @@ from experiments import METHODS, RECIPES, SCALES, Experiment
 from facts import code, data_digest, libraries
 from measures import (
     at_strength,
-    best_strength,
     crossed_probe,
     ranking,
     trade_off,
     trained_probe,
 )
 from run import model_path
+from runs import best_strength
 
 from sklearn_open import OPeNClassifier
 from sklearn_open.decoupling._heads import find_head
@@ -113,7 +113,9 @@ def needed(path: Path, experiment: Experiment) -> Path:
         budget = "" if experiment.epochs is None else f" --epochs {experiment.epochs}"
         raise SystemExit(
             f"{path} is missing. It is made by: run.py --recipe {experiment.recipe} --method "
-            f"{experiment.method} --seed {experiment.seed} --scale {experiment.scale}{budget}{flag}"
+            f"{experiment.method} --seed {experiment.seed} --scale {experiment.scale}{budget}{flag} "
+            "and the same --data, --work and --out; a result that is there already must be moved "
+            "away, as run.py trains nothing twice."
         )
     return path
 
@@ -122,7 +124,8 @@ def chosen_strength(experiment: Experiment, results: Path) -> float:
     """Return the strength of logit adjustment that was best on validation rows, with seed 0."""
     twin = replace(experiment, seed=0, validation=True)
     result = json.loads(needed(results / f"{twin.name}.json", twin).read_text())
-    return best_strength(result["logit_adjusted"])
+    found = result["logit_adjusted"].items()
+    return best_strength({float(tau): so["accuracy"] for tau, so in found})
 
 
 def load_network(experiment: Experiment, args: argparse.Namespace, data: Data) -> Network:
@@ -147,7 +150,7 @@ def of_method(network: Network, data: Data) -> dict[str, Any]:
         "tau": network.tau,
         "at_0": at_strength(proba, y_test, counts, 0.0),
         "at_tau": at_strength(proba, y_test, counts, network.tau),
-        **ranking(proba, y_test),  # without logit adjustment
+        **ranking(proba, y_test, counts),
         "trade_off": trade_off(proba, y_test, counts),
         "probe_of_training_rows": trained_probe(features_train, y, features, y_test),
         "probe_of_test_rows": crossed_probe(features, y_test, counts),

@@ -25,8 +25,8 @@ SHOWN = {
     "largest": "largest 20%",
     "worst_class": "worst class",
     "calibration_error": "calibration error",
-    "roc_auc": "ROC AUC",
-    "average_precision": "average precision",
+    "pairwise_auc": "pairwise AUC",
+    "pairwise_auc_smallest": "pairwise AUC, smallest 20%",
 }
 PROBES = {
     "probe_of_training_rows": "probe of training rows",
@@ -104,7 +104,7 @@ def measured(results: Results, at: str) -> list[str]:
 
 def learnt(results: Results) -> list[str]:
     """Return the table of what networks can tell apart, whatever their prior."""
-    paths: list[tuple[str, ...]] = [("roc_auc",), ("average_precision",)]
+    paths: list[tuple[str, ...]] = [("pairwise_auc",), ("pairwise_auc_smallest",)]
     paths += product(PROBES, ("overall", "smallest"))
     names = [SHOWN[path[0]] for path in paths[:2]]
     names += [f"{PROBES[probe]}, {SHOWN[part]}" for probe, part in paths[2:]]
@@ -115,7 +115,11 @@ def learnt(results: Results) -> list[str]:
 def differences(results: Results, reference: str) -> list[str]:
     """Return the table of one method minus all others, seed by seed."""
     paths: list[tuple[str, ...]] = [*product(("at_0", "at_tau"), PARTS[:3])]
-    paths += [("roc_auc",), ("probe_of_test_rows", "overall"), ("probe_of_test_rows", "smallest")]
+    paths += [
+        ("pairwise_auc",),
+        ("probe_of_test_rows", "overall"),
+        ("probe_of_test_rows", "smallest"),
+    ]
     rows = []
     for method in methods_of(results):
         pairs = []

@@ -18,6 +18,7 @@ from typing import Any
 import torch
 from experiments import Experiment
 from run import result_of
+from runs import best_strength
 from table import PARTS, markdown
 from torch import nn
 
@@ -105,7 +106,7 @@ def table(out: Path) -> list[str]:
         path = path_of(name, out)
         if path.exists():
             by_tau = json.loads(path.read_text())["logit_adjusted"]
-            best = max(by_tau, key=lambda tau: (by_tau[tau]["accuracy"], -abs(float(tau))))
+            best = str(best_strength({float(tau): so["accuracy"] for tau, so in by_tau.items()}))
             cells = [
                 f"{100 * number:.1f}"
                 for tau in ("0.0", best)

@@ -58,7 +58,7 @@ class PureNoiseAppender(NoiseSampler, BaseOverSampler):
         128 real and 32 noise rows.
     noise : str or NoiseFamily, default="gaussian"
         What noise is drawn from; see `PureNoiseOverSampler`.
-    labels : {"uniform", "complementary"}, default="uniform"
+    noise_labels : {"uniform", "complementary"}, default="uniform"
         How the labels of noise rows are drawn: all classes alike, or by the distribution that
         complements that of the training rows (Open-Sampling [1]_, Definition 1): class c with a
         probability proportional to ``max(n) + min(n) - n_c``, so that small classes get most.
@@ -110,7 +110,7 @@ class PureNoiseAppender(NoiseSampler, BaseOverSampler):
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         "ratio": "no_validation",  # checked with a message that says what it is
         "noise": "no_validation",
-        "labels": "no_validation",
+        "noise_labels": "no_validation",
         "random_state": ["random_state"],
     }
     sampling_strategy = "all"  # what imbalanced-learn looks at before `_fit_resample`
@@ -121,12 +121,12 @@ class PureNoiseAppender(NoiseSampler, BaseOverSampler):
         *,
         ratio: float = 1 / 4,
         noise: str | NoiseFamily = "gaussian",
-        labels: str = "uniform",
+        noise_labels: str = "uniform",
         random_state: Any = None,
     ) -> None:
         self.ratio = ratio
         self.noise = noise
-        self.labels = labels
+        self.noise_labels = noise_labels
         self.random_state = random_state
 
     @property
@@ -137,7 +137,7 @@ class PureNoiseAppender(NoiseSampler, BaseOverSampler):
     def check(self) -> None:
         """Raise ValueError for a parameter that cannot be used."""
         check_ratio(self.ratio)
-        check_one_of("labels", self.labels, LABELS)
+        check_one_of("noise_labels", self.noise_labels, LABELS)
         super().check()
 
     def draw(
@@ -159,10 +159,10 @@ class PureNoiseAppender(NoiseSampler, BaseOverSampler):
         noise_mask : ndarray of shape (n_samples_new,), dtype bool
         """
         check_ratio(self.ratio)
-        check_one_of("labels", self.labels, LABELS)
+        check_one_of("noise_labels", self.noise_labels, LABELS)
         _, codes, counts = np.unique(y, return_inverse=True, return_counts=True)
         n_noise = round(self.ratio * len(y))
-        if self.labels == "uniform":
+        if self.noise_labels == "uniform":
             labels = random_state.randint(len(counts), size=n_noise)
         else:
             labels = random_state.choice(len(counts), size=n_noise, p=complementary(counts))

@@ -73,7 +73,7 @@ def test_rows_have_means_errors_and_paired_differences(script, results):
     rows = overview.overview(setting, validation, ["rs", "drs", "open", "erm"])
     assert [row[0] for row in rows] == ["rs", "drs", "open"]
     rs, drs, open_ = rows
-    assert rs[1:7] == ["1", "50.0", "50.0", "", "", ""]
+    assert rs[1:] == ["1", "50.0", "50.0", "", "", "", "-20.0", "+0.0"]
     assert drs[4:] == ["0", "69.0 ± 1.0", "40.0 ± 0.0", "-2.0 ± 0.0", "-10.0 ± 0.0"]
     assert open_[1:4] == ["2", "71.0 ± 1.0", "50.0 ± 0.0"]
     assert open_[4:] == ["0.5", "75.0 ± 1.0", "70.0 ± 0.0", "+4.0 ± 0.0", "+20.0 ± 0.0"]

@@ -81,20 +81,31 @@ def test_the_curve_has_the_strengths_of_the_results(script, measures):
     assert set(script("run").TAUS) <= set(measures.STRENGTHS)
 
 
-def test_a_prior_moves_rankings_little(measures):
+def test_a_prior_moves_no_ranking(measures):
+    rng = np.random.default_rng(0)
+    counts = np.array([100, 50, 20, 5, 1])
+    y = rng.integers(5, size=400)
+    logits = rng.normal(size=(400, 5)) + 1.5 * np.eye(5)[y]
+    proba = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
+    found = measures.ranking(proba, y, counts)
+    assert 0.7 < found["pairwise_auc"] < 0.95
+    shifted = proba / counts  # of other sums
+    for other in (shifted, shifted / shifted.sum(1, keepdims=True)):
+        assert measures.ranking(other, y, counts) == pytest.approx(found, abs=1e-12)
+    # the smallest fifth alone: class 4 told apart by nothing
+    blind = proba.copy()
+    blind[:, 4] = 0.1
+    assert (
+        measures.ranking(blind, y, counts)["pairwise_auc_smallest"] < found["pairwise_auc_smallest"]
+    )
+
+
+def test_a_perfect_ranking_is_one_and_its_reverse_is_none(measures):
     y = np.repeat([0, 1], 50)
     score = np.linspace(0.1, 0.9, 100)
     proba = np.column_stack([1 - score, score])
-    assert measures.ranking(proba, y) == {"roc_auc": 1.0, "average_precision": 1.0}
-    shifted = proba * [10, 1]
-    assert measures.ranking(shifted, y)["roc_auc"] == 1
-    assert measures.ranking(proba[::-1], y)["roc_auc"] == 0
-
-
-def test_of_equally_good_strengths_the_weakest_is_chosen(measures):
-    found = {"-0.5": 0.7, "-0.25": 0.8, "0.0": 0.7, "0.25": 0.8, "0.5": 0.8}
-    scores = {tau: {"accuracy": accuracy} for tau, accuracy in found.items()}
-    assert measures.best_strength(scores) == 0.25
+    assert measures.ranking(proba, y, np.array([5, 1]))["pairwise_auc"] == 1
+    assert measures.ranking(proba[::-1], y, np.array([5, 1]))["pairwise_auc"] == 0
 
 
 def test_probes_tell_what_is_linear_in_features(measures):
@@ -210,8 +221,8 @@ def result(seed, **by_method):
             "tau": 0.5,
             "at_0": at(overall),
             "at_tau": at(overall + 0.01),
-            "roc_auc": 0.9,
-            "average_precision": 0.8,
+            "pairwise_auc": 0.9,
+            "pairwise_auc_smallest": 0.8,
             "trade_off": {
                 "tau": [0, 1],
                 "overall": [overall] * 2,

@@ -220,20 +220,20 @@ class TestComplementaryLabels:
 
     def test_labels_are_drawn_by_it(self):
         y = np.repeat([0, 1, 2], [900, 500, 100])
-        sampler = PureNoiseAppender(ratio=20, labels="complementary")
+        sampler = PureNoiseAppender(ratio=20, noise_labels="complementary")
         index, is_noise = sampler.draw(y, np.random.RandomState(0))
         shares = np.bincount(y[index[is_noise]]) / is_noise.sum()
         np.testing.assert_allclose(shares, [1 / 15, 5 / 15, 9 / 15], atol=0.01)
 
     def test_the_classifier_draws_so(self, images):
-        clf = make(resampler__labels="complementary", resampler__ratio=2.0).fit(*images)
+        clf = make(resampler__noise_labels="complementary", resampler__ratio=2.0).fit(*images)
         plan = clf.epoch_plan(1)
         rows = np.unique(images[1], return_inverse=True)[1]
         noise = np.bincount(rows[plan.index[plan.is_noise]])
         assert noise.argmax() == np.bincount(rows).argmin()
 
     def test_an_unknown_law_is_refused(self, images):
-        with pytest.raises(ValueError, match=r"labels='balanced' is unknown\. Use one of"):
-            make(resampler__labels="balanced").fit(*images)
-        with pytest.raises(ValueError, match="labels='balanced' is unknown"):
-            PureNoiseAppender(labels="balanced").fit_resample(*images)
+        with pytest.raises(ValueError, match=r"noise_labels='balanced' is unknown\. Use one of"):
+            make(resampler__noise_labels="balanced").fit(*images)
+        with pytest.raises(ValueError, match="noise_labels='balanced' is unknown"):
+            PureNoiseAppender(noise_labels="balanced").fit_resample(*images)
