@@ -112,9 +112,9 @@ def needed(path: Path, experiment: Experiment) -> Path:
         flag = " --validation" if experiment.validation else ""
         budget = "" if experiment.epochs is None else f" --epochs {experiment.epochs}"
         raise SystemExit(
-            f"{path} is missing. It is made by: run.py --recipe {experiment.recipe} --method "
-            f"{experiment.method} --seed {experiment.seed} --scale {experiment.scale}{budget}{flag} "
-            "and the same --data, --work and --out; a result that is there already must be moved "
+            f"{path} is missing. It is made by: run.py --recipe {experiment.recipe} --scale "
+            f"{experiment.scale} --method {experiment.method} --seed {experiment.seed}{budget}{flag}"
+            " and the same --data, --work and --out; a result that is there already must be moved "
             "away, as run.py trains nothing twice."
         )
     return path
