@@ -110,10 +110,10 @@ def needed(path: Path, experiment: Experiment) -> Path:
     """Return a path; refuse if run.py has not written there yet."""
     if not path.exists():
         flag = " --validation" if experiment.validation else ""
-        budget = "" if experiment.epochs is None else f" --epochs {experiment.epochs}"
+        flag += "" if experiment.epochs is None else f" --epochs {experiment.epochs}"
         raise SystemExit(
             f"{path} is missing. It is made by: run.py --recipe {experiment.recipe} --scale "
-            f"{experiment.scale} --method {experiment.method} --seed {experiment.seed}{budget}{flag}"
+            f"{experiment.scale} --method {experiment.method} --seed {experiment.seed}{flag}"
             " and the same --data, --work and --out; a result that is there already must be moved "
             "away, as run.py trains nothing twice."
         )

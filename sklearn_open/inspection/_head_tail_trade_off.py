@@ -35,6 +35,8 @@ def head_tail_trade_off(
     `tau` (post-hoc logit adjustment), and the label of the largest is what is predicted. What they
     have been divided by already is multiplied back first, so `tau` is the whole strength:
     ``logit_adjustment`` of an `OPeNClassifier`, and the strength of a `LogitAdjustedClassifier`.
+    Adjusted classifiers inside an ensemble or a calibrator are not looked for, and what a loss did
+    while training (Balanced Softmax) is part of the classifier: its curve begins where it is.
     `X` is predicted once.
 
     Parameters

@@ -198,7 +198,7 @@ def test_heads_of_other_networks_are_found(script):
 def test_what_is_missing_is_said_before_anything_is_computed(script, tmp_path):
     study, experiment = script("study"), script("experiments").Experiment
     one = experiment(method="drs", seed=2, epochs=5)
-    words = r"missing. It is made by: .* --method drs --seed 0 --scale cpu --epochs 5 --validation"
+    words = r"missing. It is made by: .* --scale cpu --method drs --seed 0 --validation --epochs 5"
     with pytest.raises(SystemExit, match=words):
         study.chosen_strength(one, tmp_path)
     args = argparse.Namespace(work=tmp_path, results=tmp_path)
