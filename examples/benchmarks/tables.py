@@ -119,6 +119,7 @@ def tables() -> dict[str, list[str]]:
         "dask_worker": dask_worker(),
         "import": ratios("import_time"),
         "parity": parity(),
+        "time_to_accuracy": ratios("time_to_accuracy"),
     }
 
 
