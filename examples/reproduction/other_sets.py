@@ -23,8 +23,8 @@ import numpy as np
 from experiments import METHODS, TWO_STAGES
 from image_sets import SETS, ImageSet, load_set
 from run import TAUS, logit_adjusted, parameters_of, result_of
-from runs import best_strength, mean_and_error, standard_error
-from table import OVERALL, PARTS, SMALLEST, markdown
+from runs import OVERALL, SMALLEST, best_strength, mean_and_error, standard_error
+from table import PARTS, markdown
 
 from sklearn_open import OPeNClassifier
 from sklearn_open.backbones import SmallCNN

@@ -8,11 +8,9 @@ is taken, and the test set is looked at once.
 from __future__ import annotations
 
 import numpy as np
-from runs import Kind, Setting, best_strength, mean_and_error
+from runs import OVERALL, SMALLEST, Kind, Setting, best_strength, mean_and_error
 
 __all__ = ["chosen_tau", "overview", "twin_of"]
-
-OVERALL, SMALLEST = 0, 1  # columns of the runs
 
 
 def twin_of(setting: Setting, settings: list[Setting]) -> Setting | None:

@@ -12,7 +12,18 @@ from typing import Any
 import numpy as np
 from experiments import Experiment
 
-__all__ = ["Kind", "Setting", "best_strength", "load", "mean_and_error", "standard_error"]
+__all__ = [
+    "OVERALL",
+    "SMALLEST",
+    "Kind",
+    "Setting",
+    "best_strength",
+    "load",
+    "mean_and_error",
+    "standard_error",
+]
+
+OVERALL, SMALLEST = 0, 1  # columns of the runs
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from overview import chosen_tau, twin_of
 from published import TABLES
-from runs import Kind, Setting, load, mean_and_error
-from table import OVERALL, PARTS, SMALLEST, markdown
+from runs import OVERALL, SMALLEST, Kind, Setting, load, mean_and_error
+from table import PARTS, markdown
 
 RESULTS = Path(__file__).parents[2] / "results"
 # Title, folder, scale, method, and whether predictions are adjusted as validation rows have it.

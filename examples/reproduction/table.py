@@ -18,7 +18,7 @@ import numpy as np
 from experiments import METHODS
 from overview import overview, twin_of
 from published import BALANCED, GAINS, GROUPS, NORMS, TABLES
-from runs import Kind, Setting, load, mean_and_error
+from runs import OVERALL, SMALLEST, Kind, Setting, load, mean_and_error
 
 NAMES = {
     "erm": "ERM",
@@ -30,7 +30,6 @@ NAMES = {
     "open-standard": "OPeN, standard BN",
     "appended": "noise 1:4",
 }
-OVERALL, SMALLEST = 0, 1  # columns of the runs
 PARTS = ("overall", "smallest 20%")
 MAIN = ("erm", "rs", "drs", "open", "open-all")
 WITH_NORMS = ("open-standard", "open-aux", "open", "open-all")

@@ -78,7 +78,7 @@ class ResNet9(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Return the logits (n, num_classes) of images (n, in_channels, H, W)."""
-        x = x.contiguous(memory_format=torch.channels_last)  # on CPUs its pools are much faster
+        x = x.contiguous(memory_format=torch.channels_last)  # torch's pools on CPUs are faster so
         x = self.layer1(self.stem(x))
         x = x + self.residual1(x)
         x = self.layer3(self.layer2(x))

@@ -367,6 +367,20 @@ def test_tables_of_the_field_are_those_of_the_result_files(reproduction):
     assert len(shown) == sum(map(len, made))
 
 
+def test_the_first_table_of_the_reproduction_is_that_of_the_result_files(reproduction):
+    """And the other pages say the same."""
+    lines = reproduction("summary").summary()
+    assert "\n".join(lines) in (ROOT / "docs" / "reproduction.md").read_text()
+    fast = (ROOT / "docs" / "fast_recipe.md").read_text()
+    readme = (ROOT / "README.md").read_text()
+    cells = {line.split(" | ")[0].strip("| "): line.split(" | ")[2:] for line in lines}
+    for name in ("OPeN, fast recipe", "the same, part of the prior divided out (tau 0.5)"):
+        overall, smallest = (cell.strip(" |") for cell in cells[name])
+        assert f"| {overall} | {smallest} |" in fast
+        assert overall in readme
+        assert smallest in readme
+
+
 def test_the_table_of_trials_is_that_of_the_result_files(reproduction):
     page = (ROOT / "docs" / "fast_recipe.md").read_text()
     assert "\n".join(reproduction("trials").table(ROOT / "results" / "trials")) in page
