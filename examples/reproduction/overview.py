@@ -67,6 +67,8 @@ def overview(setting: Setting, validation: Setting | None, names: list[str]) -> 
         row = [name.replace("-", "_"), str(len(runs))]
         row += [mean_and_error(runs, column) for column in (OVERALL, SMALLEST)]
         tau = chosen_tau(validation, kind)
+        if tau is not None and validation.parameters[kind] != setting.parameters[kind]:
+            raise ValueError(f"{name}: validation runs have other parameters. Make them anew.")
         if tau is not None and not _has_all(setting, kind, tau):
             raise ValueError(f"{name}: some of its test results lack tau={tau:g}. Make them anew.")
         if tau is not None:

@@ -79,6 +79,16 @@ def test_rows_have_means_errors_and_paired_differences(script, results):
     assert open_[4:] == ["0.5", "75.0 ± 1.0", "70.0 ± 0.0", "+4.0 ± 0.0", "+20.0 ± 0.0"]
 
 
+def test_validation_runs_of_other_parameters_choose_nothing(script, results):
+    runs, overview = script("runs"), script("overview")
+    path = results / "validation_open_0.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "parameters": {"lr": "0.2"}}))
+    settings = runs.load(results)
+    (setting,) = [one for one in settings if not one.validation]
+    with pytest.raises(ValueError, match="open: validation runs have other parameters"):
+        overview.overview(setting, overview.twin_of(setting, settings), ["drs", "open"])
+
+
 def test_table_prints_it(script, results):
     table, runs, overview = script("table"), script("runs"), script("overview")
     settings = runs.load(results)
