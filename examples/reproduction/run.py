@@ -178,10 +178,7 @@ def parse_args() -> tuple[Experiment, argparse.Namespace]:
     add("--balanced", action="store_true", help="balanced CIFAR with Adam (section 5)")
     add("--validation", action="store_true", help="test on held-out training images of CIFAR")
     experiment_names = [field.name for field in dataclasses.fields(Experiment)]
-    add("--data", type=Path, help="image folder or zip; default: torchvision downloads CIFAR")
-    add("--out", type=Path, default=Path("results/reproduction"))
-    add("--work", type=Path, default=Path("reproduction-work"))
-    add("--verbose", type=int, default=1)
+    add_folders(parser)
     args = parser.parse_args()
     try:
         experiment = Experiment(**{name: getattr(args, name) for name in experiment_names})
@@ -190,24 +187,44 @@ def parse_args() -> tuple[Experiment, argparse.Namespace]:
     return experiment, args
 
 
-def main() -> None:
-    """Train, test and write."""
-    experiment, args = parse_args()
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    path = args.out / f"{experiment.name}.json"
+def is_done(path: Path, experiment: Experiment) -> bool:
+    """Whether a result exists; one that was made with other parameters is refused."""
     if path.exists():
         check_same(path, experiment)
         print(f"{path} exists")
-        return
+    return path.exists()
+
+
+def train_and_write(
+    experiment: Experiment, data: tuple[Any, Any, Any, Any], path: Path, args: argparse.Namespace
+) -> None:
+    """Train, test, and write the result to `path` and the network to ``args.work``."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    data = experiment.data(args.data)
     clf = train(experiment, *data[:2], args.work, args.verbose)
     result = result_of(experiment, clf, data)
+    clf.save(model_path(args.work, experiment))
     partial_path = path.with_suffix(".tmp")
     partial_path.write_text(json.dumps(result, indent=1) + "\n")
     os.replace(partial_path, path)
-    clf.save(model_path(args.work, experiment))
     print(f"{result['name']}: {100 * result['accuracy']:.1f}, groups {result['group_accuracy']}")
+
+
+def add_folders(parser: argparse.ArgumentParser) -> None:
+    """Add what says where data and results lie."""
+    add = parser.add_argument
+    add("--data", type=Path, help="image folder or zip; default: torchvision downloads CIFAR")
+    add("--out", type=Path, default=Path("results/reproduction"))
+    add("--work", type=Path, default=Path("reproduction-work"))
+    add("--verbose", type=int, default=1)
+
+
+def main() -> None:
+    """Train once, if it has not been done."""
+    experiment, args = parse_args()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    path = args.out / f"{experiment.name}.json"
+    if not is_done(path, experiment):
+        train_and_write(experiment, experiment.data(args.data), path, args)
 
 
 if __name__ == "__main__":

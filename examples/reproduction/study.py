@@ -128,10 +128,21 @@ def chosen_strength(experiment: Experiment, results: Path) -> float:
     return best_strength({float(tau): so["accuracy"] for tau, so in found})
 
 
+def check_same_training(clf: OPeNClassifier, path: Path, result: Path) -> None:
+    """Refuse a network that is not of the training that a result is of: losses tell."""
+    losses = [round(epoch["train_loss"], 4) for epoch in clf.history]
+    if losses != json.loads(result.read_text())["train_loss"]:
+        raise SystemExit(
+            f"{path} is not the network of {result}: they have other training losses. Move both "
+            "away to train anew."
+        )
+
+
 def load_network(experiment: Experiment, args: argparse.Namespace, data: Data) -> Network:
     """Load what run.py has kept of an experiment, and let it predict the test set."""
     path = needed(model_path(args.work, experiment), experiment)
     clf = OPeNClassifier.load(path)
+    check_same_training(clf, path, needed(args.results / f"{experiment.name}.json", experiment))
     if not np.array_equal(clf.class_count_, np.bincount(data[1])):
         raise SystemExit(f"{path} was trained on other rows than those of --data.")
     tau = chosen_strength(experiment, args.results)
@@ -234,6 +245,7 @@ def main() -> None:
     }
     for one in (one for experiments in by_seed.values() for one in experiments):
         needed(model_path(args.work, one), one)  # now, not after the first seed
+        needed(args.results / f"{one.name}.json", one)
         chosen_strength(one, args.results)
     data = by_seed[args.seeds[0]][0].data(args.data)
     budget = "" if args.epochs is None else f"_{args.epochs}epochs"

@@ -23,6 +23,12 @@ from runs import OVERALL, SMALLEST, Kind, Setting, load, mean_and_error
 NAMES = {
     "erm": "ERM",
     "rs": "Oversampling",
+    "ldam-drw": "LDAM-DRW",
+    "m2m": "M2m",
+    "mislas": "MiSLAS",
+    "balms": "BALMS",
+    "lade": "LADE",
+    "balanced-softmax": "Balanced Softmax",
     "drs": "DRS",
     "open": "OPeN",
     "open-all": 'OPeN, noise_grad="all"',
@@ -31,7 +37,8 @@ NAMES = {
     "appended": "noise 1:4",
 }
 PARTS = ("overall", "smallest 20%")
-MAIN = ("erm", "rs", "drs", "open", "open-all")
+OTHERS = ("ldam-drw", "m2m", "mislas", "balms", "lade", "balanced-softmax")
+MAIN = ("erm", "rs", *OTHERS, "drs", "open", "open-all")
 WITH_NORMS = ("open-standard", "open-aux", "open", "open-all")
 AUTOAUGMENT = (None, "autoaugment")
 LADDER = ("flip_crop", "cutout", "simclr", "autoaugment")  # Fig. 3

@@ -99,6 +99,15 @@ def test_time_to_accuracy(tmp_path):
     assert 0 < result["passes_ratio"] < 0.5
 
 
+def test_time_to_accuracy_is_of_the_training_whose_accuracy_is_known(script, monkeypatch):
+    monkeypatch.syspath_prepend(str(FOLDER))
+    known = script("experiments").Experiment(method="open", scale="cpu_wrn16").classifier()
+    raced = runpy.run_path(str(FOLDER / "time_to_accuracy.py"))["classifiers"]()["cpu_wrn16"]
+    given, expected = (clf.get_params(deep=False) for clf in (raced, known))
+    del expected["random_state"], given["random_state"]
+    assert given == expected
+
+
 def test_search(tmp_path):
     (result,) = results_of("search.py", tmp_path)
     check_race(result, {"with memory", "without"}, {"with memory / without"})

@@ -2,7 +2,6 @@
 
 import importlib
 import json
-import sys
 from argparse import Namespace
 from pathlib import Path
 
@@ -11,15 +10,6 @@ import pytest
 import torch
 
 FOLDER = Path(__file__).parents[2] / "examples" / "reproduction"
-
-
-@pytest.fixture
-def script(monkeypatch):
-    """A function that imports one of the scripts."""
-    monkeypatch.syspath_prepend(str(FOLDER))
-    yield importlib.import_module
-    for path in FOLDER.glob("*.py"):
-        sys.modules.pop(path.stem, None)
 
 
 def write(folder, method, seed, by_tau, *, validation=False):

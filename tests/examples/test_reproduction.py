@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import importlib
 import itertools
 import json
 import os
@@ -39,20 +38,6 @@ def images(tmp_path_factory):
     return folder
 
 
-@pytest.fixture
-def script(monkeypatch):
-    """A function that imports one of the scripts."""
-    monkeypatch.syspath_prepend(str(FOLDER))
-    names = [path.stem for path in FOLDER.glob("*.py")]
-
-    def load(name):
-        return importlib.import_module(name)
-
-    yield load
-    for name in names:
-        sys.modules.pop(name, None)
-
-
 def run(name, cwd, *arguments):
     command = [sys.executable, str(FOLDER / name), *map(str, arguments)]
     env = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
@@ -81,9 +66,8 @@ def result_file(name, folder, accuracy, *, parameters=None, **experiment):
 
 
 def test_a_result_has_all_that_repeats_it_and_is_not_computed_twice(images, tmp_path):
-    for method in ("erm", "open-aux"):
-        given = ("--method", method, "--epochs", 3, "--data", images, "--verbose", 0)
-        run("run.py", tmp_path, *given)
+    given = ("--seeds", 0, "--epochs", 3, "--data", images, "--verbose", 0)
+    run("run_all.py", tmp_path, "--methods", "erm", "open-aux", *given)
     name = "cpu_cifar10_lt_ir100_open-aux_3epochs_seed0"
     result = json.loads((tmp_path / "results" / "reproduction" / f"{name}.json").read_text())
     assert result["name"] == name
@@ -100,6 +84,7 @@ def test_a_result_has_all_that_repeats_it_and_is_not_computed_twice(images, tmp_
     assert result["seconds"] >= sum(result["epoch_seconds"]) - 0.2  # each is rounded
     kept = OPeNClassifier.load(tmp_path / "reproduction-work" / "models" / f"{name}.safetensors")
     assert kept.class_count_.tolist() == result["class_counts"]
+    given = ("--method", "open-aux", *given[2:])
     assert "exists" in run("run.py", tmp_path, *given)
 
     table = run("table.py", tmp_path, tmp_path / "results" / "reproduction")
@@ -109,6 +94,55 @@ def test_a_result_has_all_that_repeats_it_and_is_not_computed_twice(images, tmp_
     assert "\nMethods\n" in table
     assert "| open_aux | 1 |" in table
     assert result["logit_adjusted"]["0.0"]["accuracy"] == result["accuracy"]
+
+
+def dry_run(script, monkeypatch, capsys, *given):
+    monkeypatch.setattr(sys, "argv", ["run_all.py", "--dry-run", *map(str, given)])
+    script("run_all").main()
+    return capsys.readouterr().out.splitlines()
+
+
+def test_a_dry_run_says_what_would_be_trained(script, monkeypatch, capsys, tmp_path):
+    given = ("--scale", "paper", "--out", tmp_path / "results", "--work", tmp_path / "work")
+    lines = dry_run(script, monkeypatch, capsys, *given)
+    assert lines[-1] == "30 of 30 trainings are to be done."
+    assert lines[0] == "paper_cifar10_lt_ir100_erm_seed0: wrn28_10, 200 epochs"
+    assert (
+        "paper_cifar10_lt_ir100_mislas_seed2: wrn28_10, 200 epochs and 10 of a second stage"
+        in lines
+    )
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_dry_run_leaves_out_what_is_there(script, monkeypatch, capsys, tmp_path):
+    done = script("experiments").Experiment(method="open", seed=2)
+    parameters = script("run").parameters_of(done.classifier())
+    (tmp_path / f"{done.name}.json").write_text(json.dumps({"parameters": parameters}))
+    given = ("--methods", "open", "m2m", "--seeds", 2, "--out", tmp_path)
+    exists, left, total = dry_run(script, monkeypatch, capsys, *given)
+    assert exists.endswith("cpu_cifar10_lt_ir100_open_seed2.json exists")
+    assert left == "cpu_cifar10_lt_ir100_m2m_seed2: WideResNet, 50 epochs"
+    assert total == "1 of 2 trainings are to be done."
+
+
+@pytest.mark.parametrize("recipe", ["cifar100_lt_ir50", "celeba5", "imagenet_lt", "places_lt"])
+def test_the_table_can_be_trained_on_every_set(script, monkeypatch, capsys, recipe, tmp_path):
+    given = ("--scale", "paper", "--recipe", recipe, "--seeds", 0, "--out", tmp_path)
+    assert len(dry_run(script, monkeypatch, capsys, *given)) == 11
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        (("--data", "nowhere"), "There is no nowhere"),
+        (("--recipe", "places_lt"), "use scale 'paper'"),
+        (("--epochs", 0), "one at least"),
+    ],
+)
+def test_all_is_refused_before_the_first_training(script, monkeypatch, capsys, given, words):
+    with pytest.raises(SystemExit):
+        dry_run(script, monkeypatch, capsys, *given)
+    assert words in capsys.readouterr().err
 
 
 def test_noise_on_balanced_data_is_appended_from_the_first_epoch(images, tmp_path):

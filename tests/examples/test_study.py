@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import importlib
 import json
 import sys
 from pathlib import Path
@@ -17,15 +16,6 @@ from sklearn_open.metrics import equal_group_accuracy
 
 FOLDER = Path(__file__).parents[2] / "examples" / "reproduction"
 COUNTS = np.array([40, 20, 12, 8, 6])
-
-
-@pytest.fixture
-def script(monkeypatch):
-    """A function that imports one of the scripts."""
-    monkeypatch.syspath_prepend(str(FOLDER))
-    yield importlib.import_module
-    for path in FOLDER.glob("*.py"):
-        sys.modules.pop(path.stem, None)
 
 
 @pytest.fixture
@@ -134,6 +124,8 @@ def studied(script, tmp_path, monkeypatch):
         small = {"module__depth": 10, "module__widen_factor": 1, "max_epochs": 3, "batch_size": 32}
         clf = one.classifier(**small, augment=None, verbose=0).fit(*data[:2])
         clf.save(run.model_path(args.work, one))
+        losses = [round(epoch["train_loss"], 4) for epoch in clf.history]
+        (tmp_path / f"{one.name}.json").write_text(json.dumps({"train_loss": losses}))
         twin = f"cpu_cifar10_lt_ir100_validation_{one.method}_seed0.json"
         found = {"0.0": {"accuracy": 0.5}, "1.0": {"accuracy": 0.6}}
         (tmp_path / twin).write_text(json.dumps({"logit_adjusted": found}))
@@ -184,6 +176,11 @@ def test_a_study_has_what_predictions_have_and_swaps_heads_of_one_base(script, s
     assert [*results] == ["cpu_cifar10_lt_ir100"]
     assert len(script("study_tables").tables(results["cpu_cifar10_lt_ir100"])) == 5  # no "open"
     assert run.model_path(args.work, erm).exists()
+
+    path = tmp_path / f"{erm.name}.json"
+    path.write_text(json.dumps({"train_loss": [0.1, 0.2, 0.3]}))
+    with pytest.raises(SystemExit, match="is not the network of"):
+        study.load_network(erm, args, data)
 
 
 def test_heads_of_other_networks_are_found(script):
