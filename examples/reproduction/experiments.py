@@ -12,10 +12,11 @@ from typing import Any
 import numpy as np
 import torch
 from held_out import held_out_split
+from torch import nn
 from torchvision.transforms.v2 import RandomResizedCrop
 
 from sklearn_open import OPeNClassifier, PureNoiseOverSampler
-from sklearn_open.backbones import WideResNet
+from sklearn_open.backbones import ResNet9, WideResNet
 from sklearn_open.datasets import (
     fetch_cifar10_lt,
     fetch_cifar100_lt,
@@ -71,6 +72,20 @@ SCALES: dict[str, dict[str, Any]] = {
     },
     "fast": get_recipe("cifar10_lt_fast").parameters,  # docs/fast_recipe.md
 }
+
+
+class ResNet9GroupNorm(ResNet9):
+    """`ResNet9` with group norm of eight groups in place of batch norm."""
+
+    def __init__(self, num_classes: int = 10, in_channels: int = 3, width: int = 32) -> None:
+        super().__init__(num_classes, in_channels, width)
+        for parent in [*self.modules()]:
+            for name, layer in parent.named_children():
+                if isinstance(layer, nn.BatchNorm2d):
+                    setattr(parent, name, nn.GroupNorm(8, layer.num_features))
+
+
+MODULES = {"resnet9-group-norm": ResNet9GroupNorm, "timm-resnet10t": "timm:resnet10t"}
 # Second stages at any scale but the paper's: BALMS's is as short as all others.
 SHORT_SECOND = {"final_estimator__max_epochs": 10, "final_estimator__batch_size": 128}
 OPEN, DEFERRED = method_parameters("open"), {"criterion": "deferred"}
@@ -161,13 +176,15 @@ class Experiment:
     epochs : int or None
         A budget instead of the scale's; what is given as a share of the epochs shrinks with it.
     augment : str or None
-        Instead of the scale's. "autoaugment" is that of the recipe's twin "..._aa".
+        Instead of the scale's. "autoaugment" is that of the recipe's twin "..._aa", "none" is none.
     sigma : float or None
         Additive noise of this strength instead of pure noise (appendix B).
     balanced : bool
         All of the training set, and Adam (section 5).
     validation : bool
         Tested on training images that are held out, for choices (see `held_out_split`). CIFAR only.
+    module : str or None
+        Network instead of the scale's, one of `MODULES`.
     """
 
     recipe: str = "cifar10_lt_ir100"
@@ -179,12 +196,14 @@ class Experiment:
     sigma: float | None = None
     balanced: bool = False
     validation: bool = False
+    module: str | None = None
 
     def __post_init__(self) -> None:
         for value, known in (
             (self.recipe, RECIPES),
             (self.method, METHODS),
             (self.scale, SCALES),
+            (self.module or next(iter(MODULES)), MODULES),
         ):
             if value not in known:
                 raise ValueError(f"There is no {value!r}: use one of {', '.join(known)}.")
@@ -220,12 +239,17 @@ class Experiment:
     def params(self) -> dict[str, Any]:
         """What it changes in the recipe."""
         params = {**SCALES[self.scale]}
+        if self.module is not None:  # with no settings of the scale's network
+            params = {k: v for k, v in params.items() if not k.startswith("module__")}
+            params["module"] = MODULES[self.module]
         if self.balanced:
             params |= BALANCED
         params |= METHODS[self.method]
         if self.epochs is not None:
             params["max_epochs"] = self.epochs
-        if self.augment == "autoaugment":
+        if self.augment == "none":
+            params["augment"] = None
+        elif self.augment == "autoaugment":
             params["augment"] = get_recipe(f"{self.recipe}_aa").parameters["augment"]
         elif self.augment is not None:
             params["augment"] = self.augment
@@ -242,7 +266,7 @@ class Experiment:
     def name(self) -> str:
         """Its name, for files."""
         subset = "validation" if self.validation else None
-        parts = [self.scale, self.data_name, subset, self.augment, self.method]
+        parts = [self.scale, self.data_name, subset, self.module, self.augment, self.method]
         if self.sigma is not None:
             parts.append(f"sigma{self.sigma:g}")
         if self.epochs is not None:

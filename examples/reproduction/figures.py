@@ -91,7 +91,8 @@ def draw(setting: Setting, folder: Path) -> list[Path]:
         if figure is not None:
             budget = "" if setting.epochs is None else f"_{setting.epochs}epochs"
             subset = "_validation" if setting.validation else ""
-            data = f"{setting.scale}_{setting.data}{subset}{budget}"
+            network = "" if setting.module is None else f"_{setting.module}"
+            data = f"{setting.scale}_{setting.data}{subset}{network}{budget}"
             path = folder / f"{data}_{make.__name__}.png"
             # No version of matplotlib in the file: the same numbers give the same file.
             with matplotlib.rc_context({"savefig.dpi": 100}):

@@ -18,10 +18,7 @@ def twin_of(setting: Setting, settings: list[Setting]) -> Setting | None:
     same = [
         other
         for other in settings
-        if other.validation
-        and not setting.validation
-        and (other.scale, other.data, other.epochs, other.own_augment)
-        == (setting.scale, setting.data, setting.epochs, setting.own_augment)
+        if other.validation and not setting.validation and other.ground == setting.ground
     ]
     return same[0] if same else None
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from experiments import METHODS, RECIPES, SCALES, Experiment
+from experiments import METHODS, MODULES, RECIPES, SCALES, Experiment
 from facts import code, data_digest, libraries, machine
 
 from sklearn_open import OPeNClassifier
@@ -173,7 +173,8 @@ def parse_args() -> tuple[Experiment, argparse.Namespace]:
     add("--seed", type=int, default=0)
     add("--scale", choices=[*SCALES], default="cpu")
     add("--epochs", type=int, help="a budget; what is given as a share shrinks with it")
-    add("--augment", help="instead of the scale's; 'autoaugment' for the tables' AA rows")
+    add("--augment", help="instead of the scale's; 'autoaugment' for the tables' AA rows; 'none'")
+    add("--module", choices=[*MODULES], help="instead of the scale's network")
     add("--sigma", type=float, help="additive noise (0 to 255) instead of pure noise")
     add("--balanced", action="store_true", help="balanced CIFAR with Adam (section 5)")
     add("--validation", action="store_true", help="test on held-out training images of CIFAR")

@@ -12,11 +12,12 @@ the first. Results that exist are not computed again, and a command that was sto
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import signal
 from itertools import product
 from typing import Any
 
-from experiments import METHODS, RECIPES, SCALES, Experiment
+from experiments import METHODS, MODULES, RECIPES, SCALES, Experiment
 from run import add_folders, is_done, stages_of, train_and_write
 from table import OTHERS
 
@@ -33,13 +34,13 @@ def parse_args() -> tuple[list[Experiment], argparse.Namespace]:
     add("--scale", choices=[*SCALES], default="cpu")
     add("--epochs", type=int, help="a budget, as for run.py")
     add("--augment", help="as for run.py")
+    add("--module", choices=[*MODULES], help="as for run.py")
     add("--validation", action="store_true", help="as for run.py")
     add("--dry-run", action="store_true", help="only say what would be trained")
     add_folders(parser)
     args = parser.parse_args()
-    common = {
-        name: getattr(args, name) for name in ("recipe", "scale", "epochs", "augment", "validation")
-    }
+    fields = {field.name for field in dataclasses.fields(Experiment)} & vars(args).keys()
+    common = {name: getattr(args, name) for name in fields}
     try:
         pairs = product(args.seeds, args.methods)
         experiments = [Experiment(method=name, seed=seed, **common) for seed, name in pairs]

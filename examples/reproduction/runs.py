@@ -59,6 +59,8 @@ class Setting:
         What a `Kind` without an augmentation was trained with.
     validation : bool
         Whether it was tested on held-out training images.
+    module : str or None
+        Network in place of the scale's.
     accuracy : dict
         By `Kind` and seed, an array: overall, then groups of classes from the smallest, in percent.
     parameters : dict
@@ -72,11 +74,17 @@ class Setting:
     epochs: int | None
     own_augment: str
     validation: bool = False
+    module: str | None = None
     accuracy: dict[Kind, dict[int, np.ndarray]] = field(default_factory=lambda: defaultdict(dict))
     parameters: dict[Kind, dict[str, str]] = field(default_factory=dict)
     adjusted: dict[tuple[Kind, float], dict[int, np.ndarray]] = field(
         default_factory=lambda: defaultdict(dict)
     )
+
+    @property
+    def ground(self) -> tuple[Any, ...]:
+        """What all its trainings have in common, whatever they were tested on."""
+        return self.scale, self.data, self.epochs, self.own_augment, self.module
 
     @property
     def balanced(self) -> bool:
@@ -88,7 +96,8 @@ class Setting:
         """What is said above its tables."""
         budget = "" if self.epochs is None else f", {self.epochs} epochs"
         subset = ", tested on validation rows" if self.validation else ""
-        return f"{self.data}, scale {self.scale}{budget}{subset}"
+        network = "" if self.module is None else f", {self.module}"
+        return f"{self.data}, scale {self.scale}{network}{budget}{subset}"
 
     def add(self, result: dict[str, Any]) -> None:
         """Add one training.
@@ -149,7 +158,7 @@ def load(folder: Path) -> list[Setting]:
     for path in sorted(folder.glob("*.json")):
         result = json.loads(path.read_text())
         one = Experiment(**result["experiment"])
-        key = (one.scale, one.data_name, one.epochs, one.own_augment, one.validation)
+        key = (one.scale, one.data_name, one.epochs, one.own_augment, one.validation, one.module)
         settings.setdefault(key, Setting(*key)).add(result)
     return list(settings.values())
 

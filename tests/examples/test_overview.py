@@ -12,14 +12,15 @@ import torch
 FOLDER = Path(__file__).parents[2] / "examples" / "reproduction"
 
 
-def write(folder, method, seed, by_tau, *, validation=False):
+def write(folder, method, seed, by_tau, *, validation=False, **more):
     """Write what run.py would: overall and smallest accuracy by strength; that of 0 as trained."""
     entry = {
         tau: {"accuracy": overall, "group_accuracy": [smallest, *[overall] * 4]}
         for tau, (overall, smallest) in by_tau.items()
     }
     experiment = {"method": method, "seed": seed, "scale": "fast", "validation": validation}
-    name = f"{'validation_' if validation else ''}{method}_{seed}"
+    experiment |= more
+    name = "_".join(map(str, (*("validation",) * validation, method, seed, *more.values())))
     result = {
         "name": name,
         "experiment": {"augment": None, "sigma": None, **experiment},
@@ -77,6 +78,27 @@ def test_validation_runs_of_other_parameters_choose_nothing(script, results):
     (setting,) = [one for one in settings if not one.validation]
     with pytest.raises(ValueError, match="open: validation runs have other parameters"):
         overview.overview(setting, overview.twin_of(setting, settings), ["drs", "open"])
+
+
+def test_other_grounds_have_the_strengths_of_the_first(script, results):
+    grounds = script("grounds").grounds
+    for seed in (0, 1):
+        write(results, "erm", seed, {"0.0": (0.6, 0.3), "1.0": (0.7 + seed / 50, 0.6)})
+    for more in ({"module": "timm-resnet10t"}, {"augment": "none"}):
+        write(results, "erm", 1, {"0.0": (0.5, 0.1), "1.0": (0.6, 0.4)}, **more)
+        write(results, "erm", 2, {"0.0": (0.9, 0.9), "1.0": (0.9, 0.9)}, **more)  # no partner
+        write(results, "open", 1, {"0.0": (0.55, 0.3), "0.5": (0.62, 0.5)}, **more)
+    with pytest.raises(SystemExit, match="no validation runs"):
+        grounds(results)
+    write(results, "erm", 0, {"0.0": (0.5, 0.5), "1.0": (0.6, 0.6)}, validation=True)
+    header, _, first, *others = grounds(results)
+    assert header.startswith("| overall / smallest 20% | seeds | erm | erm, tau 1 | open | open, ")
+    assert "| 2 | 60.0 ± 0.0 / 30.0 ± 0.0 | 71.0 ± 1.0 / 60.0 ± 0.0 | 71.0 ± 1.0 /" in first
+    assert first.endswith("| +11.0 ± 1.0 / +20.0 ± 0.0 | +4.0 ± 0.0 / +10.0 ± 0.0 |")
+    numbers = " | 1 | 50.0 / 10.0 | 60.0 / 40.0 | 55.0 / 30.0 | 62.0 / 50.0 | +5.0 / +20.0 "
+    assert others == [
+        f"| {title}{numbers}| +2.0 / +10.0 |" for title in ("resnet10t of timm", "no augmentation")
+    ]
 
 
 def test_table_prints_it(script, results):

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from sklearn_open import OPeNClassifier
@@ -230,12 +231,32 @@ def test_all_stages_and_teachers_are_counted(script):
         ({"validation": True, "balanced": True, "method": "erm"}, "leaves out nothing"),
         ({"validation": True, "recipe": "celeba5"}, "celeba5 leaves out nothing"),
         ({"method": "nope"}, "There is no 'nope'"),
+        ({"module": "nope"}, "There is no 'nope'"),
         ({"epochs": 0}, "one at least"),
     ],
 )
 def test_what_does_not_go_together_is_refused_at_once(script, given, words):
     with pytest.raises(ValueError, match=words):
         script("experiments").Experiment(**given)
+
+
+def test_another_network_has_no_settings_of_the_scales_own(script):
+    experiments = script("experiments")
+    for scale, module in itertools.product(("cpu", "fast"), experiments.MODULES):
+        given = experiments.Experiment(scale=scale, module=module, augment="none")
+        params = given.classifier().get_params(deep=False)
+        assert [name for name in params if name.startswith("module__")] == []
+        assert params["module"] == experiments.MODULES[module]
+        assert params["augment"] is None
+        assert given.name == f"{scale}_cifar10_lt_ir100_{module}_none_open_seed0"
+
+
+def test_group_norm_is_in_the_place_of_batch_norm(script):
+    net = script("experiments").ResNet9GroupNorm(num_classes=3, width=8)
+    kinds = [type(layer).__name__ for layer in net.modules()]
+    assert kinds.count("GroupNorm") == 8
+    assert "BatchNorm2d" not in kinds
+    assert net(torch.rand(2, 3, 8, 8)).shape == (2, 3)
 
 
 def test_the_scale_of_the_paper_is_its_recipe(script):
@@ -249,15 +270,17 @@ def test_the_scale_of_the_paper_is_its_recipe(script):
 def test_every_experiment_has_a_name_of_its_own(script):
     experiments = script("experiments")
     made = set()
-    for recipe, validation, seed, scale, epochs, augment in itertools.product(
+    for recipe, validation, seed, scale, epochs, augment, module in itertools.product(
         ("cifar10_lt_ir100", "cifar10_lt_ir50", "cifar100_lt_ir100"),
         (False, True),
         (0, 1),
         experiments.SCALES,
         (None, 5),
         (None, "flip_crop", "autoaugment"),
+        (None, *experiments.MODULES),
     ):
         common = {"recipe": recipe, "seed": seed, "scale": scale, "epochs": epochs}
+        common["module"] = module
         for method, sigma in (("erm", None), ("open", None), ("open", 2.5), ("open", 25)):
             given = {**common, "augment": augment, "method": method, "sigma": sigma}
             given["validation"] = validation
