@@ -2,6 +2,7 @@
 
 import importlib.util
 import os
+import sys
 from pathlib import Path
 
 # Before SciPy is imported: lets scikit-learn's array API checks run instead of being skipped.
@@ -49,6 +50,16 @@ def data_home():
     if not home.is_dir():
         pytest.skip(f"real data are not at {home}; set SKLEARN_OPEN_DATA")
     return home
+
+
+@pytest.fixture
+def script(monkeypatch):
+    """A function that imports one of the reproduction's scripts."""
+    folder = Path(__file__).parents[1] / "examples" / "reproduction"
+    monkeypatch.syspath_prepend(str(folder))
+    yield importlib.import_module
+    for path in folder.glob("*.py"):
+        sys.modules.pop(path.stem, None)
 
 
 def loaded(path):

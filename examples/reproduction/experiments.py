@@ -16,6 +16,7 @@ from torch import nn
 from torchvision.transforms.v2 import RandomResizedCrop
 
 from sklearn_open import OPeNClassifier, PureNoiseOverSampler
+from sklearn_open.augment._presets import PRESETS
 from sklearn_open.backbones import ResNet9, WideResNet
 from sklearn_open.datasets import (
     fetch_cifar10_lt,
@@ -77,8 +78,15 @@ SCALES: dict[str, dict[str, Any]] = {
 class ResNet9GroupNorm(ResNet9):
     """`ResNet9` with group norm of eight groups in place of batch norm."""
 
-    def __init__(self, num_classes: int = 10, in_channels: int = 3, width: int = 32) -> None:
-        super().__init__(num_classes, in_channels, width)
+    def __init__(
+        self,
+        num_classes: int = 10,
+        in_channels: int = 3,
+        width: int = 32,
+        head: str = "linear",
+        scale: str | float = "ldam",
+    ) -> None:
+        super().__init__(num_classes, in_channels, width, head, scale)
         for parent in [*self.modules()]:
             for name, layer in parent.named_children():
                 if isinstance(layer, nn.BatchNorm2d):
@@ -207,11 +215,20 @@ class Experiment:
         ):
             if value not in known:
                 raise ValueError(f"There is no {value!r}: use one of {', '.join(known)}.")
+        if self.augment not in (None, "none", *PRESETS):
+            names = ", ".join(("none", *PRESETS))
+            raise ValueError(f"There is no augmentation {self.augment!r}: use one of {names}.")
+        is_large = get_recipe(self.recipe).image_size > 64
+        if self.augment == "none" and is_large:
+            raise ValueError(f"Images of {self.recipe} must be cropped: use an augmentation.")
+        of_method = [name for name in METHODS[self.method] if name.startswith("module__")]
+        if isinstance(MODULES.get(self.module or ""), str) and of_method:
+            raise ValueError(f"{self.module} has no {of_method}, which {self.method!r} sets.")
         if self.epochs is not None and self.epochs < 1:
             raise ValueError(f"epochs={self.epochs}: there must be one at least.")
         if self.sigma is not None and not self.method.startswith("open"):
             raise ValueError(f"sigma is for methods that draw noise, not for {self.method!r}.")
-        if self.scale != "paper" and get_recipe(self.recipe).image_size > 64:
+        if self.scale != "paper" and is_large:
             raise ValueError(f"{self.recipe} has large images: use scale 'paper', maybe epochs=2.")
         if self.balanced and not self.recipe.startswith("cifar"):
             raise ValueError(f"The paper's balanced data is CIFAR, not {self.recipe}.")
@@ -287,7 +304,7 @@ class Experiment:
         """Return training images and labels, and test (or validation) images and labels.
 
         Of CIFAR, `path` is an image folder or zip file, and None lets torchvision download it; of
-        the other sets it is the folder with lists and images.
+        the other sets it is their data home, with lists and images in ``sklearn_open/<recipe>``.
         """
         if self.recipe in LISTS:
             load = LISTS[self.recipe]
@@ -307,6 +324,10 @@ class Experiment:
     def _cifar(self, path: Path | None, subset: str) -> tuple[np.ndarray, np.ndarray]:
         """Return all images and labels of CIFAR's training or test set, in its own order."""
         if path is not None:
-            return load_image_folder(path, subset=subset, return_X_y=True)
+            X, y = load_image_folder(path, subset=subset, return_X_y=True)
+            n_found, n_classes = len(np.unique(y)), 100 if "cifar100" in self.recipe else 10
+            if n_found != n_classes:
+                raise ValueError(f"{path} has {n_found} classes, {self.recipe} {n_classes}.")
+            return X, y
         fetch = fetch_cifar100_lt if "cifar100" in self.recipe else fetch_cifar10_lt
         return fetch(subset=subset, imbalance_ratio=1, selection="first", return_X_y=True)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 from experiments import Experiment
-from overview import chosen_tau, twin_of
+from overview import chosen_tau, runs_at, twin_of
 from runs import OVERALL, SMALLEST, Kind, Setting, load, mean_and_error
 from table import markdown
 
@@ -22,23 +22,28 @@ FIRST = "ResNet9, ratio 100, 20 epochs"
 GROUNDS = {
     FIRST: Experiment(scale="fast"),
     "62 epochs": Experiment(scale="fast", epochs=62),
+    "62 epochs, Cutout": Experiment(scale="fast", epochs=62, augment="cutout"),
     "ratio 50": Experiment(scale="fast", recipe="cifar10_lt_ir50"),
-    "group norm": Experiment(scale="fast", module="resnet9-group-norm"),
+    "group norm, so no DAR-BN": Experiment(scale="fast", module="resnet9-group-norm"),
     "resnet10t of timm": Experiment(scale="fast", module="timm-resnet10t"),
     "no augmentation": Experiment(scale="fast", augment="none"),
 }
 METHODS = ("erm", "open")
 
 
-def setting_of(one: Experiment, settings: list[Setting]) -> Setting | None:
-    """Return the test runs on an experiment's ground."""
-    ground = one.scale, one.data_name, one.epochs, one.own_augment, one.module
-    return next((s for s in settings if s.ground == ground and not s.validation), None)
+def setting_of(one: Experiment, settings: list[Setting]) -> Setting:
+    """Return the test runs on an experiment's ground; a setting without runs if there are none."""
+    key = one.scale, one.data_name, one.epochs, one.own_augment, False, one.module
+    empty = Setting(*key)
+    return next((s for s in settings if s.ground == empty.ground and not s.validation), empty)
 
 
 def by_seed(setting: Setting, kind: Kind, tau: float) -> dict[int, np.ndarray]:
     """Return accuracies by seed, as trained for a `tau` of 0, else adjusted."""
-    return setting.adjusted.get((kind, tau), {}) if tau else setting.accuracy.get(kind, {})
+    found = setting.accuracy.get(kind, {})
+    if not tau or not found:
+        return found
+    return dict(zip(sorted(found), runs_at(setting, kind, tau), strict=True))
 
 
 def cell(runs: np.ndarray, sign: str = "") -> str:
@@ -71,17 +76,13 @@ def grounds(results: Path = RESULTS) -> list[str]:
     """Return the lines of the table."""
     settings = load(results)
     first = setting_of(GROUNDS[FIRST], settings)
-    if first is None:
-        raise SystemExit(f"There are no results of {FIRST} in {results}.")
     validation = twin_of(first, settings)
-    chosen = {method: chosen_tau(validation, Kind(method)) for method in METHODS}
+    chosen = {method: chosen_tau(first, validation, Kind(method)) for method in METHODS}
     taus = {method: tau for method, tau in chosen.items() if tau is not None}
     if taus.keys() != chosen.keys():
         raise SystemExit(f"There are no validation runs of {FIRST} in {results}.")
     rows = [
-        row(title, setting, one.augment, taus)
-        for title, one in GROUNDS.items()
-        if (setting := setting_of(one, settings)) is not None
+        row(title, setting_of(one, settings), one.augment, taus) for title, one in GROUNDS.items()
     ]
     header = ["overall / smallest 20%", "seeds"]
     for method in METHODS:

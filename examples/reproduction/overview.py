@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 from runs import OVERALL, SMALLEST, Kind, Setting, best_strength, mean_and_error
 
-__all__ = ["chosen_tau", "overview", "twin_of"]
+__all__ = ["chosen_tau", "overview", "runs_at", "twin_of"]
 
 
 def twin_of(setting: Setting, settings: list[Setting]) -> Setting | None:
@@ -23,11 +23,13 @@ def twin_of(setting: Setting, settings: list[Setting]) -> Setting | None:
     return same[0] if same else None
 
 
-def chosen_tau(validation: Setting | None, kind: Kind) -> float | None:
+def chosen_tau(setting: Setting, validation: Setting | None, kind: Kind) -> float | None:
     """Return the strength that is best on validation rows, of those that all seeds have.
 
     Parameters
     ----------
+    setting : Setting
+        Test runs, for which it is chosen.
     validation : Setting or None
         Validation runs.
     kind : Kind
@@ -37,9 +39,17 @@ def chosen_tau(validation: Setting | None, kind: Kind) -> float | None:
     -------
     float or None
         None where it was not trained for validation.
+
+    Raises
+    ------
+    ValueError
+        If validation runs have other parameters than test runs.
     """
     if validation is None or kind not in validation.accuracy:
         return None
+    expected = validation.parameters[kind]
+    if setting.parameters.get(kind, expected) != expected:
+        raise ValueError(f"{kind.method}: validation runs have other parameters. Make them anew.")
     return best_strength(
         {
             tau: validation.adjusted_runs(kind, tau)[:, OVERALL]
@@ -54,6 +64,15 @@ def _has_all(setting: Setting, kind: Kind, tau: float) -> bool:
     return setting.adjusted.get((kind, tau), {}).keys() == setting.accuracy[kind].keys()
 
 
+def runs_at(setting: Setting, kind: Kind, tau: float) -> np.ndarray:
+    """Return all runs of a kind at a strength; refuse if some of them do not have it."""
+    if not _has_all(setting, kind, tau):
+        raise ValueError(
+            f"{kind.method}: some of its test results lack tau={tau:g}. Make them anew."
+        )
+    return setting.adjusted_runs(kind, tau)
+
+
 def overview(setting: Setting, validation: Setting | None, names: list[str]) -> list[list[str]]:
     """Return the rows of the table, in the order of `names`, those that there are runs of."""
     rows = []
@@ -63,13 +82,9 @@ def overview(setting: Setting, validation: Setting | None, names: list[str]) -> 
             continue
         row = [name.replace("-", "_"), str(len(runs))]
         row += [mean_and_error(runs, column) for column in (OVERALL, SMALLEST)]
-        tau = chosen_tau(validation, kind)
-        if tau is not None and validation.parameters[kind] != setting.parameters[kind]:
-            raise ValueError(f"{name}: validation runs have other parameters. Make them anew.")
-        if tau is not None and not _has_all(setting, kind, tau):
-            raise ValueError(f"{name}: some of its test results lack tau={tau:g}. Make them anew.")
+        tau = chosen_tau(setting, validation, kind)
         if tau is not None:
-            adjusted = setting.adjusted_runs(kind, tau)
+            adjusted = runs_at(setting, kind, tau)
             row += [f"{tau:g}"] + [mean_and_error(adjusted, c) for c in (OVERALL, SMALLEST)]
         else:
             row += [""] * 3

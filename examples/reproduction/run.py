@@ -168,16 +168,11 @@ def parse_args() -> tuple[Experiment, argparse.Namespace]:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     add = parser.add_argument
-    add("--recipe", choices=RECIPES, default="cifar10_lt_ir100")
     add("--method", choices=[*METHODS], required=True)
     add("--seed", type=int, default=0)
-    add("--scale", choices=[*SCALES], default="cpu")
-    add("--epochs", type=int, help="a budget; what is given as a share shrinks with it")
-    add("--augment", help="instead of the scale's; 'autoaugment' for the tables' AA rows; 'none'")
-    add("--module", choices=[*MODULES], help="instead of the scale's network")
+    add_ground(parser)
     add("--sigma", type=float, help="additive noise (0 to 255) instead of pure noise")
     add("--balanced", action="store_true", help="balanced CIFAR with Adam (section 5)")
-    add("--validation", action="store_true", help="test on held-out training images of CIFAR")
     experiment_names = [field.name for field in dataclasses.fields(Experiment)]
     add_folders(parser)
     args = parser.parse_args()
@@ -210,10 +205,26 @@ def train_and_write(
     print(f"{result['name']}: {100 * result['accuracy']:.1f}, groups {result['group_accuracy']}")
 
 
+def add_ground(parser: argparse.ArgumentParser) -> None:
+    """Add what several methods and seeds have in common."""
+    add = parser.add_argument
+    add("--recipe", choices=RECIPES, default="cifar10_lt_ir100")
+    add("--scale", choices=[*SCALES], default="cpu")
+    add("--epochs", type=int, help="a budget; what is given as a share shrinks with it")
+    add("--augment", help="instead of the scale's; 'autoaugment' for the tables' AA rows; 'none'")
+    add("--module", choices=[*MODULES], help="instead of the scale's network")
+    add("--validation", action="store_true", help="test on held-out training images of CIFAR")
+
+
 def add_folders(parser: argparse.ArgumentParser) -> None:
     """Add what says where data and results lie."""
     add = parser.add_argument
-    add("--data", type=Path, help="image folder or zip; default: torchvision downloads CIFAR")
+    add(
+        "--data",
+        type=Path,
+        help="of CIFAR an image folder or zip (default: torchvision downloads it), of other sets "
+        "the data home, with lists and images in sklearn_open/<recipe>",
+    )
     add("--out", type=Path, default=Path("results/reproduction"))
     add("--work", type=Path, default=Path("reproduction-work"))
     add("--verbose", type=int, default=1)

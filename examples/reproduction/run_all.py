@@ -3,9 +3,10 @@
     python examples/reproduction/run_all.py --scale paper --data cifar10-images.zip --dry-run
     python examples/reproduction/run_all.py --scale paper --data cifar10-images.zip
 
-Without ``--methods`` they are those of the paper's Table 1, plain Balanced Softmax and deferred
-over-sampling. Images are read once, and it goes seed by seed, so that a whole table is there after
-the first. Results that exist are not computed again, and a command that was stopped goes on.
+Without ``--methods`` they are those that the paper compares in its tables, plain Balanced Softmax
+and deferred over-sampling. Images are read once, and it goes seed by seed, so that a whole table is
+there after the first. Results that exist are not computed again, and a command that was stopped
+goes on.
 ``--dry-run`` trains nothing: it says what would be trained, for how many epochs.
 """
 
@@ -17,32 +18,27 @@ import signal
 from itertools import product
 from typing import Any
 
-from experiments import METHODS, MODULES, RECIPES, SCALES, Experiment
-from run import add_folders, is_done, stages_of, train_and_write
+from experiments import METHODS, Experiment
+from run import add_folders, add_ground, is_done, stages_of, train_and_write
 from table import OTHERS
 
-TABLE_1 = ("erm", "rs", "drs", "open", *OTHERS)
+DEFAULT = ("erm", "rs", "drs", "open", *OTHERS)
 
 
 def parse_args() -> tuple[list[Experiment], argparse.Namespace]:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     add = parser.add_argument
-    add("--recipe", choices=RECIPES, default="cifar10_lt_ir100")
-    add("--methods", choices=[*METHODS], nargs="+", default=TABLE_1)
+    add("--methods", choices=[*METHODS], nargs="+", default=DEFAULT)
     add("--seeds", type=int, nargs="+", default=[0, 1, 2])
-    add("--scale", choices=[*SCALES], default="cpu")
-    add("--epochs", type=int, help="a budget, as for run.py")
-    add("--augment", help="as for run.py")
-    add("--module", choices=[*MODULES], help="as for run.py")
-    add("--validation", action="store_true", help="as for run.py")
+    add_ground(parser)
     add("--dry-run", action="store_true", help="only say what would be trained")
     add_folders(parser)
     args = parser.parse_args()
     fields = {field.name for field in dataclasses.fields(Experiment)} & vars(args).keys()
     common = {name: getattr(args, name) for name in fields}
     try:
-        pairs = product(args.seeds, args.methods)
+        pairs = product(dict.fromkeys(args.seeds), dict.fromkeys(args.methods))
         experiments = [Experiment(method=name, seed=seed, **common) for seed, name in pairs]
         for experiment in experiments:
             experiment.classifier()  # a parameter that does not exist is told of now

@@ -65,6 +65,8 @@ class Setting:
         By `Kind` and seed, an array: overall, then groups of classes from the smallest, in percent.
     parameters : dict
         By `Kind`, the parameters that all its seeds were trained with.
+    images : list
+        Digests of the images and labels that all were trained and tested on, once there are any.
     adjusted : dict
         By `Kind` and strength of post-hoc logit adjustment, as `accuracy`.
     """
@@ -77,6 +79,7 @@ class Setting:
     module: str | None = None
     accuracy: dict[Kind, dict[int, np.ndarray]] = field(default_factory=lambda: defaultdict(dict))
     parameters: dict[Kind, dict[str, str]] = field(default_factory=dict)
+    images: list[dict[str, str]] = field(default_factory=list)
     adjusted: dict[tuple[Kind, float], dict[int, np.ndarray]] = field(
         default_factory=lambda: defaultdict(dict)
     )
@@ -105,8 +108,15 @@ class Setting:
         Raises
         ------
         ValueError
-            If another seed of the same kind was trained with other parameters.
+            If another seed of the same kind was trained with other parameters, or anything on
+            other images.
         """
+        if self.images and self.images != [result["data"]]:
+            raise ValueError(
+                f"{result['name']} was trained or tested on other images than others of its "
+                "folder: originals and copies, for example. Move one of them away."
+            )
+        self.images = [result["data"]]
         given = result["experiment"]
         kind = Kind(given["method"], given["augment"], given["sigma"])
         parameters = {k: v for k, v in result["parameters"].items() if k != "random_state"}

@@ -129,9 +129,12 @@ def chosen_strength(experiment: Experiment, results: Path) -> float:
 
 
 def check_same_training(clf: OPeNClassifier, path: Path, result: Path) -> None:
-    """Refuse a network that is not of the training that a result is of: losses tell."""
+    """Refuse a network that is not of the training that a result is of: losses tell.
+
+    A network of two stages has those of the first, and a result has both.
+    """
     losses = [round(epoch["train_loss"], 4) for epoch in clf.history]
-    if losses != json.loads(result.read_text())["train_loss"]:
+    if losses != json.loads(result.read_text())["train_loss"][: len(losses)]:
         raise SystemExit(
             f"{path} is not the network of {result}: they have other training losses. Move both "
             "away to train anew."

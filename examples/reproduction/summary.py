@@ -5,30 +5,39 @@ python examples/reproduction/summary.py
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
-from overview import chosen_tau, twin_of
+from experiments import Experiment
+from grounds import setting_of
+from overview import chosen_tau, runs_at, twin_of
 from published import TABLES
 from runs import OVERALL, SMALLEST, Kind, Setting, load, mean_and_error
 from table import PARTS, markdown
 
 RESULTS = Path(__file__).parents[2] / "results"
-# Title, folder, scale, method, and whether predictions are adjusted as validation rows have it.
+ERM, OPEN = Experiment(method="erm", scale="fast"), Experiment(method="open", scale="fast")
+OLDER, LONGER = {"scale": "cpu_wrn16"}, {"epochs": 62, "augment": "cutout"}
+# Title, folder, training, and whether predictions are adjusted by the strength that validation rows
+# chose, with the epochs and the augmentation of the scale.
 ROWS = (
-    ("plain training, WRN-16-2", "reproduction", "cpu_wrn16", "erm", False),
-    ("OPeN, WRN-16-2", "reproduction", "cpu_wrn16", "open", False),
-    ("plain training, fast recipe", "fast", "fast", "erm", False),
-    ("the same, prior divided out", "fast", "fast", "erm", True),
-    ("OPeN, fast recipe", "fast", "fast", "open", False),
-    ("the same, part of the prior divided out", "fast", "fast", "open", True),
+    ("plain training, WRN-16-2", "reproduction", replace(ERM, **OLDER), False),
+    ("OPeN, WRN-16-2", "reproduction", replace(OPEN, **OLDER), False),
+    ("plain training, fast recipe", "fast", ERM, False),
+    ("the same, prior divided out", "fast", ERM, True),
+    ("OPeN, fast recipe", "fast", OPEN, False),
+    ("the same, part of the prior divided out", "fast", OPEN, True),
+    ("OPeN, fast recipe, longer and with Cutout", "fast", replace(OPEN, **LONGER), False),
+    ("the longer one, part of the prior divided out", "fast", replace(OPEN, **LONGER), True),
 )
 PAPER = {"erm": "plain training, the paper (WRN-28-10)", "open": "OPeN, the paper (WRN-28-10)"}
 
 
-def row(title: str, setting: Setting, tau: float | None, method: str) -> list[str]:
+def row(title: str, setting: Setting, tau: float | None, kind: Kind) -> list[str]:
     """Return a row: what it is, its epochs, and both accuracies."""
-    kind = Kind(method)
-    runs = setting.runs(kind) if tau is None else setting.adjusted_runs(kind, tau)
+    if len(setting.accuracy.get(kind, {})) < 3:
+        raise SystemExit(f"{setting.title}, {kind.method}: three seeds are needed for {title!r}.")
+    runs = setting.runs(kind) if tau is None else runs_at(setting, kind, tau)
     if tau is not None:
         title += f" (tau {tau:g})"
     epochs = setting.parameters[kind]["max_epochs"]
@@ -38,11 +47,12 @@ def row(title: str, setting: Setting, tau: float | None, method: str) -> list[st
 def summary(results: Path = RESULTS) -> list[str]:
     """Return the lines of the table."""
     rows = []
-    for title, folder, scale, method, adjusted in ROWS:
+    for title, folder, one, adjusted in ROWS:
         settings = load(results / folder)
-        (setting,) = [s for s in settings if s.scale == scale and not s.validation]
-        tau = chosen_tau(twin_of(setting, settings), Kind(method)) if adjusted else None
-        rows.append(row(title, setting, tau, method))
+        of_scale = setting_of(replace(one, epochs=None, augment=None), settings)
+        twin = twin_of(of_scale, settings)
+        tau = chosen_tau(of_scale, twin, Kind(one.method)) if adjusted else None
+        rows.append(row(title, setting_of(one, settings), tau, Kind(one.method, one.augment)))
     published = TABLES["cifar10_lt_ir100"]
     rows += [[title, "200", published[method, False], ""] for method, title in PAPER.items()]
     return markdown(["", "epochs", *PARTS], rows)

@@ -41,7 +41,7 @@ OTHERS = ("ldam-drw", "m2m", "mislas", "balms", "lade", "balanced-softmax")
 MAIN = ("erm", "rs", *OTHERS, "drs", "open", "open-all")
 WITH_NORMS = ("open-standard", "open-aux", "open", "open-all")
 AUTOAUGMENT = (None, "autoaugment")
-LADDER = ("flip_crop", "cutout", "simclr", "autoaugment")  # Fig. 3
+LADDER = ("none", "flip_crop", "cutout", "simclr", "autoaugment")  # Fig. 3
 PAIRS = (
     ("open", "erm"),
     ("open", "drs"),

@@ -52,7 +52,8 @@ class AirCNN(nn.Module):
 
 WRN = {"module": WideResNet, "module__depth": 16, "module__widen_factor": 2}
 PLAIN = "balanced-softmax"  # from the first epoch on
-# Method, and what is changed in the recipe. The methods from "open" on share their plain epochs.
+# Method, and what is changed in the recipe. The methods from "open" on share their plain epochs,
+# where these are the same.
 TRIALS: dict[str, tuple[str, dict[str, Any]]] = {
     "recipe": (PLAIN, {}),
     "wrn16_2, cutout": (PLAIN, {**WRN, "augment": "cutout"}),
@@ -68,6 +69,12 @@ TRIALS: dict[str, tuple[str, dict[str, Any]]] = {
     "open-half-prior": ("open-half-prior", {}),
     "open, averaging ema": ("open", {"averaging": "ema"}),
     "open-balanced-softmax": ("open-balanced-softmax", {}),
+    "open, start_epoch 0.5": ("open", {"start_epoch": 0.5}),
+    "erm": ("erm", {}),
+    "erm, label_smoothing 0.1": ("erm", {"criterion__label_smoothing": 0.1}),
+    "erm, mixup": ("erm", {"mixup": 1.0}),
+    "erm, batch_size 128": ("erm", {"batch_size": 128}),
+    "erm, other constants": ("erm", {"normalize": ((0.5,) * 3, (0.25,) * 3)}),
 }
 EPOCHS = 16
 COMMON = {"warmup_epochs": 2}  # as of the recipe's 20 epochs

@@ -25,6 +25,7 @@ def write(folder, method, seed, by_tau, *, validation=False, **more):
         "name": name,
         "experiment": {"augment": None, "sigma": None, **experiment},
         "parameters": {},
+        "data": {"train": "a", "test": "b"},
         "logit_adjusted": entry,
         **entry["0.0"],
     }
@@ -50,10 +51,10 @@ def test_strength_is_the_best_of_validation_rows_and_of_equals_the_weakest(scrip
     validation = overview.twin_of(setting, settings)
     assert validation is not None
     assert overview.twin_of(validation, settings) is None
-    assert overview.chosen_tau(validation, runs.Kind("open")) == 0.5
-    assert overview.chosen_tau(validation, runs.Kind("drs")) == 0  # a tie
-    assert overview.chosen_tau(validation, runs.Kind("rs")) is None
-    assert overview.chosen_tau(None, runs.Kind("open")) is None
+    assert overview.chosen_tau(setting, validation, runs.Kind("open")) == 0.5
+    assert overview.chosen_tau(setting, validation, runs.Kind("drs")) == 0  # a tie
+    assert overview.chosen_tau(setting, validation, runs.Kind("rs")) is None
+    assert overview.chosen_tau(setting, None, runs.Kind("open")) is None
 
 
 def test_rows_have_means_errors_and_paired_differences(script, results):
@@ -99,6 +100,15 @@ def test_other_grounds_have_the_strengths_of_the_first(script, results):
     assert others == [
         f"| {title}{numbers}| +2.0 / +10.0 |" for title in ("resnet10t of timm", "no augmentation")
     ]
+
+
+def test_a_strength_that_some_seeds_lack_is_refused(script, results):
+    write(results, "open", 2, {"0.0": (0.7, 0.5)})
+    runs, overview = script("runs"), script("overview")
+    settings = runs.load(results)
+    (setting,) = [one for one in settings if not one.validation]
+    with pytest.raises(ValueError, match=r"open: some of its test results lack tau=0\.5"):
+        overview.overview(setting, overview.twin_of(setting, settings), ["open"])
 
 
 def test_table_prints_it(script, results):

@@ -49,7 +49,7 @@ def run(name, cwd, *arguments):
     return done.stdout
 
 
-def result_file(name, folder, accuracy, *, parameters=None, **experiment):
+def result_file(name, folder, accuracy, *, parameters=None, images="originals", **experiment):
     """Write what run.py would."""
     given = {
         "recipe": "cifar10_lt_ir100",
@@ -63,6 +63,7 @@ def result_file(name, folder, accuracy, *, parameters=None, **experiment):
     groups = [accuracy - 0.2, *[accuracy] * 3, accuracy + 0.2]
     parameters = {"lr": "0.1", "random_state": str(given["seed"]), **(parameters or {})}
     result = {"name": name, "experiment": given, "parameters": parameters, "accuracy": accuracy}
+    result["data"] = {"train": images, "test": "of 2,000 images"}
     (folder / f"{name}.json").write_text(json.dumps({**result, "group_accuracy": groups}))
 
 
@@ -232,6 +233,9 @@ def test_all_stages_and_teachers_are_counted(script):
         ({"validation": True, "recipe": "celeba5"}, "celeba5 leaves out nothing"),
         ({"method": "nope"}, "There is no 'nope'"),
         ({"module": "nope"}, "There is no 'nope'"),
+        ({"augment": "cutuot"}, "There is no augmentation 'cutuot': use one of none, "),
+        ({"augment": "none", "recipe": "places_lt", "scale": "paper"}, "must be cropped"),
+        ({"module": "timm-resnet10t", "method": "ldam-drw"}, "'module__head'.* 'ldam-drw' sets"),
         ({"epochs": 0}, "one at least"),
     ],
 )
@@ -257,6 +261,11 @@ def test_group_norm_is_in_the_place_of_batch_norm(script):
     assert kinds.count("GroupNorm") == 8
     assert "BatchNorm2d" not in kinds
     assert net(torch.rand(2, 3, 8, 8)).shape == (2, 3)
+
+
+def test_images_of_other_classes_are_refused(images, script):
+    with pytest.raises(ValueError, match="has 10 classes, cifar100_lt_ir100 100"):
+        script("experiments").Experiment("cifar100_lt_ir100").data(images)
 
 
 def test_the_scale_of_the_paper_is_its_recipe(script):
@@ -304,6 +313,10 @@ def test_results_of_other_parameters_are_neither_reused_nor_averaged(images, scr
     result_file("a", tmp_path, 0.5, method="erm", seed=0)
     result_file("b", tmp_path, 0.5, method="erm", seed=1, parameters={"lr": "0.2"})
     with pytest.raises(ValueError, match="another lr than other seeds"):
+        script("runs").load(tmp_path)
+    (tmp_path / "b.json").unlink()
+    result_file("c", tmp_path, 0.5, method="open", seed=0, images="copies")
+    with pytest.raises(ValueError, match="c was trained or tested on other images"):
         script("runs").load(tmp_path)
     with pytest.raises(SystemExit, match="made with another"):
         script("run").check_same(tmp_path / "a.json", script("experiments").Experiment())
