@@ -76,11 +76,12 @@ def runs_at(setting: Setting, kind: Kind, tau: float) -> np.ndarray:
 def overview(setting: Setting, validation: Setting | None, names: list[str]) -> list[list[str]]:
     """Return the rows of the table, in the order of `names`, those that there are runs of."""
     rows = []
-    for name in names:
-        kind = Kind(name)
+    augments = dict.fromkeys((None, *(kind.augment for kind in setting.accuracy)))
+    for kind in (Kind(name, augment) for augment in augments for name in names):
         if not len(runs := setting.runs(kind)):
             continue
-        row = [name.replace("-", "_"), str(len(runs))]
+        title = kind.method.replace("-", "_")
+        row = [title if kind.augment is None else f"{title}, {kind.augment}", str(len(runs))]
         row += [mean_and_error(runs, column) for column in (OVERALL, SMALLEST)]
         tau = chosen_tau(setting, validation, kind)
         if tau is not None:
@@ -95,9 +96,9 @@ def overview(setting: Setting, validation: Setting | None, names: list[str]) -> 
 def against_open(setting: Setting, kind: Kind, tau: float | None) -> list[str]:
     """Return how much a kind, as trained or at a strength, is above OPeN as trained, by seed."""
     found = setting.accuracy[kind] if tau is None else setting.adjusted[kind, tau]
-    open_ = setting.accuracy.get(Kind("open"), {})
+    open_ = setting.accuracy.get(Kind("open", kind.augment), {})
     seeds = sorted(set(found) & set(open_))
-    if not seeds or (kind == Kind("open") and not tau):
+    if not seeds or (kind.method == "open" and not tau):
         return ["", ""]
     pairs = np.array([found[seed] - open_[seed] for seed in seeds])
     return [mean_and_error(pairs, column, "+") for column in (OVERALL, SMALLEST)]

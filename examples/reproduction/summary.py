@@ -19,7 +19,7 @@ RESULTS = Path(__file__).parents[2] / "results"
 ERM, OPEN = Experiment(method="erm", scale="fast"), Experiment(method="open", scale="fast")
 OLDER, LONGER = {"scale": "cpu_wrn16"}, {"epochs": 62, "augment": "cutout"}
 # Title, folder, training, and whether predictions are adjusted by the strength that validation rows
-# chose, with the epochs and the augmentation of the scale.
+# chose.
 ROWS = (
     ("plain training, WRN-16-2", "reproduction", replace(ERM, **OLDER), False),
     ("OPeN, WRN-16-2", "reproduction", replace(OPEN, **OLDER), False),
@@ -27,8 +27,8 @@ ROWS = (
     ("the same, prior divided out", "fast", ERM, True),
     ("OPeN, fast recipe", "fast", OPEN, False),
     ("the same, part of the prior divided out", "fast", OPEN, True),
-    ("OPeN, fast recipe, longer and with Cutout", "fast", replace(OPEN, **LONGER), False),
-    ("the longer one, part of the prior divided out", "fast", replace(OPEN, **LONGER), True),
+    ("OPeN, fast recipe, 62 epochs with Cutout", "fast", replace(OPEN, **LONGER), False),
+    ("the 62 epochs, part of the prior divided out", "fast", replace(OPEN, **LONGER), True),
 )
 PAPER = {"erm": "plain training, the paper (WRN-28-10)", "open": "OPeN, the paper (WRN-28-10)"}
 
@@ -49,10 +49,11 @@ def summary(results: Path = RESULTS) -> list[str]:
     rows = []
     for title, folder, one, adjusted in ROWS:
         settings = load(results / folder)
-        of_scale = setting_of(replace(one, epochs=None, augment=None), settings)
-        twin = twin_of(of_scale, settings)
-        tau = chosen_tau(of_scale, twin, Kind(one.method)) if adjusted else None
-        rows.append(row(title, setting_of(one, settings), tau, Kind(one.method, one.augment)))
+        setting, kind = setting_of(one, settings), Kind(one.method, one.augment)
+        tau = chosen_tau(setting, twin_of(setting, settings), kind) if adjusted else None
+        if adjusted and tau is None:
+            raise SystemExit(f"{setting.title}, {one.method}: there is no validation run.")
+        rows.append(row(title, setting, tau, kind))
     published = TABLES["cifar10_lt_ir100"]
     rows += [[title, "200", published[method, False], ""] for method, title in PAPER.items()]
     return markdown(["", "epochs", *PARTS], rows)

@@ -71,6 +71,21 @@ def test_rows_have_means_errors_and_paired_differences(script, results):
     assert open_[4:] == ["0.5", "75.0 ± 1.0", "70.0 ± 0.0", "+4.0 ± 0.0", "+20.0 ± 0.0"]
 
 
+def test_augmentations_have_rows_and_strengths_of_their_own(script, results):
+    more = {"augment": "cutout"}
+    write(results, "open", 0, {"0.0": (0.6, 0.3), "0.5": (0.65, 0.4)}, **more)
+    write(results, "erm", 0, {"0.0": (0.5, 0.1), "0.5": (0.55, 0.2)}, **more)
+    write(results, "erm", 0, {"0.0": (0.5, 0.1), "0.5": (0.55, 0.2)}, validation=True, **more)
+    settings = script("runs").load(results)
+    (setting,) = [one for one in settings if not one.validation]
+    overview = script("overview")
+    names = ["erm", "drs", "open"]
+    rows = overview.overview(setting, overview.twin_of(setting, settings), names)
+    assert [row[0] for row in rows] == ["drs", "open", "erm, cutout", "open, cutout"]
+    assert rows[2][4:] == ["0.5", "55.0", "20.0", "-5.0", "-10.0"]
+    assert rows[3][1:] == ["1", "60.0", "30.0", *[""] * 5]
+
+
 def test_validation_runs_of_other_parameters_choose_nothing(script, results):
     runs, overview = script("runs"), script("overview")
     path = results / "validation_open_0.json"
