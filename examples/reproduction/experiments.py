@@ -211,9 +211,9 @@ class Experiment:
             (self.recipe, RECIPES),
             (self.method, METHODS),
             (self.scale, SCALES),
-            (self.module or next(iter(MODULES)), MODULES),
+            (self.module, MODULES),
         ):
-            if value not in known:
+            if value is not None and value not in known:
                 raise ValueError(f"There is no {value!r}: use one of {', '.join(known)}.")
         if self.augment not in (None, "none", *PRESETS):
             names = ", ".join(("none", *PRESETS))
