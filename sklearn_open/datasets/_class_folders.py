@@ -49,7 +49,7 @@ class ClassFolders:
 
     @property
     def filenames(self) -> list[str]:
-        """Names of the images, separated by "/"."""
+        """Names of the images, separated by "/", made anew at each call."""
         return ["/".join(image) for image in self.images]
 
     def lost(self, kept: Sequence[int]) -> list[str]:

@@ -182,11 +182,12 @@ def load_image_folder(
             refusals.folders,
             partial(is_binary, read),
         )
-        reader = settled_by(reader, read, found.filenames)
-        data, kept = _decoded(found.filenames, reader, read, refusals, in_memory)
+        every_name = found.filenames
+        reader = settled_by(reader, read, every_name)
+        data, kept = _decoded(every_name, reader, read, refusals, in_memory)
     refusals.warn(len(kept), found.lost(kept))
     found.warn()
-    target, filenames = found.codes[kept], [found.filenames[i] for i in kept]
+    target, filenames = found.codes[kept], [every_name[i] for i in kept]
     if data is None:
         data = ListedImages(path, filenames, target, reader=reader, follow_links=follow_links)
     if return_X_y:
