@@ -47,11 +47,6 @@ class ClassFolders:
     refused: list[str]
     remarks: list[str]
 
-    @property
-    def filenames(self) -> list[str]:
-        """Names of the images, separated by "/", made anew at each call."""
-        return ["/".join(image) for image in self.images]
-
     def lost(self, kept: Sequence[int]) -> list[str]:
         """Return the classes that have no image among those at the positions `kept`, but had."""
         left = set(self.codes[kept].tolist())

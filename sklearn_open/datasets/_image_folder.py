@@ -182,7 +182,7 @@ def load_image_folder(
             refusals.folders,
             partial(is_binary, read),
         )
-        every_name = found.filenames
+        every_name = ["/".join(parts) for parts in found.images]
         reader = settled_by(reader, read, every_name)
         data, kept = _decoded(every_name, reader, read, refusals, in_memory)
     refusals.warn(len(kept), found.lost(kept))
