@@ -260,7 +260,7 @@ class Scaled(SmallCNN):
 @pytest.mark.parametrize(
     "params",
     [
-        {"optimizer": torch.optim.LBFGS, "lr": 0.01},
+        {"optimizer": torch.optim.LBFGS, "lr": 0.01, "optimizer__max_iter": 4},
         {"optimizer": torch.optim.AdamW},
         {"module": Scaled},
     ],

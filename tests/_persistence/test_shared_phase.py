@@ -169,7 +169,7 @@ def test_workers_wait_for_one_another(images, tmp_path):
     grid = {"delta": [0, 1 / 6, 1 / 3, 1]}
     search = GridSearchCV(clf, grid, cv=2, n_jobs=2, refit=False, error_score="raise")
     search.fit(*images)
-    folds = GridSearchCV(make(OPeNClassifier), grid, cv=2, n_jobs=2, refit=False).fit(*images)
+    folds = GridSearchCV(make(OPeNClassifier), grid, cv=2, refit=False).fit(*images)
     np.testing.assert_array_equal(
         search.cv_results_["mean_test_score"], folds.cv_results_["mean_test_score"]
     )

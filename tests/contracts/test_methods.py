@@ -75,9 +75,9 @@ class Dies(_Dies, OPeNClassifier):
 
 @pytest.mark.parametrize("name", list_methods())
 class TestContract:
-    def test_fit_clone_and_pickle(self, name, digits_lt):
-        X, y = digits_lt
-        y = np.array([f"digit {label}" for label in y])
+    def test_fit_clone_and_pickle(self, name, images):
+        X, y = images
+        y = np.array([f"class {label}" for label in y])
         clf = make(name).fit(X, y)
         proba = clf.predict_proba(X)
         np.testing.assert_allclose(proba.sum(1), 1, rtol=1e-5)

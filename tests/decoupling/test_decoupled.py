@@ -257,7 +257,7 @@ KILLED = """
 """
 
 
-@pytest.mark.parametrize("method", ["mislas", "balms"])
+@pytest.mark.parametrize("method", [pytest.param("mislas", marks=pytest.mark.slow), "balms"])
 def test_a_second_stage_that_was_killed_ends_with_the_same_bits(method, tmp_path):
     script = tmp_path / "fit.py"
     script.write_text(textwrap.dedent(KILLED))

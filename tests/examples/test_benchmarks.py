@@ -64,6 +64,7 @@ def test_step(tmp_path):
     check_race(results[1], names, ratios)
 
 
+@pytest.mark.slow
 def test_losses(tmp_path):
     results = results_of("step.py", tmp_path, "--losses")
     names = {"balanced_softmax", "ldam", "lade", "label_aware_smoothing", "focal"}
@@ -72,6 +73,7 @@ def test_losses(tmp_path):
         check_race(result, names | {"cross_entropy"}, {f"{n} / cross_entropy" for n in names})
 
 
+@pytest.mark.slow
 def test_translation(tmp_path):
     results = results_of("translation.py", tmp_path)
     assert [result["precision"] for result in results] == ["float32", "auto"]
@@ -133,6 +135,7 @@ def test_memory(tmp_path):
     assert all("copies" in result for result in results[1:])
 
 
+@pytest.mark.slow
 def test_roofline(tmp_path):
     results = results_of("roofline.py", tmp_path)
     assert [result["precision"] for result in results] == ["float32", "auto"]
