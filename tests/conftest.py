@@ -7,8 +7,8 @@ from pathlib import Path
 
 # Before SciPy is imported: lets scikit-learn's array API checks run instead of being skipped.
 os.environ.setdefault("SCIPY_ARRAY_API", "1")
-# Threads that wait for one another by spinning make small tests slow on a busy machine: here, and in
-# the processes that tests start.
+# Threads that wait for one another by spinning make small tests slow on a busy machine: here, and
+# in the processes that tests start.
 for _pool in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(_pool, "1")
 
