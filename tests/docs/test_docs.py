@@ -281,28 +281,37 @@ def test_figures_of_scaling_are_made_of_the_result_files():
         assert f"{rate:,}" in page
 
 
-def test_the_table_of_methods_is_that_of_the_result_files(monkeypatch):
-    folder = ROOT / "examples" / "reproduction"
-    monkeypatch.syspath_prepend(str(folder))
-    methods = runpy.run_path(str(folder / "table.py"))["methods"]
-    (setting,) = sys.modules["runs"].load(ROOT / "results" / "methods")
-    for name in ("runs", "published", "experiments"):
-        monkeypatch.delitem(sys.modules, name)
+def test_the_table_of_methods_is_that_of_the_result_files(script):
+    (setting,) = script("runs").load(ROOT / "results" / "methods")
     page = (ROOT / "docs" / "methods.md").read_text()
-    assert "\n".join(methods(setting)) in page
+    assert "\n".join(script("table").methods(setting)) in page
 
 
-def test_the_methods_of_the_readme_are_those_of_the_page():
-    """Whose figures are those of the result files."""
-    page = (ROOT / "docs" / "methods.md").read_text()
+@pytest.fixture
+def one_ground(script):
+    """Test runs of all methods on one ground, and their validation runs."""
+    settings = script("runs").load(ROOT / "results" / "table_1")
+    setting = next(one for one in settings if not one.validation)
+    return setting, script("overview").twin_of(setting, settings)
+
+
+def test_the_methods_of_the_readme_are_those_of_the_result_files(script, one_ground):
+    """`logit_adjusted` is plain training with all of the prior divided out."""
+    setting, runs = one_ground[0], script("runs")
     rows = re.findall(
-        r"^\| `(\w+)` \| .* \| ([\d.]+) \| ([\d.]+) \|$",
+        r"^\| `(\w+)` \| .* \| ([\d.± ]+) \| ([\d.± ]+) \|$",
         (ROOT / "README.md").read_text(),
         re.MULTILINE,
     )
     assert len(rows) >= 10
-    for name, overall, smallest in rows:
-        assert f"| {name} | 1 | {overall} | {smallest} |" in page, name
+    for name, *shown in rows:
+        kind = runs.Kind(name.replace("_", "-"))
+        if name == "logit_adjusted":
+            found = setting.adjusted_runs(runs.Kind("erm"), 1.0)
+        else:
+            found = setting.runs(kind)
+        columns = (runs.OVERALL, runs.SMALLEST)
+        assert shown == [runs.mean_and_error(found, column) for column in columns], name
 
 
 def test_what_the_readme_says_of_a_comparison_is_in_its_results():
@@ -339,13 +348,14 @@ def test_tables_of_the_reproduction_are_those_of_the_result_files(monkeypatch):
     assert pictures == set(re.findall(r"\(reproduction/(\S+\.png)\)", page))
 
 
-def test_tables_of_the_field_are_those_of_the_result_files(script):
+def test_tables_of_the_field_are_those_of_the_result_files(script, one_ground):
     page = (ROOT / "docs" / "noise_against_losses.md").read_text()
     settings = script("runs").load(ROOT / "results" / "fast")
     twin_of, tables = script("overview").twin_of, script("table").tables
     grounds = script("grounds")
     setting = grounds.setting_of(grounds.GROUNDS[grounds.FIRST], settings)
     made = [tables(setting, twin_of(setting, settings))["The field"], grounds.grounds()]
+    made.append(tables(*one_ground)["The field"])
     study = script("study_tables")
     for results in study.load(ROOT / "results" / "study").values():
         made += study.tables(results).values()
@@ -358,13 +368,12 @@ def test_tables_of_the_field_are_those_of_the_result_files(script):
     assert len(shown) == sum(map(len, made))
 
 
-def test_the_first_table_of_the_reproduction_is_that_of_the_result_files(script):
-    """And so is that of the paper's methods by the fast recipe; the other pages say the same."""
+def test_the_first_table_of_the_reproduction_is_that_of_the_result_files(script, one_ground):
+    """And so is that of the paper's methods on one ground; the other pages say the same."""
     page = (ROOT / "docs" / "reproduction.md").read_text()
     grounds, tables = script("grounds"), script("table").tables
     settings = script("runs").load(ROOT / "results" / "fast")
-    setting = grounds.setting_of(grounds.GROUNDS[grounds.FIRST], settings)
-    assert "\n".join(tables(setting)["Table 1"]) in page
+    assert "\n".join(tables(one_ground[0])["Table 1"]) in page
     lines = script("summary").summary()
     assert "\n".join(lines) in page
     fast = (ROOT / "docs" / "fast_recipe.md").read_text()
