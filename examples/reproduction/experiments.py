@@ -44,7 +44,9 @@ SHORT: dict[str, Any] = {
     "lr_decay": 0.1,
     "augment": "cutout",  # what a short schedule can learn with
 }
-FAST = get_recipe("cifar10_lt_fast").parameters  # docs/fast_recipe.md
+# Of docs/fast_recipe.md, what it changes: what it has in common with others belongs to the method.
+PAPER = get_recipe("cifar10_lt_ir100").parameters
+FAST = {k: v for k, v in get_recipe("cifar10_lt_fast").parameters.items() if v != PAPER.get(k)}
 # "paper" is the recipe as it is, for a GPU. The others are small networks and short schedules for
 # images of 32x32 and 64x64: plain epochs, and then some at a tenth of the learning rate, in which
 # the methods differ. Two cores train "cpu" in minutes, "cpu_wrn16" in less than an hour.

@@ -276,6 +276,25 @@ def test_the_scale_of_the_paper_is_its_recipe(script):
         assert expected.items() <= experiment.classifier().get_params(deep=False).items()
 
 
+OF_METHODS = ("resampler", "delta", "criterion", "class_weight", "mixup", "norm", "noise_grad")
+
+
+@pytest.mark.parametrize("scale", ["paper", "cpu", "cpu_wrn16", "cpu_short", "fast", "fast_narrow"])
+def test_no_scale_takes_from_a_method_what_it_is(script, scale):
+    experiments = script("experiments")
+    assert scale in experiments.SCALES
+    for name in experiments.list_methods():
+        made = experiments.Experiment(method=name.replace("_", "-"), scale=scale).classifier()
+        alone = experiments.make_classifier("cifar10_lt_ir100", name)
+        stages = [(made, alone)]
+        if name in experiments.list_methods(2):
+            stages = [(made.estimator, alone.estimator)]
+            stages += [(made.final_estimator, alone.final_estimator)] * (name != "tau_norm")
+        for one, other in stages:
+            for parameter in OF_METHODS:
+                assert getattr(one, parameter) == getattr(other, parameter), (name, parameter)
+
+
 def test_every_experiment_has_a_name_of_its_own(script):
     experiments = script("experiments")
     made = set()
