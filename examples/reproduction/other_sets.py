@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 from experiments import METHODS, TWO_STAGES
 from image_sets import SETS, ImageSet, load_set
-from run import TAUS, logit_adjusted, parameters_of, result_of
+from run import TAUS, differing_parameters, logit_adjusted, parameters_of, result_of
 from runs import OVERALL, SMALLEST, best_strength, mean_and_error, standard_error
 from table import PARTS, markdown
 
@@ -114,7 +114,8 @@ def check_same(path: Path, kept: dict[str, Any], experiment: OtherExperiment) ->
     """Refuse to pass a result by, or to add to one, that was made with other parameters."""
     wanted = parameters_of(experiment.classifier())
     seeds = ("random_state", "estimator__random_state", "final_estimator__random_state")
-    differing = [k for k in wanted if k not in seeds and kept["parameters"].get(k) != wanted[k]]
+    wanted = {name: value for name, value in wanted.items() if name not in seeds}
+    differing = differing_parameters(kept["parameters"], wanted)
     if differing:
         raise SystemExit(
             f"{path} was made with another {', '.join(differing)}. Move it away to train anew."
@@ -157,11 +158,12 @@ def runs_of(results: dict[int, dict[str, Any]], tau: float | None) -> dict[int, 
 
 
 def difference(one: dict[int, np.ndarray], other: dict[int, np.ndarray]) -> str:
-    """Return a mean difference seed by seed; with a star beyond two standard errors."""
+    """Return a mean difference seed by seed; with a star beyond two standard errors of three."""
     values = np.array([one[seed] - other[seed] for seed in sorted(set(one) & set(other))])
     if not len(values):
         return ""
     beyond = abs(values[:, OVERALL].mean()) > 2 * standard_error(values)[OVERALL]
+    beyond &= len(values) > 2  # an error of two says nothing
     return mean_and_error(values, OVERALL, "+") + ("\\*" if beyond else "")
 
 

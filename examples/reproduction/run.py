@@ -13,6 +13,7 @@ import argparse
 import dataclasses
 import json
 import os
+import re
 import signal
 from pathlib import Path
 from typing import Any
@@ -153,11 +154,27 @@ def model_path(work: Path, experiment: Experiment) -> Path:
     return folder / f"{experiment.name}.safetensors"
 
 
+def differing_parameters(found: dict[str, str], wanted: dict[str, str]) -> list[str]:
+    """Return the parameters in which a result differs from what would be trained now.
+
+    One that the result does not know was added since then, and had its default; a class may have
+    moved to another module.
+    """
+    defaults = parameters_of(OPeNClassifier())
+
+    def named(value: str | None) -> str | None:
+        return value and re.sub(r"<class '(?:\w+\.)*(\w+)'>", r"\1", value)
+
+    def of(name: str) -> str | None:
+        return found.get(name, defaults.get(re.sub("^(final_)?estimator__", "", name)))
+
+    return [name for name in wanted if named(of(name)) != named(wanted[name])]
+
+
 def check_same(path: Path, experiment: Experiment) -> None:
     """Refuse to pass a result by that was made with other parameters."""
     found = json.loads(path.read_text())["parameters"]
-    wanted = parameters_of(experiment.classifier())
-    differing = [name for name in wanted if found.get(name) != wanted[name]]
+    differing = differing_parameters(found, parameters_of(experiment.classifier()))
     if differing:
         raise SystemExit(
             f"{path} was made with another {', '.join(differing)}. Move it away to train anew."

@@ -67,6 +67,8 @@ class Setting:
         By `Kind`, the parameters that all its seeds were trained with.
     images : list
         Digests of the images and labels that all were trained and tested on, once there are any.
+    arithmetic : str or None
+        What all were trained in, "bfloat16" or "float32", once there are any.
     adjusted : dict
         By `Kind` and strength of post-hoc logit adjustment, as `accuracy`.
     """
@@ -80,6 +82,7 @@ class Setting:
     accuracy: dict[Kind, dict[int, np.ndarray]] = field(default_factory=lambda: defaultdict(dict))
     parameters: dict[Kind, dict[str, str]] = field(default_factory=dict)
     images: list[dict[str, str]] = field(default_factory=list)
+    arithmetic: str | None = None
     adjusted: dict[tuple[Kind, float], dict[int, np.ndarray]] = field(
         default_factory=lambda: defaultdict(dict)
     )
@@ -109,7 +112,7 @@ class Setting:
         ------
         ValueError
             If another seed of the same kind was trained with other parameters, or anything on
-            other images.
+            other images or in another arithmetic.
         """
         if self.images and self.images != [result["data"]]:
             raise ValueError(
@@ -117,7 +120,13 @@ class Setting:
                 "folder: originals and copies, for example. Move one of them away."
             )
         self.images = [result["data"]]
-        given = result["experiment"]
+        given, arithmetic = result["experiment"], result["machine"]["arithmetic"]
+        if arithmetic != (self.arithmetic or arithmetic):
+            raise ValueError(
+                f"{result['name']} was trained in {arithmetic}, others of its folder in "
+                f"{self.arithmetic}. Move one of them away."
+            )
+        self.arithmetic = arithmetic
         kind = Kind(given["method"], given["augment"], given["sigma"])
         parameters = {k: v for k, v in result["parameters"].items() if k != "random_state"}
         expected = self.parameters.setdefault(kind, parameters)

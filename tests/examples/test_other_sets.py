@@ -141,5 +141,9 @@ def test_differences_are_seed_by_seed(script):
     other = script("other_sets")
     one = {0: np.array([2.0, 0]), 1: np.array([3.0, 0]), 2: np.array([9.0, 0])}
     base = {0: np.array([1.0, 0]), 1: np.array([2.0, 0])}
+    assert other.difference(one, base) == "+1.0 ± 0.0"  # of two seeds no star
+    base[2] = np.array([8.0, 0])
     assert other.difference(one, base) == "+1.0 ± 0.0\\*"
+    base[2] = np.array([0.0, 0])
+    assert other.difference(one, base) == "+3.7 ± 2.7"
     assert other.difference(one, {}) == ""

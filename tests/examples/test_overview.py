@@ -26,6 +26,7 @@ def write(folder, method, seed, by_tau, *, validation=False, **more):
         "experiment": {"augment": None, "sigma": None, **experiment},
         "parameters": {},
         "data": {"train": "a", "test": "b"},
+        "machine": {"arithmetic": "float32"},
         "logit_adjusted": entry,
         **entry["0.0"],
     }
