@@ -75,7 +75,7 @@ SCALES: dict[str, dict[str, Any]] = {
         "lr_milestones": (0.8,),
     },
     "fast": FAST,
-    # For all methods with several seeds: a tenth of the work, and one arithmetic everywhere.
+    # For all methods with several seeds: little work, and one arithmetic everywhere.
     "fast_narrow": {**FAST, "module__width": 8, "precision": "float32"},
 }
 

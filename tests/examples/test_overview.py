@@ -1,6 +1,5 @@
 """The table of all methods, and that of trials, from results made here."""
 
-import importlib
 import json
 from argparse import Namespace
 from pathlib import Path
@@ -138,14 +137,17 @@ def test_table_prints_it(script, results):
 
 
 def test_trials_are_the_recipe_with_one_change(script):
-    trials, recipes = script("trials"), importlib.import_module("sklearn_open.recipes")
-    recipe = recipes.get_recipe("cifar10_lt_fast").parameters
-    for name, (_, changes) in trials.TRIALS.items():
+    trials, experiments = script("trials"), script("experiments")
+    for name, (method, changes) in trials.TRIALS.items():
         experiment = trials.experiment_of(name)
-        clf = experiment.classifier().set_params(**changes)
-        assert (clf.max_epochs, experiment.validation) == (16, True)
-        own = {name: getattr(clf, name) for name in ("lr", "augment", "averaging")}
-        assert own == {name: changes.get(name, recipe[name]) for name in own}
+        assert experiment.validation
+        given = experiment.classifier().set_params(**trials.COMMON, **changes)
+        recipe = experiments.OPeNClassifier.from_recipe(
+            "cifar10_lt_fast",
+            **{**experiments.METHODS[method], "max_epochs": 16, "random_state": 0, **changes},
+            warmup_epochs=2,
+        )
+        assert given.get_params(deep=False) == recipe.get_params(deep=False), name
     with torch.no_grad():
         assert trials.AirCNN(num_classes=3, width=4)(torch.rand(2, 3, 32, 32)).shape == (2, 3)
 
