@@ -54,6 +54,7 @@ sphinx_gallery_conf = {
     "examples_dirs": "_gallery",
     "gallery_dirs": "auto_examples",
     "abort_on_example_error": True,
+    "parallel": 2,
     "download_all_examples": False,
     "show_signature": False,
     "min_reported_time": 1000,  # how long they took differs from machine to machine

@@ -1,6 +1,7 @@
 """The pages as they are built: formulas and all else are drawn without a network."""
 
 import importlib
+import os
 import re
 import shutil
 import subprocess
@@ -103,17 +104,25 @@ def test_a_command_that_is_not_known_is_warned_of(extension, monkeypatch):
 # --- all pages ---
 
 
-@pytest.mark.slow
-def test_no_page_loads_anything_from_elsewhere(tmp_path):
+@pytest.fixture(scope="module")
+def built(tmp_path_factory):
+    """The pages: those that CI has built a moment ago (SKLEARN_OPEN_PAGES), or built anew."""
+    if "SKLEARN_OPEN_PAGES" in os.environ:
+        return Path(os.environ["SKLEARN_OPEN_PAGES"])
     pytest.importorskip("furo")
+    folder = tmp_path_factory.mktemp("pages")
     made = shutil.ignore_patterns("_build", "_gallery", "auto_examples", "generated", "__pycache__")
     for name in ("docs", "examples", "results", "sklearn_open"):
-        shutil.copytree(ROOT / name, tmp_path / name, ignore=made)
-    built = tmp_path / "built"
+        shutil.copytree(ROOT / name, folder / name, ignore=made)
     # The scripts of the gallery are not run, which takes long; their pages are made all the same.
     options = ["-W", "-q", "-D", "plot_gallery=0"]
-    command = [sys.executable, "-m", "sphinx", *options, str(tmp_path / "docs"), str(built)]
-    subprocess.run(command, check=True, timeout=300)
+    command = [sys.executable, "-m", "sphinx", *options, str(folder / "docs"), str(folder / "html")]
+    subprocess.run(command, check=True, timeout=600)
+    return folder / "html"
+
+
+@pytest.mark.slow
+def test_no_page_loads_anything_from_elsewhere(built):
     assert len(list(built.rglob("*.html"))) > 40
     assert loaded_from_elsewhere(built) == set()
     assert "<math " in (built / "method.html").read_text()

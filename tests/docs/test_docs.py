@@ -189,6 +189,7 @@ def test_gradient_script_on_a_small_network(tmp_path, capsys):
         assert (norms["noise, all"] > 0) == (name == "linear head" or "conv" in name)
 
 
+@pytest.mark.slow  # CI runs the script for the gallery
 def test_quick_start_runs_from_any_directory(tmp_path):
     printed = assert_runs([str(ROOT / "examples" / "plot_quickstart.py")], tmp_path)
     plain, noisy = re.findall(r"smallest first: \[\s*([\d.]+)", printed)

@@ -110,6 +110,7 @@ def test_time_to_accuracy_is_of_the_training_whose_accuracy_is_known(script, mon
     assert given == expected
 
 
+@pytest.mark.slow
 def test_search(tmp_path):
     (result,) = results_of("search.py", tmp_path)
     check_race(result, {"with memory", "without"}, {"with memory / without"})
@@ -184,6 +185,7 @@ def test_traffic(tmp_path):
         assert sent["gradients"]["bytes"] == pytest.approx(4 * result["parameters"], rel=1e-3)
 
 
+@pytest.mark.slow
 def test_import_time(tmp_path):
     (result,) = results_of("import_time.py", tmp_path)
     names = {"sklearn_open", "its requirements"}
@@ -192,6 +194,7 @@ def test_import_time(tmp_path):
     assert set(loaded["sklearn_open"]) <= set(loaded["its requirements"])
 
 
+@pytest.mark.slow
 def test_gpu(tmp_path):
     results = {r.pop("section"): r for r in results_of("gpu.py", tmp_path)}
     assert not [
@@ -210,6 +213,7 @@ def test_gpu(tmp_path):
         assert shares["convolution and matrix product"] > 0
 
 
+@pytest.mark.slow
 def test_budget(tmp_path):
     """One file for each data set; what is there is not trained again, and makes the tables."""
     script, out = FOLDER / "budget.py", tmp_path / "out"
