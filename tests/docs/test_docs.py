@@ -380,7 +380,7 @@ def test_the_first_table_of_the_reproduction_is_that_of_the_result_files(script,
     longer = grounds.setting_of(grounds.GROUNDS["62 epochs"], settings)
     twin = script("overview").twin_of(longer, settings)
     assert "\n".join(tables(longer, twin)["The field"]) in fast
-    readme = (ROOT / "README.md").read_text()
+    readme = " ".join((ROOT / "README.md").read_text().split())
     cells = {line.split(" | ")[0].strip("| "): line.split(" | ")[2:] for line in lines}
     for name in ("OPeN, fast recipe", "the same, part of the prior divided out (tau 0.5)"):
         overall, smallest = (cell.strip(" |") for cell in cells[name])
