@@ -128,7 +128,8 @@ class Setting:
             )
         self.arithmetic = arithmetic
         kind = Kind(given["method"], given["augment"], given["sigma"])
-        parameters = {k: v for k, v in result["parameters"].items() if k != "random_state"}
+        given_parameters = result["parameters"].items()
+        parameters = {k: v for k, v in given_parameters if not k.endswith("random_state")}
         expected = self.parameters.setdefault(kind, parameters)
         differing = [k for k in {**expected, **parameters} if expected.get(k) != parameters.get(k)]
         if differing:

@@ -354,6 +354,14 @@ def test_results_of_other_parameters_are_neither_reused_nor_averaged(images, scr
         script("run").check_same(tmp_path / "a.json", script("experiments").Experiment())
 
 
+def test_seeds_of_both_stages_are_averaged_over(script, tmp_path):
+    for seed in (0, 1):
+        stages = {f"{stage}__random_state": str(seed) for stage in ("estimator", "final_estimator")}
+        result_file(f"a{seed}", tmp_path, 0.5, method="crt", seed=seed, parameters=stages)
+    (setting,) = script("runs").load(tmp_path)
+    assert len(setting.runs(script("runs").Kind("crt"))) == 2
+
+
 @pytest.mark.parametrize("folder", ["fast", "methods", "reproduction", "table_1"])
 def test_committed_results_are_of_what_would_be_trained_now(script, folder):
     run, experiments = script("run"), script("experiments")
