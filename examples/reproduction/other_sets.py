@@ -23,7 +23,7 @@ import numpy as np
 from experiments import METHODS, TWO_STAGES
 from image_sets import SETS, ImageSet, load_set
 from run import TAUS, differing_parameters, logit_adjusted, parameters_of, result_of
-from runs import OVERALL, SMALLEST, best_strength, mean_and_error, standard_error
+from runs import OVERALL, SMALLEST, best_strength, mean_and_error, standard_error, without_seeds
 from table import PARTS, markdown
 
 from sklearn_open import OPeNClassifier
@@ -112,9 +112,7 @@ def write(path: Path, results: dict[int, dict[str, Any]]) -> None:
 
 def check_same(path: Path, kept: dict[str, Any], experiment: OtherExperiment) -> None:
     """Refuse to pass a result by, or to add to one, that was made with other parameters."""
-    wanted = parameters_of(experiment.classifier())
-    seeds = ("random_state", "estimator__random_state", "final_estimator__random_state")
-    wanted = {name: value for name, value in wanted.items() if name not in seeds}
+    wanted = without_seeds(parameters_of(experiment.classifier()))
     differing = differing_parameters(kept["parameters"], wanted)
     if differing:
         raise SystemExit(

@@ -21,6 +21,7 @@ __all__ = [
     "load",
     "mean_and_error",
     "standard_error",
+    "without_seeds",
 ]
 
 OVERALL, SMALLEST = 0, 1  # columns of the runs
@@ -128,8 +129,7 @@ class Setting:
             )
         self.arithmetic = arithmetic
         kind = Kind(given["method"], given["augment"], given["sigma"])
-        given_parameters = result["parameters"].items()
-        parameters = {k: v for k, v in given_parameters if not k.endswith("random_state")}
+        parameters = without_seeds(result["parameters"])
         expected = self.parameters.setdefault(kind, parameters)
         differing = [k for k in {**expected, **parameters} if expected.get(k) != parameters.get(k)]
         if differing:
@@ -170,6 +170,11 @@ class Setting:
         """Return `one` minus `other`, seed by seed, of the seeds that both have."""
         a, b = self.accuracy.get(one, {}), self.accuracy.get(other, {})
         return np.array([a[seed] - b[seed] for seed in sorted(set(a) & set(b))])
+
+
+def without_seeds(parameters: Mapping[str, str]) -> dict[str, str]:
+    """Return what runs of different seeds have in common, for both stages where there are two."""
+    return {name: v for name, v in parameters.items() if not name.endswith("random_state")}
 
 
 def load(folder: Path) -> list[Setting]:
