@@ -6,6 +6,7 @@ An `Experiment` is one training, all of it: from its fields follow data, classif
 from __future__ import annotations
 
 from dataclasses import dataclass
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -81,7 +82,7 @@ SCALES: dict[str, dict[str, Any]] = {
 
 
 class ResNet9GroupNorm(ResNet9):
-    """`ResNet9` with group norm of eight groups in place of batch norm."""
+    """`ResNet9` with group norm in place of batch norm: eight groups, or fewer of four channels."""
 
     def __init__(
         self,
@@ -95,7 +96,8 @@ class ResNet9GroupNorm(ResNet9):
         for parent in [*self.modules()]:
             for name, layer in parent.named_children():
                 if isinstance(layer, nn.BatchNorm2d):
-                    setattr(parent, name, nn.GroupNorm(8, layer.num_features))
+                    n_groups = min(8, layer.num_features // 4)
+                    setattr(parent, name, nn.GroupNorm(n_groups, layer.num_features))
 
 
 MODULES = {"resnet9-group-norm": ResNet9GroupNorm, "timm-resnet10t": "timm:resnet10t"}
@@ -261,9 +263,13 @@ class Experiment:
     def params(self) -> dict[str, Any]:
         """What it changes in the recipe."""
         params = {**SCALES[self.scale]}
-        if self.module is not None:  # with no settings of the scale's network
-            params = {k: v for k, v in params.items() if not k.startswith("module__")}
-            params["module"] = MODULES[self.module]
+        if self.module is not None:  # of the settings of the scale's network, those that it has
+            params["module"] = module = MODULES[self.module]
+            known = signature(module).parameters if isinstance(module, type) else ()
+            of_network = [name for name in params if name.startswith("module__")]
+            for name in of_network:
+                if name.removeprefix("module__") not in known:
+                    del params[name]
         if self.balanced:
             params |= BALANCED
         params |= METHODS[self.method]

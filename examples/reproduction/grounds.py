@@ -1,14 +1,18 @@
-"""Print whether what holds for plain training and OPeN on one ground holds on others.
+"""Print whether what holds for plain training, DRS and OPeN on one ground holds on others.
 
     python examples/reproduction/grounds.py
+    python examples/reproduction/grounds.py --scale fast_narrow --results results/table_1
 
 Others are longer training, another imbalance ratio, other networks and no augmentation, with the
-strengths of logit adjustment that validation rows chose on the first. A ground without results is
-left out.
+strengths of logit adjustment that validation rows chose on the first. A method that has none there
+has no column; a ground without results is left out.
 """
 
 from __future__ import annotations
 
+import argparse
+from dataclasses import replace
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -28,7 +32,8 @@ GROUNDS = {
     "resnet10t of timm": Experiment(scale="fast", module="timm-resnet10t"),
     "no augmentation": Experiment(scale="fast", augment="none"),
 }
-METHODS = ("erm", "open")
+METHODS = ("erm", "drs", "open")
+WAYS = (False, True)  # as trained, and with the strength chosen
 
 
 def setting_of(one: Experiment, settings: list[Setting]) -> Setting:
@@ -52,44 +57,59 @@ def cell(runs: np.ndarray, sign: str = "") -> str:
 
 
 def row(title: str, setting: Setting, augment: str | None, taus: dict[str, float]) -> list[str]:
-    """Return the row of a ground, of the seeds that both methods have; empty without any."""
+    """Return the row of a ground, of the seeds that all methods have; empty without any."""
     found = {
-        (method, chosen): by_seed(setting, Kind(method, augment), taus[method] * chosen)
-        for chosen in (False, True)
-        for method in METHODS
+        (method, chosen): by_seed(setting, Kind(method, augment), tau * chosen)
+        for (method, tau), chosen in product(taus.items(), WAYS)
     }
     seeds = sorted(set.intersection(*map(set, found.values())))
     if not seeds:
         return []
     runs = {key: np.array([one[seed] for seed in seeds]) for key, one in found.items()}
-    ways = (False, True)
-    differences = [runs["open", chosen] - runs["erm", chosen] for chosen in ways]
+    others = [method for method in taus if method != "open"]
+    differences = [runs["open", way] - runs[other, way] for other, way in product(others, WAYS)]
     return [
         title,
         str(len(seeds)),
-        *(cell(runs[method, chosen]) for method in METHODS for chosen in ways),
+        *(cell(runs[method, way]) for method, way in product(taus, WAYS)),
         *(cell(pairs, "+") for pairs in differences),
     ]
 
 
-def grounds(results: Path = RESULTS) -> list[str]:
+def chosen_on(first: Setting, settings: list[Setting]) -> dict[str, float]:
+    """Return the strengths that validation rows chose on a ground, by method."""
+    validation = twin_of(first, settings)
+    found = {method: chosen_tau(first, validation, Kind(method)) for method in METHODS}
+    return {method: tau for method, tau in found.items() if tau is not None}
+
+
+def grounds(results: Path = RESULTS, scale: str = "fast") -> list[str]:
     """Return the lines of the table."""
     settings = load(results)
-    first = setting_of(GROUNDS[FIRST], settings)
-    validation = twin_of(first, settings)
-    chosen = {method: chosen_tau(first, validation, Kind(method)) for method in METHODS}
-    taus = {method: tau for method, tau in chosen.items() if tau is not None}
-    if taus.keys() != chosen.keys():
+    experiments = {title: replace(one, scale=scale) for title, one in GROUNDS.items()}
+    taus = chosen_on(setting_of(experiments[FIRST], settings), settings)
+    if not {"erm", "open"} <= taus.keys():
         raise SystemExit(f"There are no validation runs of {FIRST} in {results}.")
     rows = [
-        row(title, setting_of(one, settings), one.augment, taus) for title, one in GROUNDS.items()
+        row(title, setting_of(one, settings), one.augment, taus)
+        for title, one in experiments.items()
     ]
     header = ["overall / smallest 20%", "seeds"]
-    for method in METHODS:
-        header += [method, f"{method}, tau {taus[method]:g}"]
-    header += ["open - erm", "open - erm, each with its tau"]
+    for method, tau in taus.items():
+        header += [method, f"{method}, tau {tau:g}"]
+    for other in [method for method in taus if method != "open"]:
+        header += [f"open - {other}", f"open - {other}, each with its tau"]
     return markdown(header, [one for one in rows if one])
 
 
+def parse_args() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--scale", choices=("fast", "fast_narrow"), default="fast")
+    parser.add_argument("--results", type=Path, default=RESULTS, help="folder of JSON files")
+    return parser.parse_args()
+
+
 if __name__ == "__main__":
-    print("\n".join(grounds()))
+    args = parse_args()
+    print("\n".join(grounds(args.results, args.scale)))

@@ -98,6 +98,7 @@ def test_validation_runs_of_other_parameters_choose_nothing(script, results):
 
 def test_other_grounds_have_the_strengths_of_the_first(script, results):
     grounds = script("grounds").grounds
+    (results / "validation_drs_0.json").unlink()  # so that it has no column
     for seed in (0, 1):
         write(results, "erm", seed, {"0.0": (0.6, 0.3), "1.0": (0.7 + seed / 50, 0.6)})
     for more in ({"module": "timm-resnet10t"}, {"augment": "none"}):
@@ -115,6 +116,21 @@ def test_other_grounds_have_the_strengths_of_the_first(script, results):
     assert others == [
         f"| {title}{numbers}| +2.0 / +10.0 |" for title in ("resnet10t of timm", "no augmentation")
     ]
+
+
+def test_other_grounds_have_columns_of_what_validation_chose_a_strength_for(script, results):
+    """With DRS, and at another scale."""
+    more = {"scale": "fast_narrow"}
+    for method, chosen in (("erm", "1.0"), ("drs", "0.5"), ("open", "0.5")):
+        found = {"0.0": (0.5, 0.2), chosen: (0.6, 0.4)}
+        write(results, method, 0, found, validation=True, **more)
+        write(results, method, 0, found, **more)
+    header, _, first = script("grounds").grounds(results, "fast_narrow")
+    columns = [cell.strip() for cell in header.strip("|").split("|")]
+    assert columns[2:6] == ["erm", "erm, tau 1", "drs", "drs, tau 0.5"]
+    assert columns[8:10] == ["open - erm", "open - erm, each with its tau"]
+    assert columns[10:] == ["open - drs", "open - drs, each with its tau"]
+    assert first.count("| 50.0 / 20.0 | 60.0 / 40.0 ") == 3
 
 
 def test_a_strength_that_some_seeds_lack_is_refused(script, results):

@@ -254,8 +254,12 @@ def test_what_does_not_go_together_is_refused_at_once(script, given, words):
         script("experiments").Experiment(**given)
 
 
-def test_another_network_has_no_settings_of_the_scales_own(script):
+def test_another_network_has_no_settings_that_it_does_not_know(script):
     experiments = script("experiments")
+    given = experiments.Experiment(scale="fast_narrow", module="resnet9-group-norm")
+    assert given.classifier().get_params(deep=False)["module__width"] == 8
+    given = experiments.Experiment(scale="fast_narrow", module="timm-resnet10t")
+    assert "module__width" not in given.classifier().get_params(deep=False)
     for scale, module in itertools.product(("cpu", "fast"), experiments.MODULES):
         given = experiments.Experiment(scale=scale, module=module, augment="none")
         params = given.classifier().get_params(deep=False)
@@ -267,6 +271,8 @@ def test_another_network_has_no_settings_of_the_scales_own(script):
 
 def test_group_norm_is_in_the_place_of_batch_norm(script):
     net = script("experiments").ResNet9GroupNorm(num_classes=3, width=8)
+    norms = [layer for layer in net.modules() if isinstance(layer, torch.nn.GroupNorm)]
+    assert {(norm.num_groups, norm.num_channels) for norm in norms} == {(2, 8), (4, 16), (8, 32)}
     kinds = [type(layer).__name__ for layer in net.modules()]
     assert kinds.count("GroupNorm") == 8
     assert "BatchNorm2d" not in kinds
