@@ -272,7 +272,12 @@ def test_another_network_has_no_settings_that_it_does_not_know(script):
 def test_group_norm_is_in_the_place_of_batch_norm(script):
     net = script("experiments").ResNet9GroupNorm(num_classes=3, width=8)
     norms = [layer for layer in net.modules() if isinstance(layer, torch.nn.GroupNorm)]
-    assert {(norm.num_groups, norm.num_channels) for norm in norms} == {(2, 8), (4, 16), (8, 32)}
+    assert {(norm.num_groups, norm.num_channels) for norm in norms} == {
+        (2, 8),
+        (4, 16),
+        (8, 32),
+        (8, 64),
+    }
     kinds = [type(layer).__name__ for layer in net.modules()]
     assert kinds.count("GroupNorm") == 8
     assert "BatchNorm2d" not in kinds
