@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 import torch
 from experiments import METHODS, RECIPES, SCALES, Experiment
-from facts import code, data_digest, libraries
+from facts import code, data_digest, libraries, machine
 from measures import (
     at_strength,
     crossed_probe,
@@ -206,6 +206,7 @@ def study(experiments: list[Experiment], args: argparse.Namespace, data: Data) -
         "data": {"train": data_digest(*data[:2]), "test": data_digest(*data[2:])},
         "code": code(),
         "libraries": libraries(),
+        "machine": machine(networks[one.method].clf),
     }
 
 

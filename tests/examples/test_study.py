@@ -145,6 +145,7 @@ def test_a_study_has_what_predictions_have_and_swaps_heads_of_one_base(script, s
     predicted = network.clf.predict(data[2])
     method = result["methods"]["erm"]
     assert method["tau"] == 1.0
+    assert result["machine"] == script("facts").machine(network.clf)
     assert method["at_0"]["overall"] == np.mean(predicted == data[3])
     groups = equal_group_accuracy(data[3], predicted, y_train=data[1])
     found = [method["at_0"][part] for part in ("smallest", "largest")]
