@@ -6,6 +6,7 @@ import hashlib
 import platform
 import subprocess
 from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -31,8 +32,9 @@ LIBRARIES = (
 
 
 def libraries() -> dict[str, str]:
-    """Return the versions of libraries."""
-    return {name: version(name) for name in LIBRARIES}
+    """Return the versions of libraries; of timm, which not all need, where it is installed."""
+    names = (*LIBRARIES, *["timm"] * (find_spec("timm") is not None))
+    return {name: version(name) for name in names}
 
 
 def code() -> dict[str, Any]:

@@ -57,23 +57,26 @@ def cell(runs: np.ndarray, sign: str = "") -> str:
 
 
 def row(title: str, setting: Setting, augment: str | None, taus: dict[str, float]) -> list[str]:
-    """Return the row of a ground, of the seeds that all methods have; empty without any."""
+    """Return the row of a ground, of the seeds that its methods have in common.
+
+    It is empty where plain training or OPeN is missing; another method that is has empty cells.
+    """
     found = {
-        (method, chosen): by_seed(setting, Kind(method, augment), tau * chosen)
-        for (method, tau), chosen in product(taus.items(), WAYS)
+        (method, way): by_seed(setting, Kind(method, augment), tau * way)
+        for (method, tau), way in product(taus.items(), WAYS)
     }
-    seeds = sorted(set.intersection(*map(set, found.values())))
-    if not seeds:
+    found = {key: one for key, one in found.items() if one}
+    seeds = sorted(set.intersection(*map(set, found.values()))) if found else []
+    if not seeds or not {("erm", False), ("open", False)} <= found.keys():
         return []
     runs = {key: np.array([one[seed] for seed in seeds]) for key, one in found.items()}
     others = [method for method in taus if method != "open"]
-    differences = [runs["open", way] - runs[other, way] for other, way in product(others, WAYS)]
-    return [
-        title,
-        str(len(seeds)),
-        *(cell(runs[method, way]) for method, way in product(taus, WAYS)),
-        *(cell(pairs, "+") for pairs in differences),
+    cells = [cell(runs[key]) if key in runs else "" for key in product(taus, WAYS)]
+    cells += [
+        cell(runs["open", way] - runs[other, way], "+") if (other, way) in runs else ""
+        for other, way in product(others, WAYS)
     ]
+    return [title, str(len(seeds)), *cells]
 
 
 def chosen_on(first: Setting, settings: list[Setting]) -> dict[str, float]:

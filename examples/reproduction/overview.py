@@ -89,16 +89,25 @@ def overview(setting: Setting, validation: Setting | None, names: list[str]) -> 
             row += [f"{tau:g}"] + [mean_and_error(adjusted, c) for c in (OVERALL, SMALLEST)]
         else:
             row += [""] * 3
-        rows.append(row + against_open(setting, kind, tau))
+        open_ = Kind("open", kind.augment)
+        open_tau = chosen_tau(setting, validation, open_)
+        row += above(setting, (kind, tau), (open_, None))
+        is_fair = tau is not None and open_tau is not None
+        row += above(setting, (kind, tau), (open_, open_tau)) if is_fair else ["", ""]
+        rows.append(row)
     return rows
 
 
-def against_open(setting: Setting, kind: Kind, tau: float | None) -> list[str]:
-    """Return how much a kind, as trained or at a strength, is above OPeN as trained, by seed."""
-    found = setting.accuracy[kind] if tau is None else setting.adjusted[kind, tau]
-    open_ = setting.accuracy.get(Kind("open", kind.augment), {})
-    seeds = sorted(set(found) & set(open_))
-    if not seeds or (kind.method == "open" and not tau):
+def above(
+    setting: Setting, one: tuple[Kind, float | None], other: tuple[Kind, float | None]
+) -> list[str]:
+    """Return how much one is above another, seed by seed: kinds, as trained or at a strength."""
+    found, reference = (
+        setting.accuracy.get(kind, {}) if tau is None else setting.adjusted[kind, tau]
+        for kind, tau in (one, other)
+    )
+    seeds = sorted(set(found) & set(reference))
+    if not seeds or (one[0] == other[0] and (one[1] or 0) == (other[1] or 0)):
         return ["", ""]
-    pairs = np.array([found[seed] - open_[seed] for seed in seeds])
+    pairs = np.array([found[seed] - reference[seed] for seed in seeds])
     return [mean_and_error(pairs, column, "+") for column in (OVERALL, SMALLEST)]

@@ -171,10 +171,10 @@ def differing_parameters(found: dict[str, str], wanted: dict[str, str]) -> list[
     return [name for name in wanted if named(of(name)) != named(wanted[name])]
 
 
-def check_same(path: Path, experiment: Experiment) -> None:
-    """Refuse to pass a result by that was made with other parameters."""
+def check_same(path: Path, clf: Any) -> None:
+    """Refuse to pass a result by that was made with other parameters than a classifier has."""
     found = json.loads(path.read_text())["parameters"]
-    differing = differing_parameters(found, parameters_of(experiment.classifier()))
+    differing = differing_parameters(found, parameters_of(clf))
     if differing:
         raise SystemExit(
             f"{path} was made with another {', '.join(differing)}. Move it away to train anew."
@@ -200,25 +200,33 @@ def parse_args() -> tuple[Experiment, argparse.Namespace]:
     return experiment, args
 
 
-def is_done(path: Path, experiment: Experiment) -> bool:
-    """Whether a result exists; one that was made with other parameters is refused."""
+def is_done(path: Path, experiment: Experiment, clf: Any = None) -> bool:
+    """Whether a result exists; one that was made with other parameters is refused.
+
+    `clf` is what is trained, if it is not the experiment's own classifier.
+    """
     if path.exists():
-        check_same(path, experiment)
+        check_same(path, experiment.classifier() if clf is None else clf)
         print(f"{path} exists")
     return path.exists()
+
+
+def write_result(result: Any, path: Path) -> None:
+    """Write a result; there is always a whole file of its name."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial_path = path.with_suffix(".tmp")
+    partial_path.write_text(json.dumps(result, indent=1) + "\n")
+    os.replace(partial_path, path)
 
 
 def train_and_write(
     experiment: Experiment, data: tuple[Any, Any, Any, Any], path: Path, args: argparse.Namespace
 ) -> None:
     """Train, test, and write the result to `path` and the network to ``args.work``."""
-    path.parent.mkdir(parents=True, exist_ok=True)
     clf = train(experiment, *data[:2], args.work, args.verbose)
     result = result_of(experiment, clf, data)
     clf.save(model_path(args.work, experiment))
-    partial_path = path.with_suffix(".tmp")
-    partial_path.write_text(json.dumps(result, indent=1) + "\n")
-    os.replace(partial_path, path)
+    write_result(result, path)
     print(f"{result['name']}: {100 * result['accuracy']:.1f}, groups {result['group_accuracy']}")
 
 

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -29,7 +28,7 @@ from measures import (
     trade_off,
     trained_probe,
 )
-from run import model_path
+from run import model_path, write_result
 from runs import best_strength
 
 from sklearn_open import OPeNClassifier
@@ -121,11 +120,16 @@ def needed(path: Path, experiment: Experiment) -> Path:
 
 
 def chosen_strength(experiment: Experiment, results: Path) -> float:
-    """Return the strength of logit adjustment that was best on validation rows, with seed 0."""
+    """Return the strength of logit adjustment that was best on validation rows.
+
+    Of all seeds that were trained for validation, of which 0 is one, as `overview.chosen_tau` does.
+    """
     twin = replace(experiment, seed=0, validation=True)
-    result = json.loads(needed(results / f"{twin.name}.json", twin).read_text())
-    found = result["logit_adjusted"].items()
-    return best_strength({float(tau): so["accuracy"] for tau, so in found})
+    first = needed(results / f"{twin.name}.json", twin)
+    paths = first.parent.glob(f"{first.stem.removesuffix('0')}*.json")
+    found = [json.loads(path.read_text())["logit_adjusted"] for path in paths]
+    taus = set.intersection(*map(set, found))
+    return best_strength({float(tau): [so[tau]["accuracy"] for so in found] for tau in taus})
 
 
 def check_same_training(clf: OPeNClassifier, path: Path, result: Path) -> None:
@@ -219,13 +223,13 @@ def rounded(value: Any) -> Any:
     return round(value, 5) if isinstance(value, float) else value
 
 
-def write(result: dict[str, Any], path: Path) -> None:
-    """Write a result; there is always a whole file of its name."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial_path = path.parent / f"{path.name}.tmp"
-    partial_path.write_text(json.dumps(rounded(result), indent=1) + "\n")
-    os.replace(partial_path, path)
-    print(path)
+def check_kept(path: Path, methods: list[str]) -> None:
+    """Refuse to write a study over one that has methods which this one has not."""
+    kept = json.loads(path.read_text())["methods"] if path.exists() else {}
+    if lost := [method for method in kept if method not in methods]:
+        raise SystemExit(
+            f"{path} has {', '.join(lost)} as well: add to --methods, or write to another --out."
+        )
 
 
 def main() -> None:
@@ -251,11 +255,16 @@ def main() -> None:
         needed(model_path(args.work, one), one)  # now, not after the first seed
         needed(args.results / f"{one.name}.json", one)
         chosen_strength(one, args.results)
-    data = by_seed[args.seeds[0]][0].data(args.data)
     budget = "" if args.epochs is None else f"_{args.epochs}epochs"
+    paths = {
+        seed: args.out / f"{args.scale}_{args.recipe}{budget}_seed{seed}.json" for seed in by_seed
+    }
+    for path in paths.values():
+        check_kept(path, args.methods)
+    data = by_seed[args.seeds[0]][0].data(args.data)
     for seed, experiments in by_seed.items():
-        name = f"{args.scale}_{args.recipe}{budget}_seed{seed}.json"
-        write(study(experiments, args, data), args.out / name)
+        write_result(rounded(study(experiments, args, data)), paths[seed])
+        print(paths[seed])
 
 
 if __name__ == "__main__":

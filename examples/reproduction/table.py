@@ -147,11 +147,12 @@ def augmentations(setting: Setting) -> list[str]:
     rows = []
     for augment in LADDER:
         given = None if augment == setting.own_augment else augment
-        runs = [setting.runs(Kind(method, given)) for method in methods]
-        if all(len(found) for found in runs):
-            pairs = setting.differences(Kind("open", given), Kind("drs", given))
-            numbers = [mean_and_error(found, OVERALL) for found in runs]
-            rows.append([augment, str(len(pairs)), *numbers, mean_and_error(pairs, OVERALL, "+")])
+        found = [setting.accuracy.get(Kind(method, given), {}) for method in methods]
+        if seeds := sorted(set.intersection(*map(set, found))):
+            _, drs, open_ = runs = [np.array([one[seed] for seed in seeds]) for one in found]
+            numbers = [mean_and_error(one, OVERALL) for one in runs]
+            difference = mean_and_error(open_ - drs, OVERALL, "+")
+            rows.append([augment, str(len(seeds)), *numbers, difference])
     header = ["augmentation", "seeds", *(NAMES[method] for method in methods), "OPeN - DRS"]
     return markdown(header, rows) if len(rows) > 1 else []
 
@@ -192,7 +193,8 @@ def groups(setting: Setting) -> list[str]:
 def field(setting: Setting, validation: Setting | None) -> list[str]:
     """Return the table of all methods at the strengths that validation chose."""
     header = ["", "seeds", *PARTS, "tau", *(f"{part}, tau" for part in PARTS)]
-    header += [f"minus OPeN, {part}" for part in PARTS]
+    ways = ("minus OPeN as trained", "each with its tau, minus OPeN")
+    header += [f"{way}, {part}" for way, part in product(ways, PARTS)]
     return markdown(header, overview(setting, validation, [*METHODS]) if validation else [])
 
 

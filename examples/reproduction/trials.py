@@ -17,7 +17,7 @@ from typing import Any
 
 import torch
 from experiments import Experiment
-from run import result_of
+from run import is_done, result_of, write_result
 from runs import best_strength
 from table import PARTS, markdown
 from torch import nn
@@ -92,18 +92,15 @@ def path_of(name: str, out: Path) -> Path:
 
 def make(name: str, args: argparse.Namespace) -> None:
     """Train and test one trial, and write its result."""
-    path = path_of(name, args.out)
-    if path.exists():
-        print(f"{path} exists")
-        return
-    experiment = experiment_of(name)
-    X, y, X_test, y_test = experiment.data(args.data)
+    path, experiment = path_of(name, args.out), experiment_of(name)
     clf = experiment.classifier(memory=args.work / "memory", verbose=args.verbose)
-    clf.set_params(**COMMON, **TRIALS[name][1]).fit(X, y)
-    result = result_of(experiment, clf, (X, y, X_test, y_test))
+    clf.set_params(**COMMON, **TRIALS[name][1])
+    if is_done(path, experiment, clf):
+        return
+    X, y, X_test, y_test = experiment.data(args.data)
+    result = result_of(experiment, clf.fit(X, y), (X, y, X_test, y_test))
     result |= {"script": "examples/reproduction/trials.py", "name": name}
-    args.out.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(result, indent=1) + "\n")
+    write_result(result, path)
 
 
 def table(out: Path) -> list[str]:

@@ -9,6 +9,7 @@ default of `max_epochs` is lowered, from 200 to 1; a slow test leaves it as it i
 
 import ast
 import builtins
+import dataclasses
 import importlib
 import importlib.util
 import inspect
@@ -291,8 +292,9 @@ def test_the_table_of_methods_is_that_of_the_result_files(script):
 @pytest.fixture
 def one_ground(script):
     """Test runs of all methods on one ground, and their validation runs."""
-    settings = script("runs").load(ROOT / "results" / "table_1")
-    setting = next(one for one in settings if not one.validation)
+    settings, grounds = script("runs").load(ROOT / "results" / "table_1"), script("grounds")
+    narrow = dataclasses.replace(grounds.GROUNDS[grounds.FIRST], scale="fast_narrow")
+    setting = grounds.setting_of(narrow, settings)
     return setting, script("overview").twin_of(setting, settings)
 
 
@@ -355,6 +357,7 @@ def test_tables_of_the_field_are_those_of_the_result_files(script, one_ground):
     grounds = script("grounds")
     setting = grounds.setting_of(grounds.GROUNDS[grounds.FIRST], settings)
     made = [tables(setting, twin_of(setting, settings))["The field"], grounds.grounds()]
+    made.append(grounds.grounds(ROOT / "results" / "table_1", "fast_narrow"))
     made.append(tables(*one_ground)["The field"])
     study = script("study_tables")
     for results in study.load(ROOT / "results" / "study").values():

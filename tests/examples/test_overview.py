@@ -65,10 +65,11 @@ def test_rows_have_means_errors_and_paired_differences(script, results):
     rows = overview.overview(setting, validation, ["rs", "drs", "open", "erm"])
     assert [row[0] for row in rows] == ["rs", "drs", "open"]
     rs, drs, open_ = rows
-    assert rs[1:] == ["1", "50.0", "50.0", "", "", "", "-20.0", "+0.0"]
-    assert drs[4:] == ["0", "69.0 ± 1.0", "40.0 ± 0.0", "-2.0 ± 0.0", "-10.0 ± 0.0"]
+    assert rs[1:] == ["1", "50.0", "50.0", "", "", "", "-20.0", "+0.0", "", ""]  # it has no tau
+    assert drs[4:7] == ["0", "69.0 ± 1.0", "40.0 ± 0.0"]
+    assert drs[7:] == ["-2.0 ± 0.0", "-10.0 ± 0.0", "-6.0 ± 0.0", "-30.0 ± 0.0"]
     assert open_[1:4] == ["2", "71.0 ± 1.0", "50.0 ± 0.0"]
-    assert open_[4:] == ["0.5", "75.0 ± 1.0", "70.0 ± 0.0", "+4.0 ± 0.0", "+20.0 ± 0.0"]
+    assert open_[4:] == ["0.5", "75.0 ± 1.0", "70.0 ± 0.0", "+4.0 ± 0.0", "+20.0 ± 0.0", "", ""]
 
 
 def test_augmentations_have_rows_and_strengths_of_their_own(script, results):
@@ -82,8 +83,8 @@ def test_augmentations_have_rows_and_strengths_of_their_own(script, results):
     names = ["erm", "drs", "open"]
     rows = overview.overview(setting, overview.twin_of(setting, settings), names)
     assert [row[0] for row in rows] == ["drs", "open", "erm, cutout", "open, cutout"]
-    assert rows[2][4:] == ["0.5", "55.0", "20.0", "-5.0", "-10.0"]
-    assert rows[3][1:] == ["1", "60.0", "30.0", *[""] * 5]
+    assert rows[2][4:] == ["0.5", "55.0", "20.0", "-5.0", "-10.0", "", ""]  # OPeN has no tau
+    assert rows[3][1:] == ["1", "60.0", "30.0", *[""] * 7]
 
 
 def test_validation_runs_of_other_parameters_choose_nothing(script, results):
@@ -131,6 +132,14 @@ def test_other_grounds_have_columns_of_what_validation_chose_a_strength_for(scri
     assert columns[8:10] == ["open - erm", "open - erm, each with its tau"]
     assert columns[10:] == ["open - drs", "open - drs, each with its tau"]
     assert first.count("| 50.0 / 20.0 | 60.0 / 40.0 ") == 3
+    for method, chosen in (("erm", "1.0"), ("open", "0.5")):  # and no DRS
+        found = {"0.0": (0.3, 0.1), chosen: (0.4, 0.2)}
+        write(results, method, 0, found, augment="none", **more)
+    *_, other = script("grounds").grounds(results, "fast_narrow")
+    cells = [cell.strip() for cell in other.split("|")[1:-1]]
+    assert cells[0] == "no augmentation"
+    assert cells[4:6] == cells[10:] == ["", ""]
+    assert cells[8:10] == ["+0.0 / +0.0"] * 2
 
 
 def test_a_strength_that_some_seeds_lack_is_refused(script, results):
@@ -200,3 +209,6 @@ def test_a_trial_is_made_once(script, tmp_path, monkeypatch):
     before = path.stat().st_mtime_ns
     trials.make("recipe", args)
     assert path.stat().st_mtime_ns == before
+    monkeypatch.setitem(trials.TRIALS, "recipe", ("balanced-softmax", {**small, "lr": 0.01}))
+    with pytest.raises(SystemExit, match="was made with another lr"):
+        trials.make("recipe", args)

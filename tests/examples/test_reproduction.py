@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import importlib.metadata
 import itertools
 import json
 import os
@@ -362,7 +363,9 @@ def test_results_of_other_parameters_are_neither_reused_nor_averaged(images, scr
     with pytest.raises(ValueError, match=r"c was trained in bfloat16, others .* in float32"):
         script("runs").load(tmp_path)
     with pytest.raises(SystemExit, match="made with another"):
-        script("run").check_same(tmp_path / "a.json", script("experiments").Experiment())
+        script("run").check_same(
+            tmp_path / "a.json", script("experiments").Experiment().classifier()
+        )
 
 
 def test_seeds_of_both_stages_are_averaged_over(script, tmp_path):
@@ -426,6 +429,20 @@ def test_tables_hold_means_errors_and_paired_differences(script, tmp_path):
     assert "Fig. 3" not in found  # one augmentation has all three methods
 
 
+def test_augmentations_are_compared_by_the_seeds_that_all_methods_have(script, tmp_path):
+    for augment, seeds in ((None, (0, 1)), ("simclr", (1, 2)), ("flip_crop", ())):
+        for method, accuracy in (("erm", 0.5), ("drs", 0.6), ("open", 0.7)):
+            for seed in seeds or [("erm", "drs", "open").index(method)]:
+                given = {"method": method, "augment": augment, "seed": seed}
+                path = f"{augment}{method}{seed}"
+                result_file(path, tmp_path, accuracy + seed / 10, **given)
+    result_file("one_more", tmp_path, 0.1, method="erm", seed=3)
+    (setting,) = script("runs").load(tmp_path)
+    *_, cutout, simclr = script("table").tables(setting)["Fig. 3"]
+    assert cutout == "| cutout | 2 | 55.0 ± 5.0 | 65.0 ± 5.0 | 75.0 ± 5.0 | +10.0 ± 0.0 |"
+    assert simclr.startswith("| simclr | 2 | 65.0 ± 5.0 ")
+
+
 def test_noise_on_balanced_data_is_compared_with_both_augmentations(script, tmp_path):
     for method, augment, accuracy in (
         ("erm", None, 0.5),
@@ -440,15 +457,11 @@ def test_noise_on_balanced_data_is_compared_with_both_augmentations(script, tmp_
     assert "| noise 1:4, AutoAugment - ERM, AutoAugment | 1 | +4.0 | +0.9 |" in lines
 
 
-def test_committed_figures_are_made_from_the_results_alone(script, tmp_path):
-    matplotlib = pytest.importorskip("matplotlib")
-    draw = script("figures").draw
-    made = [path for setting in script("runs").load(RESULTS) for path in draw(setting, tmp_path)]
-    assert made
-    committed = ROOT / "docs" / "reproduction"
-    assert {path.name for path in made} == {path.name for path in committed.glob("*.png")}
-    pins = (ROOT / ".ci" / "constraints.txt").read_text()
-    same_library = f"matplotlib=={matplotlib.__version__}\n" in pins
+def assert_same_pictures(made, committed):
+    """Assert that a folder has what was drawn, and nothing else."""
+    assert {path.name for path in made} == {path.name for path in committed.glob("*.png")} != set()
+    matplotlib_pin = f"matplotlib=={importlib.metadata.version('matplotlib')}\n"
+    same_library = matplotlib_pin in (ROOT / ".ci" / "constraints.txt").read_text()
     for path in made:
         drawn, kept = (
             np.asarray(Image.open(file).convert("L"), dtype=float)
@@ -457,3 +470,10 @@ def test_committed_figures_are_made_from_the_results_alone(script, tmp_path):
         assert drawn.shape == kept.shape
         # Another version of matplotlib may move single pixels.
         assert np.abs(drawn - kept).mean() <= (0 if same_library else 3)
+
+
+def test_committed_figures_are_made_from_the_results_alone(script, tmp_path):
+    pytest.importorskip("matplotlib")
+    draw = script("figures").draw
+    made = [path for setting in script("runs").load(RESULTS) for path in draw(setting, tmp_path)]
+    assert_same_pictures(made, ROOT / "docs" / "reproduction")

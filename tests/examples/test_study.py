@@ -13,8 +13,10 @@ import pytest
 from sklearn_open import OPeNClassifier
 from sklearn_open.backbones import SmallCNN
 from sklearn_open.metrics import equal_group_accuracy
+from tests.examples.test_reproduction import assert_same_pictures
 
-FOLDER = Path(__file__).parents[2] / "examples" / "reproduction"
+ROOT = Path(__file__).parents[2]
+FOLDER = ROOT / "examples" / "reproduction"
 COUNTS = np.array([40, 20, 12, 8, 6])
 
 
@@ -178,6 +180,11 @@ def test_a_study_has_what_predictions_have_and_swaps_heads_of_one_base(script, s
     assert len(script("study_tables").tables(results["cpu_cifar10_lt_ir100"])) == 5  # no "open"
     assert run.model_path(args.work, erm).exists()
 
+    kept = tmp_path / "study" / "cpu_cifar10_lt_ir100_seed0.json"
+    study.check_kept(kept, [*result["methods"], "open"])
+    with pytest.raises(SystemExit, match="has drs, balanced-softmax as well: add to --methods"):
+        study.check_kept(kept, ["erm", "open"])
+
     path = tmp_path / f"{erm.name}.json"
     path.write_text(json.dumps({"train_loss": [0.1, 0.2, 0.3]}))
     with pytest.raises(SystemExit, match="is not the network of"):
@@ -199,6 +206,13 @@ def test_what_is_missing_is_said_before_anything_is_computed(script, tmp_path):
     words = r"missing. It is made by: .* --scale cpu --method drs --seed 0 --validation --epochs 5"
     with pytest.raises(SystemExit, match=words):
         study.chosen_strength(one, tmp_path)
+    twin = experiment(method="drs", epochs=5, validation=True).name
+    for seed, accuracies in enumerate(((0.5, 0.7, 0.6), (0.5, 0.4, 0.6))):
+        found = {"0.0": accuracies[0], "0.5": accuracies[1], "1.0": accuracies[2]}
+        found = {tau: {"accuracy": accuracy} for tau, accuracy in found.items()}
+        path = tmp_path / f"{twin.removesuffix('0')}{seed}.json"
+        path.write_text(json.dumps({"logit_adjusted": found}))
+        assert study.chosen_strength(one, tmp_path) == (0.5, 1.0)[seed]  # the best mean of all
     args = argparse.Namespace(work=tmp_path, results=tmp_path)
     with pytest.raises(SystemExit, match=r"seed2.safetensors is missing. .* --seed 2"):
         study.load_network(one, args, (*images(COUNTS, 0), *images(COUNTS, 0)))
@@ -258,6 +272,13 @@ def test_tables_of_the_study_have_means_errors_and_paired_differences(script, tw
     assert swaps[0] == "|  | head of drs | head of open |"  # others share with nobody
     assert swaps[2] == "| body of drs | 55.0 ± 5.0 / 35.0 ± 5.0 | 55.0 ± 5.0 / 35.0 ± 5.0 |"
     assert len(swaps) == 4
+
+
+def test_committed_figures_are_made_from_the_results_alone(script, tmp_path):
+    pytest.importorskip("matplotlib")
+    tables = script("study_tables")
+    made = [tables.draw(*one, tmp_path) for one in tables.load(ROOT / "results" / "study").items()]
+    assert_same_pictures(made, ROOT / "docs" / "study")
 
 
 def test_the_trade_off_is_drawn(script, two_seeds, tmp_path):
