@@ -67,16 +67,9 @@ SCALES: dict[str, dict[str, Any]] = {
         "start_epoch": 50 / 62,
         "lr_milestones": (50 / 62,),
     },
-    # For many methods side by side: 2 minutes of one core where plain epochs are shared, 8 else.
-    "cpu_short": {
-        **SHORT,
-        "module__depth": 10,
-        "max_epochs": 30,
-        "start_epoch": 0.8,
-        "lr_milestones": (0.8,),
-    },
     "fast": FAST,
-    # For all methods with several seeds: little work, and one arithmetic everywhere.
+    # For all methods side by side, with several seeds: 2 minutes of one core where plain epochs are
+    # shared, 8 else, and one arithmetic everywhere.
     "fast_narrow": {**FAST, "module__width": 8, "precision": "float32"},
 }
 

@@ -17,9 +17,9 @@ from pathlib import Path
 
 import numpy as np
 from experiments import Experiment
-from overview import chosen_tau, runs_at, twin_of
-from runs import OVERALL, SMALLEST, Kind, Setting, load, mean_and_error
-from table import markdown
+from overview import both_of, chosen_tau, runs_at, twin_of
+from runs import Kind, Setting, load
+from table import PARTS, markdown
 
 RESULTS = Path(__file__).parents[2] / "results" / "fast"
 FIRST = "ResNet9, ratio 100, 20 epochs"
@@ -51,11 +51,6 @@ def by_seed(setting: Setting, kind: Kind, tau: float) -> dict[int, np.ndarray]:
     return dict(zip(sorted(found), runs_at(setting, kind, tau), strict=True))
 
 
-def cell(runs: np.ndarray, sign: str = "") -> str:
-    """Return overall accuracy and that of the smallest classes."""
-    return " / ".join(mean_and_error(runs, column, sign) for column in (OVERALL, SMALLEST))
-
-
 def row(title: str, setting: Setting, augment: str | None, taus: dict[str, float]) -> list[str]:
     """Return the row of a ground, of the seeds that its methods have in common.
 
@@ -71,9 +66,9 @@ def row(title: str, setting: Setting, augment: str | None, taus: dict[str, float
         return []
     runs = {key: np.array([one[seed] for seed in seeds]) for key, one in found.items()}
     others = [method for method in taus if method != "open"]
-    cells = [cell(runs[key]) if key in runs else "" for key in product(taus, WAYS)]
+    cells = [both_of(runs[key]) if key in runs else "" for key in product(taus, WAYS)]
     cells += [
-        cell(runs["open", way] - runs[other, way], "+") if (other, way) in runs else ""
+        both_of(runs["open", way] - runs[other, way], "+") if (other, way) in runs else ""
         for other, way in product(others, WAYS)
     ]
     return [title, str(len(seeds)), *cells]
@@ -97,7 +92,7 @@ def grounds(results: Path = RESULTS, scale: str = "fast") -> list[str]:
         row(title, setting_of(one, settings), one.augment, taus)
         for title, one in experiments.items()
     ]
-    header = ["overall / smallest 20%", "seeds"]
+    header = [" / ".join(PARTS), "seeds"]
     for method, tau in taus.items():
         header += [method, f"{method}, tau {tau:g}"]
     for other in [method for method in taus if method != "open"]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 from runs import OVERALL, SMALLEST, Kind, Setting, best_strength, mean_and_error
 
-__all__ = ["chosen_tau", "overview", "runs_at", "twin_of"]
+__all__ = ["both_of", "chosen_tau", "overview", "runs_at", "twin_of"]
 
 
 def twin_of(setting: Setting, settings: list[Setting]) -> Setting | None:
@@ -81,26 +81,28 @@ def overview(setting: Setting, validation: Setting | None, names: list[str]) -> 
         if not len(runs := setting.runs(kind)):
             continue
         title = kind.method.replace("-", "_")
-        row = [title if kind.augment is None else f"{title}, {kind.augment}", str(len(runs))]
-        row += [mean_and_error(runs, column) for column in (OVERALL, SMALLEST)]
+        if kind.augment is not None:
+            title += ", no augmentation" if kind.augment == "none" else f", {kind.augment}"
+        row = [title, str(len(runs)), both_of(runs)]
         tau = chosen_tau(setting, validation, kind)
-        if tau is not None:
-            adjusted = runs_at(setting, kind, tau)
-            row += [f"{tau:g}"] + [mean_and_error(adjusted, c) for c in (OVERALL, SMALLEST)]
-        else:
-            row += [""] * 3
+        row += ["", ""] if tau is None else [f"{tau:g}", both_of(runs_at(setting, kind, tau))]
         open_ = Kind("open", kind.augment)
         open_tau = chosen_tau(setting, validation, open_)
-        row += above(setting, (kind, tau), (open_, None))
+        row.append(above(setting, (kind, tau), (open_, None)))
         is_fair = tau is not None and open_tau is not None
-        row += above(setting, (kind, tau), (open_, open_tau)) if is_fair else ["", ""]
+        row.append(above(setting, (kind, tau), (open_, open_tau)) if is_fair else "")
         rows.append(row)
     return rows
 
 
+def both_of(runs: np.ndarray, sign: str = "") -> str:
+    """Return overall accuracy and that of the smallest classes."""
+    return " / ".join(mean_and_error(runs, column, sign) for column in (OVERALL, SMALLEST))
+
+
 def above(
     setting: Setting, one: tuple[Kind, float | None], other: tuple[Kind, float | None]
-) -> list[str]:
+) -> str:
     """Return how much one is above another, seed by seed: kinds, as trained or at a strength."""
     found, reference = (
         setting.accuracy.get(kind, {}) if tau is None else setting.adjusted[kind, tau]
@@ -108,6 +110,5 @@ def above(
     )
     seeds = sorted(set(found) & set(reference))
     if not seeds or (one[0] == other[0] and (one[1] or 0) == (other[1] or 0)):
-        return ["", ""]
-    pairs = np.array([found[seed] - reference[seed] for seed in seeds])
-    return [mean_and_error(pairs, column, "+") for column in (OVERALL, SMALLEST)]
+        return ""
+    return both_of(np.array([found[seed] - reference[seed] for seed in seeds]), "+")

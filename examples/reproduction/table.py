@@ -192,9 +192,8 @@ def groups(setting: Setting) -> list[str]:
 
 def field(setting: Setting, validation: Setting | None) -> list[str]:
     """Return the table of all methods at the strengths that validation chose."""
-    header = ["", "seeds", *PARTS, "tau", *(f"{part}, tau" for part in PARTS)]
-    ways = ("minus OPeN as trained", "each with its tau, minus OPeN")
-    header += [f"{way}, {part}" for way, part in product(ways, PARTS)]
+    header = [" / ".join(PARTS), "seeds", "as trained", "tau", "at tau"]
+    header += ["minus OPeN as trained", "minus OPeN, each at its tau"]
     return markdown(header, overview(setting, validation, [*METHODS]) if validation else [])
 
 

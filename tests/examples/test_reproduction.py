@@ -301,7 +301,7 @@ def test_the_scale_of_the_paper_is_its_recipe(script):
 OF_METHODS = ("resampler", "delta", "criterion", "class_weight", "mixup", "norm", "noise_grad")
 
 
-@pytest.mark.parametrize("scale", ["paper", "cpu", "cpu_wrn16", "cpu_short", "fast", "fast_narrow"])
+@pytest.mark.parametrize("scale", ["paper", "cpu", "cpu_wrn16", "fast", "fast_narrow"])
 def test_no_scale_takes_from_a_method_what_it_is(script, scale):
     experiments = script("experiments")
     assert scale in experiments.SCALES
@@ -376,7 +376,7 @@ def test_seeds_of_both_stages_are_averaged_over(script, tmp_path):
     assert len(setting.runs(script("runs").Kind("crt"))) == 2
 
 
-@pytest.mark.parametrize("folder", ["fast", "methods", "reproduction", "table_1"])
+@pytest.mark.parametrize("folder", ["fast", "reproduction", "table_1"])
 def test_committed_results_are_of_what_would_be_trained_now(script, folder):
     run, experiments = script("run"), script("experiments")
     paths = sorted((ROOT / "results" / folder).glob("*.json"))
