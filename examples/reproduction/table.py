@@ -210,7 +210,7 @@ def tables(setting: Setting, validation: Setting | None = None) -> dict[str, lis
         "Fig. 3": augmentations(setting),
         "Fig. 6": additive_noise(setting),
         "Fig. 7": groups(setting),
-        "Methods": methods(setting),
+        "Methods": [] if validation else methods(setting),
     }
     return {title: lines for title, lines in found.items() if lines}
 

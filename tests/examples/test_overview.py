@@ -155,10 +155,22 @@ def test_table_prints_it(script, results):
     table, runs, overview = script("table"), script("runs"), script("overview")
     settings = runs.load(results)
     (setting,) = [one for one in settings if not one.validation]
-    lines = table.tables(setting, overview.twin_of(setting, settings))["The field"]
+    made = table.tables(setting, overview.twin_of(setting, settings))
+    lines = made["The field"]
     assert len(lines) == 2 + 3
     assert all(line.count("|") == lines[0].count("|") for line in lines)
-    assert "The field" not in table.tables(setting)
+    assert "Methods" not in made  # the same at fixed strengths: where validation has chosen none
+    for seed in (0, 1):
+        path = results / f"drs_{seed}.json"
+        found = {"0.0": (0.6, 0.4), "0.5": (0.8, 0.8), "1.0": (0.7, 0.9 + seed / 50)}
+        path.unlink()
+        write(results, "drs", seed, found)
+    (setting,) = [one for one in runs.load(results) if not one.validation]
+    made = table.tables(setting)
+    assert "The field" not in made
+    (drs,) = made["Methods"][2:]
+    numbers = "60.0 ± 0.0 | 40.0 ± 0.0 | 80.0 ± 0.0 | 80.0 ± 0.0 | 70.0 ± 0.0 | 91.0 ± 1.0"
+    assert drs == f"| drs | 2 | {numbers} |"
 
 
 def test_trials_are_the_recipe_with_one_change(script):
