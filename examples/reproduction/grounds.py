@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 from experiments import Experiment
-from overview import both_of, chosen_tau, runs_at, twin_of
+from overview import both_of, by_seed, chosen_tau, twin_of
 from runs import Kind, Setting, load
 from table import PARTS, markdown
 
@@ -41,14 +41,6 @@ def setting_of(one: Experiment, settings: list[Setting]) -> Setting:
     key = one.scale, one.data_name, one.epochs, one.own_augment, False, one.module
     empty = Setting(*key)
     return next((s for s in settings if s.ground == empty.ground and not s.validation), empty)
-
-
-def by_seed(setting: Setting, kind: Kind, tau: float) -> dict[int, np.ndarray]:
-    """Return accuracies by seed, as trained for a `tau` of 0, else adjusted."""
-    found = setting.accuracy.get(kind, {})
-    if not tau or not found:
-        return found
-    return dict(zip(sorted(found), runs_at(setting, kind, tau), strict=True))
 
 
 def row(title: str, setting: Setting, augment: str | None, taus: dict[str, float]) -> list[str]:

@@ -113,7 +113,7 @@ def write(path: Path, results: dict[int, dict[str, Any]]) -> None:
 def check_same(path: Path, kept: dict[str, Any], experiment: OtherExperiment) -> None:
     """Refuse to pass a result by, or to add to one, that was made with other parameters."""
     wanted = without_seeds(parameters_of(experiment.classifier()))
-    differing = differing_parameters(kept["parameters"], wanted)
+    differing = differing_parameters(without_seeds(kept["parameters"]), wanted)
     if differing:
         raise SystemExit(
             f"{path} was made with another {', '.join(differing)}. Move it away to train anew."

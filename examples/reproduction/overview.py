@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 from runs import OVERALL, SMALLEST, Kind, Setting, best_strength, mean_and_error
 
-__all__ = ["both_of", "chosen_tau", "overview", "runs_at", "twin_of"]
+__all__ = ["both_of", "by_seed", "chosen_tau", "overview", "runs_at", "twin_of"]
 
 
 def twin_of(setting: Setting, settings: list[Setting]) -> Setting | None:
@@ -73,6 +73,14 @@ def runs_at(setting: Setting, kind: Kind, tau: float) -> np.ndarray:
     return setting.adjusted_runs(kind, tau)
 
 
+def by_seed(setting: Setting, kind: Kind, tau: float | None) -> dict[int, np.ndarray]:
+    """Return accuracies by seed: as trained without a `tau`, and for one of 0; else adjusted."""
+    found = setting.accuracy.get(kind, {})
+    if not tau or not found:
+        return found
+    return dict(zip(sorted(found), runs_at(setting, kind, tau), strict=True))
+
+
 def overview(setting: Setting, validation: Setting | None, names: list[str]) -> list[list[str]]:
     """Return the rows of the table, in the order of `names`, those that there are runs of."""
     rows = []
@@ -104,10 +112,7 @@ def above(
     setting: Setting, one: tuple[Kind, float | None], other: tuple[Kind, float | None]
 ) -> str:
     """Return how much one is above another, seed by seed: kinds, as trained or at a strength."""
-    found, reference = (
-        setting.accuracy.get(kind, {}) if tau is None else setting.adjusted[kind, tau]
-        for kind, tau in (one, other)
-    )
+    found, reference = by_seed(setting, *one), by_seed(setting, *other)
     seeds = sorted(set(found) & set(reference))
     if not seeds or (one[0] == other[0] and (one[1] or 0) == (other[1] or 0)):
         return ""

@@ -157,18 +157,16 @@ def model_path(work: Path, experiment: Experiment) -> Path:
 def differing_parameters(found: dict[str, str], wanted: dict[str, str]) -> list[str]:
     """Return the parameters in which a result differs from what would be trained now.
 
-    One that the result does not know was added since then, and had its default; a class may have
-    moved to another module.
+    One that either of them does not have has its default there; a class may have moved to another
+    module.
     """
     defaults = parameters_of(OPeNClassifier())
 
-    def named(value: str | None) -> str | None:
+    def of(parameters: dict[str, str], name: str) -> str | None:
+        value = parameters.get(name, defaults.get(re.sub("^(final_)?estimator__", "", name)))
         return value and re.sub(r"<class '(?:\w+\.)*(\w+)'>", r"\1", value)
 
-    def of(name: str) -> str | None:
-        return found.get(name, defaults.get(re.sub("^(final_)?estimator__", "", name)))
-
-    return [name for name in wanted if named(of(name)) != named(wanted[name])]
+    return [name for name in {**wanted, **found} if of(found, name) != of(wanted, name)]
 
 
 def check_same(path: Path, clf: Any) -> None:

@@ -398,6 +398,7 @@ def test_a_parameter_that_came_later_has_had_its_default(script):
     assert differing({}, {"estimator__mixup": "None", "final_estimator__mixup": "1.0"}) == [
         "final_estimator__mixup"
     ]
+    assert differing({"lr": "0.1", "module__width": "8"}, {"lr": "0.1"}) == ["module__width"]
     assert differing({"module": "<class 'a.b.Net'>"}, {"module": "<class 'c.Net'>"}) == []
     assert differing({"module": "<class 'a.Net'>"}, {"module": "<class 'a.Other'>"}) == ["module"]
     assert differing({"module": "'wrn16_2'"}, {"module": "'wrn28_10'"}) == ["module"]
