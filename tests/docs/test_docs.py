@@ -308,6 +308,10 @@ def test_the_methods_of_the_readme_are_those_of_the_result_files(script, one_gro
         found = setting.runs(kind) if tau is None else setting.adjusted_runs(kind, tau)
         columns = (runs.OVERALL, runs.SMALLEST)
         assert shown == [runs.mean_and_error(found, column) for column in columns], name
+    corrected = setting.adjusted_runs(runs.Kind("drs"), 0.25)
+    overall, smallest = (runs.mean_and_error(corrected, column) for column in columns)
+    text = " ".join((ROOT / "README.md").read_text().split())
+    assert f"`drs` by a weak correction has {overall} and {smallest}" in text
 
 
 def test_what_the_readme_says_of_a_comparison_is_in_its_results():
