@@ -198,13 +198,10 @@ def parse_args() -> tuple[Experiment, argparse.Namespace]:
     return experiment, args
 
 
-def is_done(path: Path, experiment: Experiment, clf: Any = None) -> bool:
-    """Whether a result exists; one that was made with other parameters is refused.
-
-    `clf` is what is trained, if it is not the experiment's own classifier.
-    """
+def is_done(path: Path, clf: Any) -> bool:
+    """Whether a result exists; one that was made with other parameters than `clf` is refused."""
     if path.exists():
-        check_same(path, experiment.classifier() if clf is None else clf)
+        check_same(path, clf)
         print(f"{path} exists")
     return path.exists()
 
@@ -258,7 +255,7 @@ def main() -> None:
     experiment, args = parse_args()
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     path = args.out / f"{experiment.name}.json"
-    if not is_done(path, experiment):
+    if not is_done(path, experiment.classifier()):
         train_and_write(experiment, experiment.data(args.data), path, args)
 
 

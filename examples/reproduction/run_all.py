@@ -62,7 +62,9 @@ def main() -> None:
     """Train all that has not been trained."""
     experiments, args = parse_args()
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    open_ones = [one for one in experiments if not is_done(args.out / f"{one.name}.json", one)]
+    open_ones = [
+        one for one in experiments if not is_done(args.out / f"{one.name}.json", one.classifier())
+    ]
     if args.dry_run:
         print("\n".join(map(described, open_ones)))
         print(f"{len(open_ones)} of {len(experiments)} trainings are to be done.")

@@ -95,7 +95,7 @@ def make(name: str, args: argparse.Namespace) -> None:
     path, experiment = path_of(name, args.out), experiment_of(name)
     clf = experiment.classifier(memory=args.work / "memory", verbose=args.verbose)
     clf.set_params(**COMMON, **TRIALS[name][1])
-    if is_done(path, experiment, clf):
+    if is_done(path, clf):
         return
     X, y, X_test, y_test = experiment.data(args.data)
     result = result_of(experiment, clf.fit(X, y), (X, y, X_test, y_test))
